@@ -1,0 +1,55 @@
+"""The errors that reach the user, each with one sentence that says what to do.
+
+::
+
+    ScasNetError
+    |- SettingError       a parameter or setting that cannot work
+    |- InputError         the raster cannot be read or used
+    |- OutputError        the result cannot be written
+    |- ModelError         the model file cannot be used
+    |- DependencyError    a Python package is missing or broken
+    |- TrainingError      the training data or run is unusable
+    '- Cancelled          the user stopped the run
+"""
+
+from __future__ import annotations
+
+
+class ScasNetError(Exception):
+    """A sentence for the user, and optionally a technical detail for the log."""
+
+    def __init__(self, sentence: str, detail: str = "") -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.detail = detail
+
+
+class SettingError(ScasNetError):
+    """A parameter or a setting has a value that cannot work."""
+
+
+class InputError(ScasNetError):
+    """The input raster cannot be read or does not fit the model."""
+
+
+class OutputError(ScasNetError):
+    """The result cannot be written where the user wants it."""
+
+
+class ModelError(ScasNetError):
+    """The model file is missing, broken, or not a segmentation model."""
+
+
+class DependencyError(ScasNetError):
+    """A Python package that is needed is missing or does not load."""
+
+
+class TrainingError(ScasNetError):
+    """The training data or a checkpoint cannot be used."""
+
+
+class Cancelled(ScasNetError):
+    """The user stopped the run; nothing is wrong."""
+
+    def __init__(self) -> None:
+        super().__init__("The run was cancelled.")

@@ -1,0 +1,1 @@
+"""ScasNet in PyTorch; its modules need PyTorch, the package itself does not."""

@@ -1,0 +1,118 @@
+"""Start a narrow VGG encoder from a full-width one.
+
+A compact network has fewer channels than the encoder weights that are published, so they cannot
+be copied. Layer by layer, this keeps those channels of the full layer that best span all of them
+(pivoted Cholesky factorisation of their covariance) and solves for the narrow layer's weights by
+least squares, so that from the narrow network's own inputs it reproduces the kept channels
+(channel pruning with reconstruction, as in He, Zhang, Sun 2017, https://arxiv.org/abs/1707.06168).
+Each kept channel is scaled to unit root mean square, which ReLU and pooling carry through.
+"""
+
+from __future__ import annotations
+
+from typing import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from scasnet_qgis.core.errors import ModelError
+from scasnet_qgis.network.blocks import convolution
+from scasnet_qgis.network.encoders import VggEncoder
+
+SAMPLES_PER_IMAGE = 1500
+RIDGE = 1e-3
+
+
+def slim_vgg(
+    encoder: VggEncoder,
+    full: Mapping[str, list[NDArray[np.float32]]],
+    images: list[tuple[Tensor, Tensor]],
+    seed: int = 0,
+) -> None:
+    """Set the weights of ``encoder`` from the full-width weights ``full``, by layer name.
+
+    ``images`` pairs the narrow network's input with the full network's input for the same
+    scene, each [1, bands, H, W]: the two may differ in scale, order and number of bands.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    narrow_maps = [narrow for narrow, _ in images]
+    full_maps = [wide for _, wide in images]
+    with torch.no_grad():
+        for name, layer in encoder.named_modules():
+            short = name.rsplit(".", 1)[-1]
+            if isinstance(layer, nn.MaxPool2d):
+                narrow_maps = [layer(each) for each in narrow_maps]
+                full_maps = [layer(each) for each in full_maps]
+            elif isinstance(layer, nn.Conv2d):
+                targets = [_full_layer(short, layer, full)(each) for each in full_maps]
+                _fit(layer, narrow_maps, targets, generator)
+                narrow_maps = [functional.relu(layer(each)) for each in narrow_maps]
+                full_maps = [functional.relu(each) for each in targets]
+
+
+def _full_layer(
+    name: str, like: nn.Conv2d, full: Mapping[str, list[NDArray[np.float32]]]
+) -> nn.Conv2d:
+    """The published layer with ``like``'s kernel size and dilation."""
+    if name not in full:
+        raise ModelError(f"The Caffe file has no layer called {name}, which VGG ScasNet starts with.")
+    weight, bias = (torch.from_numpy(np.array(blob)) for blob in full[name][:2])
+    outputs, inputs = weight.shape[:2]
+    layer = convolution(inputs, outputs, like.kernel_size[0], dilation=like.dilation[0])
+    layer.weight.copy_(weight)
+    layer.bias.copy_(bias.reshape(-1))
+    return layer
+
+
+def _fit(
+    layer: nn.Conv2d, inputs: list[Tensor], targets: list[Tensor], generator: torch.Generator
+) -> None:
+    patches, values = [], []
+    for features, target in zip(inputs, targets):
+        pixels = target.shape[-2] * target.shape[-1]
+        chosen = torch.randint(pixels, (min(SAMPLES_PER_IMAGE, pixels),), generator=generator)
+        columns = functional.unfold(
+            features,
+            layer.kernel_size[0],
+            dilation=layer.dilation[0],
+            padding=layer.padding[0],
+        )
+        patches.append(columns[0][:, chosen].T.double())
+        values.append(target[0].flatten(1)[:, chosen].T.double())
+    design = torch.cat(patches)
+    design = torch.cat([design, torch.ones(len(design), 1, dtype=torch.float64)], dim=1)
+    wanted = torch.cat(values)
+    kept = spanning_columns(functional.relu(wanted).numpy(), layer.out_channels)
+    wanted = wanted[:, kept]
+    wanted = wanted / functional.relu(wanted).pow(2).mean(dim=0).sqrt().clamp_min(1e-6)
+    normal = design.T @ design
+    normal += RIDGE * normal.diagonal().mean() * torch.eye(len(normal), dtype=torch.float64)
+    solution = torch.linalg.solve(normal, design.T @ wanted)
+    layer.weight.copy_(solution[:-1].T.reshape(layer.weight.shape))
+    layer.bias.copy_(solution[-1])
+
+
+def spanning_columns(values: NDArray[np.float64], count: int) -> list[int]:
+    """Indices of the ``count`` columns of ``values`` [samples, columns] that span the rest best.
+
+    Greedy: each step takes the column with the largest variance not yet explained. Columns are
+    brought to unit variance first, so that a strong channel is not preferred for its strength.
+    """
+    deviations = values - values.mean(axis=0)
+    scale = deviations.std(axis=0)
+    deviations = np.where(scale > 0, deviations / np.maximum(scale, 1e-12), 0.0)
+    covariance = deviations.T @ deviations / len(values)
+    remaining = np.diag(covariance).copy()
+    factors = np.zeros((len(remaining), 0))
+    kept: list[int] = []
+    for _ in range(min(count, len(remaining))):
+        best = int(np.argmax(np.where(np.isin(np.arange(len(remaining)), kept), -1.0, remaining)))
+        kept.append(best)
+        column = covariance[:, best] - factors @ factors[best]
+        column = column / np.sqrt(max(remaining[best], 1e-12))
+        factors = np.hstack([factors, column[:, None]])
+        remaining = np.maximum(remaining - column**2, 0.0)
+    return kept
