@@ -1,0 +1,63 @@
+"""Checkpoints: tensors as safetensors, everything else as JSON, never pickle."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from scasnet_qgis.core.errors import TrainingError
+
+TENSORS, STATE = "tensors.safetensors", "state.json"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Named tensors, and a state of plain JSON values."""
+
+    tensors: dict[str, Tensor]
+    state: dict[str, Any]
+
+    def group(self, prefix: str) -> dict[str, Tensor]:
+        """The tensors whose name starts with ``prefix.``, without it."""
+        start = f"{prefix}."
+        return {key[len(start) :]: each for key, each in self.tensors.items() if key.startswith(start)}
+
+    def save(self, folder: Path) -> None:
+        """Write the folder whole: an interruption leaves the former checkpoint or this one."""
+        from safetensors.torch import save_file
+
+        fresh, former = folder.with_name(folder.name + ".new"), folder.with_name(folder.name + ".old")
+        for leftover in (fresh, former):
+            shutil.rmtree(leftover, ignore_errors=True)
+        fresh.mkdir(parents=True)
+        save_file({key: each.contiguous() for key, each in self.tensors.items()}, fresh / TENSORS)
+        (fresh / STATE).write_text(json.dumps(self.state, indent=1), encoding="utf-8")
+        if folder.exists():
+            os.replace(folder, former)
+        os.replace(fresh, folder)
+        shutil.rmtree(former, ignore_errors=True)
+
+    @classmethod
+    def load(cls, folder: Path) -> Checkpoint | None:
+        """The checkpoint in ``folder``, None where there is none."""
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        former = folder.with_name(folder.name + ".old")
+        if not folder.exists() and former.exists():
+            os.replace(former, folder)
+        if not folder.exists():
+            return None
+        try:
+            state = json.loads((folder / STATE).read_text(encoding="utf-8"))
+            return cls(load_file(folder / TENSORS), state)
+        except (OSError, ValueError, SafetensorError) as error:
+            raise TrainingError(
+                f"The checkpoint {folder} is damaged: delete it to start again.", str(error)
+            ) from error
