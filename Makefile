@@ -1,0 +1,41 @@
+# Every command of the project; the work itself is in scripts/.
+PYTHON := build/venv/bin/python
+SYSTEM_PYTHON := /usr/bin/python3
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench stage package deploy clean
+
+help: ## Show these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install everything that development needs (QGIS and a venv in build/venv)
+	@scripts/setup test
+
+demo: ## Map the land cover of the demo image into build/demo
+	@scripts/setup inference
+	@$(PYTHON) scripts/demo.py
+
+test: ## Run all tests in real QGIS (ARGS="-k blending" picks some)
+	@scripts/setup test
+	QT_QPA_PLATFORM=offscreen $(PYTHON) -m pytest $(ARGS)
+
+lint: ## Check style, types and what the plugin site's scanners look for
+	@scripts/setup test
+	@scripts/lint
+
+bench: ## Measure speed, memory, seams and accuracy
+	@scripts/setup test
+	QT_QPA_PLATFORM=offscreen $(PYTHON) benchmarks/run_all.py $(ARGS)
+
+stage: ## Lay the plugin out in build/stage
+	@$(SYSTEM_PYTHON) scripts/stage.py
+
+package: ## Build the zip file for QGIS's plugin site and check it by the site's rules
+	@$(SYSTEM_PYTHON) scripts/package.py
+
+deploy: ## Copy the plugin into your own QGIS profile (QGIS_PROFILE_DIR picks another)
+	@$(SYSTEM_PYTHON) scripts/deploy.py
+
+clean: ## Remove everything that was built, the venv too
+	rm -rf build .coverage .hypothesis .mypy_cache .pytest_cache .qgis-settings .ruff_cache
