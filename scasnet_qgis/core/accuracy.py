@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from scasnet_qgis.core.errors import SettingError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -22,9 +25,9 @@ class ConfusionMatrix:
 
     @classmethod
     def of(
-        cls, reference: NDArray[np.integer], mapped: NDArray[np.integer], classes: int
+        cls, reference: NDArray[np.integer[Any]], mapped: NDArray[np.integer[Any]], classes: int
     ) -> ConfusionMatrix:
-        """Count pairs of class indices of one shape; pairs outside 0 ... classes - 1 are left out."""
+        """Count pairs of class indices of one shape, without those outside 0 ... classes - 1."""
         if reference.shape != mapped.shape:
             raise SettingError(
                 f"The reference has {reference.shape} pixels and the map {mapped.shape}: "

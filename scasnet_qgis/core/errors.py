@@ -48,7 +48,7 @@ class TrainingError(ScasNetError):
     """The training data or a checkpoint cannot be used."""
 
 
-class Cancelled(ScasNetError):
+class Cancelled(ScasNetError):  # noqa: N818 (it is no error)
     """The user stopped the run; nothing is wrong."""
 
     def __init__(self) -> None:

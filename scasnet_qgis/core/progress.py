@@ -1,0 +1,48 @@
+"""How a long computation tells how far it is and learns that it should stop."""
+
+from __future__ import annotations
+
+from scasnet_qgis.core.errors import Cancelled
+
+
+class Progress:
+    """Silent progress that is never cancelled; the QGIS layer and tests override what they need."""
+
+    def report(self, fraction: float) -> None:
+        """Say which share of the work is done, from 0 to 1."""
+
+    def info(self, text: str) -> None:
+        """Write a line for the user into the log."""
+
+    def warn(self, text: str) -> None:
+        """Write a warning for the user into the log."""
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the user wants the run to stop."""
+        return False
+
+    def check(self) -> None:
+        """Raise Cancelled if the user wants the run to stop."""
+        if self.cancelled:
+            raise Cancelled
+
+
+class Stage(Progress):
+    """One part of a longer run: its 0 to 1 becomes ``start`` to ``end`` of the whole."""
+
+    def __init__(self, whole: Progress, start: float, end: float) -> None:
+        self._whole, self._start, self._end = whole, start, end
+
+    def report(self, fraction: float) -> None:
+        self._whole.report(self._start + (self._end - self._start) * min(max(fraction, 0.0), 1.0))
+
+    def info(self, text: str) -> None:
+        self._whole.info(text)
+
+    def warn(self, text: str) -> None:
+        self._whole.warn(text)
+
+    @property
+    def cancelled(self) -> bool:
+        return self._whole.cancelled

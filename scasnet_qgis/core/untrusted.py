@@ -1,0 +1,87 @@
+"""Text and numbers from a file that anybody may have written.
+
+Nothing here fails on odd content: what cannot be understood becomes None or is left out, what is
+too long is cut. Only a value that is too large to be looked at is refused.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import math
+from typing import Any
+
+from scasnet_qgis.core.errors import ModelError
+
+MAX_VALUE = 1_000_000  # characters of one metadata value; 254 classes with their confusion fit
+MAX_LITERAL = 100_000  # Python literals are for short lists of names
+MAX_NAME = 80
+MAX_TEXT = 4_000
+
+# Brackets that look alike but are no markup, in whatever window the text is shown.
+_BRACKETS = {ord("<"): "‹", ord(">"): "›"}
+
+
+def parse(key: str, text: str) -> Any:
+    """The value of a JSON document, or of a Python literal, else the text itself.
+
+    Raises ModelError where the text is longer than any honest description.
+    """
+    if len(text) > MAX_VALUE:
+        raise ModelError(
+            "The model file describes itself in far too much text: export the model again.",
+            f"{key} has {len(text)} characters",
+        )
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return _literal(text)
+
+
+def _literal(text: str) -> Any:
+    if len(text) > MAX_LITERAL:
+        return None
+    try:
+        return ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return text
+
+
+def clean_name(value: Any) -> str:
+    """One line of at most MAX_NAME characters without markup; empty where there is none."""
+    return _clean(" ".join(_as_text(value).split()), MAX_NAME)
+
+
+def clean_text(value: Any) -> str:
+    """Text of at most MAX_TEXT characters without markup, line breaks kept."""
+    return _clean(_as_text(value).strip(), MAX_TEXT)
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return str(value) if isinstance(value, (int, float)) else ""
+
+
+def _clean(text: str, limit: int) -> str:
+    shown = "".join(each for each in text if each == "\n" or each.isprintable())
+    return shown.translate(_BRACKETS)[:limit].rstrip()
+
+
+def number(value: Any, low: float, high: float) -> float | None:
+    """A finite number in low ... high, also one written as text, else None."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        result = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return result if math.isfinite(result) and low <= result <= high else None
+
+
+def numbers(value: Any, count: int, low: float, high: float) -> tuple[float, ...] | None:
+    """Exactly ``count`` numbers in low ... high, else None."""
+    if not isinstance(value, (list, tuple)) or len(value) != count:
+        return None
+    found = [number(each, low, high) for each in value]
+    return tuple(each for each in found if each is not None) if None not in found else None

@@ -1,0 +1,228 @@
+"""The model card: what it refuses, and what it makes of any metadata."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+from scasnet_qgis.core.card import (
+    ModelCard,
+    ModelClass,
+    default_bands,
+    default_color,
+    from_metadata,
+    to_metadata,
+)
+from scasnet_qgis.core.errors import ModelError
+
+CARD = ModelCard(
+    name="Dubai, compact",
+    classes=(ModelClass("building", "#d7301f"), ModelClass("sand & gravel", "#D9C79A")),
+    bands=("red", "green", "blue", "nir"),
+    value_range=(0.0, 10000.0),
+    mean=(0.1, 0.2, 0.3, 0.4),
+    std=(0.2, 0.2, 0.2, 0.1),
+    resolution=(0.2, 0.8),
+    tile_size=512,
+    overlap=128,
+    network="VGG ScasNet",
+    width=0.25,
+    training_data="72 images",
+    accuracy={
+        "data": "part 8",
+        "overall_accuracy": 0.87,
+        "mean_iou": 0.66,
+        "iou": {"building": 0.7, "sand & gravel": None},
+        "confusion": [[5, 1], [2, 7]],
+    },
+    licence="CC0",
+    attribution="A, B",
+    description="Two lines:\nsecond.",
+)
+
+
+def test_a_card_comes_back_as_it_was() -> None:
+    assert from_metadata(to_metadata(CARD), 4, 2) == CARD
+
+
+def test_the_peers_keys_have_the_peers_units() -> None:
+    values = {key: json.loads(text) for key, text in to_metadata(CARD).items()}
+    assert values["model_type"] == "Segmentor"
+    assert values["class_names"] == {"0": "building", "1": "sand & gravel"}
+    assert values["resolution"] == pytest.approx(40.0)  # cm, between 20 and 80
+    assert (values["tile_size"], values["tiles_size"], values["tiles_overlap"]) == (512, 512, 25)
+    assert (values["seg_thresh"], values["seg_small_segment"]) == (0, 0)
+    assert "standardization_mean" not in values  # it would be applied a second time
+    others = set(values) - {
+        "model_type", "class_names", "resolution", "tile_size", "tiles_size", "tiles_overlap",
+        "seg_thresh", "seg_small_segment",
+    }  # fmt: skip
+    assert all(key.startswith("scasnet_") for key in others)
+
+
+def test_a_fixed_tile_size_goes_into_the_peers_keys() -> None:
+    values = to_metadata(CARD, 256)
+    assert (values["tile_size"], values["tiles_size"], values["tiles_overlap"]) == (
+        "256", "256", "50",
+    )  # fmt: skip
+
+
+def test_an_overlap_larger_than_the_tile_is_held_at_half() -> None:
+    metadata = to_metadata(CARD, 96)
+    assert metadata["tiles_overlap"] == "50"
+    card = from_metadata(metadata, 4, 2)
+    assert (card.tile_size, card.overlap) == (96, 48)
+
+
+def test_a_class_that_does_not_occur_makes_valid_json() -> None:
+    card = ModelCard("x", CARD.classes, accuracy={"iou": {"building": math.nan}})
+    text = to_metadata(card)["scasnet_accuracy"]
+    assert json.loads(text, parse_constant=pytest.fail) == {"iou": {"building": None}}
+
+
+def test_no_metadata_at_all() -> None:
+    card = from_metadata({}, 3, 4)
+    assert card.class_names == ["class 0", "class 1", "class 2", "class 3"]
+    assert len({each.color for each in card.classes}) == 4
+    assert (card.bands, card.value_range) == (("red", "green", "blue"), (0.0, 255.0))
+    assert (card.resolution, card.tile_size, card.overlap) == (None, 512, 128)
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "names"),
+    [
+        ("class_names", '{"0": "a", "1": "b", "2": "c"}', ["a", "b", "c"]),
+        ("names", "{0: 'a', 1: 'b', 2: 'c'}", ["a", "b", "c"]),
+        ("class_names", '["a", "b", "c"]', ["a", "b", "c"]),
+        ("class_names", '[{"0": "a", "1": "b", "2": "c"}, {"0": "z"}]', ["a", "b", "c"]),
+        ("class_names", '{"0": "a", "2": "c"}', ["a", "class 1", "c"]),
+        ("class_names", '{"2": "c", "0": "a", "9": "z"}', ["a", "class 1", "c"]),
+        ("class_names", '{"zero": "a", "1": 5, "2": ["c"]}', ["class 0", "5", "class 2"]),
+        ("class_names", "not even quoted", ["class 0", "class 1", "class 2"]),
+        ("class_names", "[" * 90_000, ["class 0", "class 1", "class 2"]),
+        ("class_names", "__import__('os').getcwd()", ["class 0", "class 1", "class 2"]),
+    ],
+)
+def test_names_in_every_spelling(key: str, text: str, names: list[str]) -> None:
+    assert from_metadata({key: text}, 3, 3).class_names == names
+
+
+def test_one_channel_has_a_background() -> None:
+    one = from_metadata({"class_names": '{"0": "road"}'}, 3, 2, sigmoid=True)
+    assert one.class_names == ["background", "road"]
+    both = from_metadata({"class_names": '{"0": "rest", "1": "road"}'}, 3, 2, sigmoid=True)
+    assert both.class_names == ["rest", "road"]
+
+
+def test_units_of_the_peers_are_turned_into_ours() -> None:
+    card = from_metadata(
+        {"resolution": "21.5", "tiles_size": "512.0", "tiles_overlap": '"15"'}, 3, 2
+    )
+    assert card.resolution == pytest.approx((0.215, 0.215))
+    assert (card.tile_size, card.overlap) == (512, 76)
+
+
+@pytest.mark.parametrize("text", ["-5", "0", "nan", "Infinity", "null", '"far"', "[1, 2]", "1e999"])
+def test_odd_numbers_count_as_missing(text: str) -> None:
+    card = from_metadata({"resolution": text, "tile_size": text, "tiles_overlap": text}, 3, 2)
+    assert card.resolution is None
+    assert card.tile_size == 512
+    assert 0 <= card.overlap < 512
+
+
+def test_deepness_standardises_outside_the_graph() -> None:
+    keys = {"standardization_mean": "[0.4, 0.5, 0.6]", "standardization_std": "[0.1, 0.2, 0.3]"}
+    card = from_metadata(keys, 3, 2)
+    assert (card.standardise, card.mean, card.std) == (True, (0.4, 0.5, 0.6), (0.1, 0.2, 0.3))
+    keys["standardization_std"] = "[0.1, 0, 0.3]"
+    assert not from_metadata(keys, 3, 2).standardise
+    assert not from_metadata(keys, 4, 2).standardise
+    assert from_metadata(to_metadata(card), 3, 2) == ModelCard(
+        "", card.classes, mean=card.mean, std=card.std, standardise=True
+    )
+
+
+def test_markup_and_control_characters_are_disarmed() -> None:
+    names = json.dumps({"0": "<img src=x onerror=alert(1)>", "1": "a\n\x00\u202eb" + "c" * 500})
+    first, second = from_metadata({"class_names": names}, 3, 2).class_names
+    assert not set("<>") & set(first)
+    assert second.startswith("a b")
+    assert len(second) == 80
+    card = from_metadata({"scasnet_description": json.dumps("<b>" * 90_000)}, 3, 2)
+    assert len(card.description) == 4000
+    assert "<" not in card.description
+
+
+@pytest.mark.parametrize("color", ["red", "#12345", "#1234567", "url(x)", 7, None, "#12345g"])
+def test_a_bad_colour_is_replaced_on_reading_and_refused_in_a_card(color: object) -> None:
+    card = from_metadata({"scasnet_colors": json.dumps([color, "#ABCDEF"])}, 3, 2)
+    assert [each.color for each in card.classes] == [default_color(0), "#abcdef"]
+    with pytest.raises(ModelError, match="#rrggbb"):
+        ModelClass("a", str(color))
+
+
+@pytest.mark.parametrize("classes", [255, 70_000])
+def test_more_classes_than_a_map_holds(classes: int) -> None:
+    with pytest.raises(ModelError, match="at most 254"):
+        from_metadata({}, 3, classes)
+    assert len(from_metadata({}, 3, 254).classes) == 254
+
+
+def test_the_largest_card_stays_readable() -> None:
+    classes = tuple(ModelClass(f"class number {k}", default_color(k)) for k in range(254))
+    confusion = [[10**7] * 254 for _ in range(254)]
+    card = ModelCard("big", classes, accuracy={"confusion": confusion})
+    assert from_metadata(to_metadata(card), 3, 254) == card
+
+
+def test_endless_text_is_refused() -> None:
+    with pytest.raises(ModelError, match="too much text"):
+        from_metadata({"class_names": json.dumps(["x" * 10_000_000])}, 3, 2)
+    with pytest.raises(ModelError, match="too much text"):
+        from_metadata({"scasnet_description": '"' + "x" * 10_000_000 + '"'}, 3, 2)
+
+
+def test_foreign_keys_are_not_even_read() -> None:
+    assert from_metadata({"training_log": "x" * 10_000_000}, 3, 2).class_names == [
+        "class 0", "class 1",
+    ]  # fmt: skip
+
+
+def test_a_newer_format_asks_for_an_update() -> None:
+    with pytest.raises(ModelError, match="update the plugin"):
+        from_metadata({"scasnet_version": "2"}, 3, 2)
+
+
+def test_an_accuracy_of_other_types_is_left_out() -> None:
+    odd = {"overall_accuracy": 87, "mean_iou": "0.5", "iou": {"a": 2, "b": 0.5}, "confusion": [[1]]}
+    card = from_metadata(
+        {"scasnet_accuracy": json.dumps({**odd, "confusion": [[1, 2], [3]]})}, 3, 2
+    )
+    assert card.accuracy == {"mean_iou": 0.5, "iou": {"a": None, "b": 0.5}}
+    assert from_metadata({"scasnet_accuracy": "[1]"}, 3, 2).accuracy == {}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"classes": ()},
+        {"bands": ("red",)},
+        {"std": (0.0, 1.0, 1.0)},
+        {"mean": (math.nan, 0.0, 0.0)},
+        {"value_range": (255.0, 0.0)},
+        {"resolution": (0.8, 0.2)},
+        {"overlap": 512},
+    ],
+)
+def test_a_card_that_contradicts_itself_is_refused(change: dict[str, object]) -> None:
+    with pytest.raises(ModelError):
+        ModelCard(**{"name": "x", "classes": CARD.classes, **change})  # type: ignore[arg-type]
+
+
+def test_default_colours_and_bands() -> None:
+    assert len({default_color(index) for index in range(254)}) == 254
+    assert default_bands(1) == ("grey",)
+    assert default_bands(5) == ("red", "green", "blue", "nir", "band 5")
+    assert all(len(set(default_bands(count))) == count for count in range(1, 14))

@@ -1,0 +1,65 @@
+"""Raw values to 0-1: one scale for the whole raster, nodata filled, edges mirrored."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from scasnet_qgis.core.preprocessing import Scaling, pad_to
+from scasnet_qgis.core.windows import Window
+
+
+def scaling(low: float, high: float, bands: int = 1) -> Scaling:
+    return Scaling((low,) * bands, (high,) * bands, (0.4,) * bands, "")
+
+
+def test_8_bit_values() -> None:
+    raw = np.array([[[0, 51, 255]]], dtype=np.uint8)
+    scaled = scaling(0, 255)(raw, None)
+    assert scaled.dtype == np.float32
+    np.testing.assert_allclose(scaled, [[[0.0, 0.2, 1.0]]], atol=1e-6)
+    assert raw.tolist() == [[[0, 51, 255]]], "the input is left alone"
+
+
+def test_uint16_values_beyond_the_limits_are_clipped() -> None:
+    raw = np.array([[[0, 200, 1200, 2200, 65535]]], dtype=np.uint16)
+    np.testing.assert_allclose(scaling(200, 2200)(raw, None), [[[0, 0, 0.5, 1, 1]]], atol=1e-6)
+
+
+def test_each_band_has_its_own_limits() -> None:
+    each = Scaling((0.0, 100.0), (10.0, 300.0), (0.0, 0.0), "")
+    raw = np.array([[[5]], [[200]]], dtype=np.int16)
+    np.testing.assert_allclose(each(raw, None), [[[0.5]], [[0.5]]])
+
+
+def test_nan_and_infinity_of_floats() -> None:
+    raw = np.array([[[np.nan, 1.0, np.inf, -np.inf]]], dtype=np.float64)
+    np.testing.assert_allclose(scaling(0, 2)(raw, None), [[[0.4, 0.5, 1.0, 0.0]]], atol=1e-6)
+
+
+def test_pixels_without_data_hold_the_fill() -> None:
+    each = Scaling((0.0, 0.0), (255.0, 255.0), (0.4, 0.6), "")
+    raw = np.full((2, 1, 2), 255, dtype=np.uint8)
+    scaled = each(raw, np.array([[True, False]]))
+    np.testing.assert_allclose(scaled, [[[1.0, 0.4]], [[1.0, 0.6]]], atol=1e-6)
+
+
+def test_limits_that_are_equal_divide_by_nothing() -> None:
+    assert np.isfinite(scaling(7, 7)(np.array([[[7, 8]]], dtype=np.uint8), None)).all()
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_padding_mirrors_also_beyond_the_raster_s_size(size: int) -> None:
+    pixels = np.arange(size, dtype=np.float32)[None, None, :]
+    have, want = Window(0, 0, 1, size), Window(-3, -7, 9, size + 16)
+    padded = pad_to(pixels, have, want)
+    assert padded.shape == (1, 9, size + 16)
+    period = np.concatenate([pixels[0, 0], pixels[0, 0, ::-1]])
+    expected = [period[col % (2 * size)] for col in range(-7, size + 9)]
+    np.testing.assert_array_equal(padded[0], np.tile(expected, (9, 1)))
+
+
+def test_nothing_to_pad() -> None:
+    pixels = np.zeros((3, 4, 5), dtype=np.float32)
+    window = Window(7, 8, 4, 5)
+    assert pad_to(pixels, window, window) is pixels

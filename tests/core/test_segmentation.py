@@ -1,0 +1,289 @@
+"""The loop, with a backend whose scores depend on nothing but the pixel."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+
+from scasnet_qgis.core.blending import FinishedBlock
+from scasnet_qgis.core.errors import Cancelled, InputError, ModelError, OutputError, ScasNetError
+from scasnet_qgis.core.preprocessing import Scaling
+from scasnet_qgis.core.segmentation import READ_AHEAD, RunReport, Segmentation
+from scasnet_qgis.core.windows import Window, plan_tiles
+from tests.conftest import Recorder
+
+BANDS = 3
+FILL = 0.25
+
+
+class ArraySource:
+    def __init__(self, image: np.ndarray, mask: np.ndarray | None = None) -> None:
+        self.image, self.mask, self.reads = image, mask, 0
+
+    def read(self, window: Window) -> tuple[np.ndarray, np.ndarray | None]:
+        self.reads += 1
+        at = (slice(window.row, window.row_end), slice(window.col, window.col_end))
+        mask = None if self.mask is None or self.mask[at].all() else self.mask[at]
+        return self.image[(slice(None), *at)], mask
+
+
+class PixelBackend:
+    """The class of a pixel is its brightest band; ``before`` is called with every batch."""
+
+    classes = BANDS
+
+    def __init__(
+        self,
+        workers: int = 1,
+        margin: int = 0,
+        before: Callable[[np.ndarray], object] = lambda _: None,
+    ) -> None:
+        self.workers, self.margin, self.before = workers, margin, before
+        self.stopped = threading.Event()
+
+    def predict(self, tiles: np.ndarray) -> np.ndarray:
+        self.before(tiles)
+        rows, cols = tiles.shape[2] - self.margin, tiles.shape[3] - self.margin
+        middle = tiles[:, :, self.margin : rows, self.margin : cols] + np.float32(0.01)
+        return middle / middle.sum(axis=1, keepdims=True)
+
+    def cancel(self) -> None:
+        self.stopped.set()
+
+
+class Canvas:
+    """A sink that keeps the labels and the windows in the order they came."""
+
+    def __init__(self, rows: int, cols: int) -> None:
+        self.labels = np.full((rows, cols), 255, dtype=np.uint8)
+        self.windows: list[Window] = []
+
+    def __call__(self, rows: FinishedBlock) -> None:
+        at = rows.window
+        self.labels[at.row : at.row_end, at.col : at.col_end] = rows.labels()
+        self.windows.append(at)
+
+
+def image_of(rows: int, cols: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(1, 256, (BANDS, rows, cols)).astype(np.uint8)
+
+
+def truth_of(image: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
+    labels = image.argmax(axis=0) + 1
+    return labels if mask is None else np.where(mask, labels, 0)
+
+
+def job(
+    source: ArraySource,
+    backend: PixelBackend,
+    tile: int = 64,
+    overlap: int = 16,
+    *,
+    batch: int = 1,
+    panel_cols: int = 10_000,
+    fixed: bool = False,
+    area: Window | None = None,
+) -> Segmentation:
+    raster = Window(0, 0, *source.image.shape[1:])
+    area = area or raster
+    scaling = Scaling((0.0,) * BANDS, (255.0,) * BANDS, (FILL,) * BANDS, "")
+    plan = plan_tiles(
+        area.rows, area.cols, (tile, tile), overlap, fixed=fixed, panel_cols=panel_cols, block=16
+    )
+    return Segmentation(source, raster, area, scaling, backend, plan, batch)
+
+
+def classify(
+    image: np.ndarray,
+    mask: np.ndarray | None = None,
+    backend: PixelBackend | None = None,
+    **how: object,
+) -> tuple[np.ndarray, RunReport, list[Window]]:
+    run = job(ArraySource(image, mask), backend or PixelBackend(), **how)
+    canvas = Canvas(run.area.rows, run.area.cols)
+    report = run.run(canvas, Recorder())
+    return canvas.labels, report, canvas.windows
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    yield
+    assert not [each.name for each in threading.enumerate() if each.name.startswith("scasnet")]
+
+
+@pytest.mark.parametrize("fixed", [False, True])
+@pytest.mark.parametrize("panel_cols", [64, 10_000])
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize(("tile", "overlap"), [(64, 0), (64, 32), (72, 71), (500, 100)])
+def test_labels_do_not_depend_on_how_the_raster_is_cut(
+    tile: int, overlap: int, batch: int, panel_cols: int, fixed: bool
+) -> None:
+    image = image_of(150, 133) if overlap < 71 else image_of(80, 90)
+    labels, report, _ = classify(
+        image, tile=tile, overlap=overlap, batch=batch, panel_cols=panel_cols, fixed=fixed
+    )
+    np.testing.assert_array_equal(labels, truth_of(image))
+    assert report.skipped_tiles == 0
+
+
+@pytest.mark.parametrize(("rows", "cols"), [(1, 1), (1, 300), (300, 1), (10, 20), (63, 64)])
+@pytest.mark.parametrize("margin", [0, 12])
+@pytest.mark.parametrize("fixed", [False, True])
+def test_small_and_thin_rasters(rows: int, cols: int, margin: int, fixed: bool) -> None:
+    """Peers give no tiles, and an all-zero map, for a raster no larger than a tile."""
+    image = image_of(rows, cols)
+    labels, report, _ = classify(image, backend=PixelBackend(margin=margin), fixed=fixed)
+    np.testing.assert_array_equal(labels, truth_of(image))
+    assert report.computed_tiles > 0
+
+
+def test_an_output_smaller_than_the_tile() -> None:
+    sizes = set()
+    backend = PixelBackend(margin=20, before=lambda tiles: sizes.add(tiles.shape[2:]))
+    image = image_of(200, 170)
+    labels, _, _ = classify(image, backend=backend, tile=64, fixed=True)
+    np.testing.assert_array_equal(labels, truth_of(image))
+    assert sizes == {(104, 104)}
+
+
+def test_an_area_looks_at_the_raster_around_it() -> None:
+    """At the area's edge the model sees the raster go on; it mirrors only at the raster's."""
+    image = image_of(100, 120)
+    seen = []
+    backend = PixelBackend(margin=10, before=lambda tiles: seen.append(tiles.copy()))
+    area = Window(20, 5, 70, 64)
+    labels, _, _ = classify(image, backend=backend, tile=100, overlap=0, area=area)
+    np.testing.assert_array_equal(labels, truth_of(image)[20:90, 5:69])
+    expected = np.pad(image, ((0, 0), (0, 0), (5, 0)), mode="symmetric")[:, 10:100, 0:84]
+    np.testing.assert_allclose(seen[0][0], expected / 255.0, atol=1e-6)
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+@pytest.mark.parametrize("margin", [0, 12])
+def test_windows_without_data_are_never_computed(batch: int, margin: int) -> None:
+    """Peers check the mask of the whole raster, and so skip nothing."""
+    image = image_of(256, 320)
+    mask = np.zeros((256, 320), dtype=bool)
+    mask[:100, :100] = True
+    mask[200, 300] = True
+    computed = []
+    backend = PixelBackend(margin=margin, before=lambda tiles: computed.extend(tiles.copy()))
+    labels, report, _ = classify(image, mask, backend, batch=batch)
+    np.testing.assert_array_equal(labels, truth_of(image, mask))
+    middle = slice(margin, -margin or None)
+    assert all((tile[:, middle, middle] != np.float32(FILL)).any() for tile in computed)
+    assert len(computed) == report.computed_tiles
+    assert report.skipped_tiles > report.computed_tiles > 0
+
+
+def test_a_raster_without_any_data_gives_an_empty_map() -> None:
+    def never(tiles: np.ndarray) -> None:
+        raise AssertionError("nothing to compute")
+
+    labels, report, _ = classify(
+        image_of(100, 90), np.zeros((100, 90), bool), PixelBackend(before=never), batch=3
+    )
+    assert (labels == 0).all()
+    assert (report.computed_tiles, report.skipped_tiles) == (0, 4)
+
+
+def test_rows_come_in_order_with_several_workers() -> None:
+    delays = iter(np.random.default_rng(5).random(10_000) * 0.01)
+    backend = PixelBackend(workers=4, before=lambda _: time.sleep(next(delays)))
+    image = image_of(300, 200)
+    labels, report, windows = classify(image, backend=backend, panel_cols=64)
+    np.testing.assert_array_equal(labels, truth_of(image))
+    ends = {}
+    for window in windows:
+        assert window.row == ends.get(window.col, 0)
+        ends[window.col] = window.row_end
+    assert list(ends) == sorted(ends), "panel by panel"
+    assert set(ends.values()) == {300}
+    assert report.seconds > 0
+
+
+@pytest.mark.parametrize("rows", [400, 1600])
+def test_what_is_under_way_does_not_grow_with_the_raster(rows: int) -> None:
+    source = ArraySource(image_of(rows, 64))
+    backend = PixelBackend(workers=2, before=lambda _: time.sleep(0.002))
+    run = job(source, backend, batch=2)
+    ahead = []
+
+    class Watch(Recorder):
+        def report(self, fraction: float) -> None:
+            super().report(fraction)
+            ahead.append(source.reads - round(fraction * run.plan.count))
+
+    watch = Watch()
+    run.run(Canvas(rows, 64), watch)
+    assert max(ahead) <= (backend.workers + READ_AHEAD) * run.batch
+    assert watch.fractions == sorted(watch.fractions)
+    assert watch.fractions[-1] == 1.0
+
+
+class Boom:
+    """Raises ``error`` at its third call."""
+
+    def __init__(self, error: ScasNetError) -> None:
+        self.error, self.calls = error, 0
+
+    def __call__(self, _: object) -> None:
+        self.calls += 1
+        if self.calls == 3:
+            raise self.error
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("place", ["source", "backend", "sink"])
+def test_an_error_ends_the_run_as_it_is(place: str, workers: int) -> None:
+    error = {"source": InputError, "backend": ModelError, "sink": OutputError}[place]("no")
+    boom = Boom(error)
+    source = ArraySource(image_of(400, 100))
+    backend = PixelBackend(workers=workers)
+    canvas = Canvas(400, 100)
+    sink: Callable[[FinishedBlock], None] = canvas
+    if place == "source":
+        read = source.read
+        source.read = lambda window: (boom(window), read(window))[1]
+    elif place == "backend":
+        backend.before = boom
+    else:
+        sink = boom
+    with pytest.raises(type(error)) as caught:
+        job(source, backend).run(sink, Recorder())
+    assert caught.value is error
+    assert backend.stopped.is_set(), "what still runs is told to stop"
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_a_cancel_reaches_into_a_slow_batch(workers: int, recorder: Recorder) -> None:
+    def wait_for_cancel(tiles: np.ndarray) -> None:
+        if not backend.stopped.wait(20):
+            raise AssertionError("was not told")
+        raise Cancelled
+
+    backend = PixelBackend(workers=workers, before=wait_for_cancel)
+    timer = threading.Timer(0.2, lambda: setattr(recorder, "stop", True))
+    timer.start()
+    started = time.monotonic()
+    with pytest.raises(Cancelled):
+        job(ArraySource(image_of(400, 400)), backend).run(Canvas(400, 400), recorder)
+    assert time.monotonic() - started < 2.0
+    timer.join()
+
+
+def test_a_run_cancelled_between_batches_stops_there(recorder: Recorder) -> None:
+    computed = []
+
+    def stop_at_the_third(tiles: np.ndarray) -> None:
+        computed.append(len(tiles))
+        recorder.stop = len(computed) >= 3
+
+    backend = PixelBackend(before=stop_at_the_third)
+    with pytest.raises(Cancelled):
+        job(ArraySource(image_of(900, 400)), backend).run(Canvas(900, 400), recorder)
+    assert len(computed) <= 3 + backend.workers + READ_AHEAD
