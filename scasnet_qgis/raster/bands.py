@@ -1,0 +1,87 @@
+"""Which band of a raster feeds which band of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from osgeo import gdal
+
+from scasnet_qgis.core.errors import InputError, SettingError
+
+_MEANING = {
+    gdal.GCI_RedBand: "red",
+    gdal.GCI_GreenBand: "green",
+    gdal.GCI_BlueBand: "blue",
+}
+_NEAR_INFRARED = ("nir", "near infrared", "near-infrared", "infrared")
+
+
+def assign_bands(
+    dataset: gdal.Dataset, wanted: Sequence[str], chosen: Sequence[int] = ()
+) -> list[int]:
+    """Band numbers (from 1) of ``dataset`` for the model's bands ``wanted``.
+
+    ``chosen`` are the user's band numbers and win; otherwise bands are found by their colour
+    interpretation, and the rest in the order they lie in the file. Raises InputError where the
+    raster has too few bands, SettingError where a chosen number does not exist.
+    """
+    count = dataset.RasterCount
+    if chosen:
+        return _checked(list(chosen), count, len(wanted))
+    if count < len(wanted):
+        raise InputError(
+            f"The raster has {count} band(s), but the model needs {len(wanted)} "
+            f"({', '.join(wanted)}): choose a raster with these bands or another model."
+        )
+    meanings = [_meaning(dataset, number) for number in range(1, count + 1)]
+    taken: dict[int, int] = {}
+    for index, name in enumerate(wanted):
+        if meanings.count(name.lower()) == 1:
+            taken[index] = meanings.index(name.lower()) + 1
+    for index, name in enumerate(wanted):
+        if index not in taken:
+            taken[index] = _fallback(dataset, name, set(taken.values()))
+    return [taken[index] for index in range(len(wanted))]
+
+
+def _fallback(dataset: gdal.Dataset, name: str, used: set[int]) -> int:
+    """The first band that is not used yet, one flagged as alpha last.
+
+    Near infrared is the other way round: files flag it as alpha, and it is no visible colour.
+    """
+    rest = [number for number in range(1, dataset.RasterCount + 1) if number not in used]
+    infrared = name.lower() in _NEAR_INFRARED
+
+    def doubt(number: int) -> bool:
+        return _is_visible(dataset, number) if infrared else is_alpha(dataset, number)
+
+    return min(rest, key=lambda number: (doubt(number), number))
+
+
+def _checked(chosen: list[int], count: int, needed: int) -> list[int]:
+    if len(chosen) != needed:
+        raise SettingError(
+            f"{len(chosen)} band(s) are chosen, but the model needs {needed}: name one band of the "
+            "raster for each band of the model."
+        )
+    for number in chosen:
+        if not 1 <= number <= count:
+            raise SettingError(
+                f"Band {number} does not exist: the raster has the bands 1 to {count}."
+            )
+    return chosen
+
+
+def _is_visible(dataset: gdal.Dataset, number: int) -> bool:
+    return dataset.GetRasterBand(number).GetColorInterpretation() in _MEANING
+
+
+def _meaning(dataset: gdal.Dataset, number: int) -> str:
+    band = dataset.GetRasterBand(number)
+    known = _MEANING.get(band.GetColorInterpretation())
+    return known or band.GetDescription().strip().lower()
+
+
+def is_alpha(dataset: gdal.Dataset, number: int) -> bool:
+    """Whether the file flags a band as alpha; many files flag near infrared so."""
+    return bool(dataset.GetRasterBand(number).GetColorInterpretation() == gdal.GCI_AlphaBand)

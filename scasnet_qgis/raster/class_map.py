@@ -1,0 +1,181 @@
+"""The land-cover map and the probabilities as files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from osgeo import gdal
+
+from scasnet_qgis.core.blending import NODATA_LABEL, FinishedBlock
+from scasnet_qgis.core.card import ModelClass
+from scasnet_qgis.core.progress import Progress, Stage
+from scasnet_qgis.raster.delivery import Delivery
+from scasnet_qgis.raster.grid import Grid
+from scasnet_qgis.raster.writer import GeoTiffWriter, build_overviews, failed
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+NO_PROBABILITY = -1.0
+
+
+@dataclass(frozen=True)
+class ClassArea:
+    """Pixels and ground area of one class of a map."""
+
+    value: int
+    name: str
+    color: str
+    pixels: int
+    area: float
+
+
+class _RowsOfBlocks:
+    """Puts finished blocks side by side until a row of them is full, then writes it."""
+
+    def __init__(self, writer: GeoTiffWriter) -> None:
+        self._writer = writer
+        self._values: NDArray[np.generic] | None = None
+
+    def write(self, block: FinishedBlock, values: NDArray[np.generic]) -> None:
+        """``values`` [bands, rows, cols] are what the file gets for the block."""
+        row, window = block.row, block.window
+        if row == window:
+            self._writer.write(row, values)
+            return
+        if self._values is None:
+            self._values = np.empty((len(values), row.rows, row.cols), dtype=values.dtype)
+        self._values[:, :, window.col - row.col : window.col_end - row.col] = values
+        if window.col_end == row.col_end:
+            self._writer.write(row, self._values)
+            self._values = None
+
+
+class ClassMapWriter:
+    """The map: 8-bit, class k as value k + 1, 0 without data; counts areas as it goes."""
+
+    def __init__(self, delivery: Delivery, grid: Grid, classes: Sequence[ModelClass]) -> None:
+        self._delivery, self._grid, self._classes = delivery, grid, classes
+        self._pixels = np.zeros(len(classes) + 1, dtype=np.int64)
+        self._areas = np.zeros(len(classes) + 1, dtype=np.float64)
+        self._writer = GeoTiffWriter(
+            delivery.working, grid, 1, gdal.GDT_Byte, NODATA_LABEL, ["PHOTOMETRIC=PALETTE"]
+        )
+        self._writer.dataset.GetRasterBand(1).SetColorTable(_color_table(classes))
+        self._rows = _RowsOfBlocks(self._writer)
+
+    def write(self, block: FinishedBlock) -> None:
+        labels = block.labels()
+        self._count(labels, block.window.row)
+        self._rows.write(block, labels[None])
+
+    def _count(self, labels: NDArray[np.uint8], row: int) -> None:
+        for first in range(0, len(labels), 64):  # the pixel area may change with the latitude
+            part = labels[first : first + 64]
+            counts = np.bincount(part.ravel(), minlength=len(self._pixels))
+            self._pixels += counts
+            self._areas += counts * self._grid.pixel_area(row + first + len(part) / 2)
+
+    @property
+    def areas(self) -> list[ClassArea]:
+        """What was counted so far, class by class."""
+        return [
+            ClassArea(
+                index + 1,
+                each.name,
+                each.color,
+                int(self._pixels[index + 1]),
+                float(self._areas[index + 1]),
+            )
+            for index, each in enumerate(self._classes)
+        ]
+
+    def finish(self, progress: Progress) -> None:
+        """Add names, attribute table and overviews, and close; the file stays where it is."""
+        band = self._writer.dataset.GetRasterBand(1)
+        band.SetCategoryNames(["no data", *(each.name for each in self._classes)])
+        band.SetDefaultRAT(_attribute_table(self.areas))
+        self._writer.close()
+        _check_side_file(self._delivery.working, len(self._classes))
+        build_overviews(self._delivery.working, "MODE", progress)
+
+    def abandon(self) -> None:
+        """Let go of the file, so that its folder can be removed."""
+        self._writer.abandon()
+
+
+class ProbabilityWriter:
+    """The class probabilities: one 32-bit float band a class, -1 without data."""
+
+    def __init__(self, delivery: Delivery, grid: Grid, classes: Sequence[ModelClass]) -> None:
+        self._delivery = delivery
+        self._writer = GeoTiffWriter(
+            delivery.working,
+            grid,
+            len(classes),
+            gdal.GDT_Float32,
+            NO_PROBABILITY,
+            ["PREDICTOR=3"],
+        )
+        for number, each in enumerate(classes, start=1):
+            self._writer.dataset.GetRasterBand(number).SetDescription(each.name)
+        self._rows = _RowsOfBlocks(self._writer)
+
+    def write(self, block: FinishedBlock) -> None:
+        values = np.where(block.valid, block.scores, np.float32(NO_PROBABILITY))
+        self._rows.write(block, values)
+
+    def finish(self, progress: Progress) -> None:
+        self._writer.close()
+        build_overviews(self._delivery.working, "AVERAGE", progress)
+
+    def abandon(self) -> None:
+        self._writer.abandon()
+
+
+def finish_all(writers: Sequence[ClassMapWriter | ProbabilityWriter], progress: Progress) -> None:
+    """Finish several files, sharing the progress between them."""
+    for index, writer in enumerate(writers):
+        writer.finish(Stage(progress, index / len(writers), (index + 1) / len(writers)))
+
+
+def _check_side_file(path: Path, classes: int) -> None:
+    """Raise OutputError where names and table are missing: GDAL only warns on a full disk."""
+    dataset = gdal.Open(str(path))
+    table = dataset.GetRasterBand(1).GetDefaultRAT()
+    if table is None or table.GetRowCount() != classes:
+        raise failed(path, "the side file with the attribute table is not whole")
+
+
+def rgb(color: str) -> tuple[int, int, int]:
+    """Red, green, blue of "#rrggbb"."""
+    return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)
+
+
+def _color_table(classes: Sequence[ModelClass]) -> gdal.ColorTable:
+    table = gdal.ColorTable()
+    table.SetColorEntry(NODATA_LABEL, (0, 0, 0, 0))
+    for value, each in enumerate(classes, start=1):
+        table.SetColorEntry(value, (*rgb(each.color), 255))
+    return table
+
+
+def _attribute_table(areas: Sequence[ClassArea]) -> gdal.RasterAttributeTable:
+    table = gdal.RasterAttributeTable()
+    table.CreateColumn("Value", gdal.GFT_Integer, gdal.GFU_MinMax)
+    table.CreateColumn("Class", gdal.GFT_String, gdal.GFU_Name)
+    for name, use in (("Red", gdal.GFU_Red), ("Green", gdal.GFU_Green), ("Blue", gdal.GFU_Blue)):
+        table.CreateColumn(name, gdal.GFT_Integer, use)
+    table.CreateColumn("Pixels", gdal.GFT_Real, gdal.GFU_PixelCount)
+    table.SetRowCount(len(areas))
+    for row, each in enumerate(areas):
+        table.SetValueAsInt(row, 0, each.value)
+        table.SetValueAsString(row, 1, each.name)
+        for column, part in enumerate(rgb(each.color), start=2):
+            table.SetValueAsInt(row, column, part)
+        table.SetValueAsDouble(row, 5, float(each.pixels))
+    return table

@@ -1,0 +1,130 @@
+"""The pixel grid of a raster: place, size and ground area of its pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil, cos, floor, hypot, radians
+
+from osgeo import gdal, osr
+
+from scasnet_qgis.core.areas import metres_per_degree
+from scasnet_qgis.core.errors import InputError
+from scasnet_qgis.core.windows import Window
+
+_TOLERANCE = 0.01  # pixels; QGIS rounds an extent to 4 decimals, of degrees to 9
+NO_PLACE: tuple[float, ...] = (0.0, 1.0, 0.0, 0.0, 0.0, -1.0)  # as QGIS shows such a raster
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Size in pixels, geotransform and coordinate reference system (WKT, "" for none).
+
+    The geotransform may be south-up or rotated; it is None where the raster has no position.
+    """
+
+    rows: int
+    cols: int
+    geotransform: tuple[float, ...] | None
+    wkt: str = ""
+
+    @classmethod
+    def of(cls, dataset: gdal.Dataset) -> Grid:
+        placed = dataset.GetGeoTransform(can_return_null=True)
+        wkt = dataset.GetProjection() or ""
+        return cls(dataset.RasterYSize, dataset.RasterXSize, placed and tuple(placed), wkt)
+
+    @property
+    def whole(self) -> Window:
+        return Window(0, 0, self.rows, self.cols)
+
+    def to_map(self, row: float, col: float) -> tuple[float, float]:
+        """Map coordinates (x, y) of a place given in pixels."""
+        t = self.geotransform or NO_PLACE
+        return t[0] + col * t[1] + row * t[2], t[3] + col * t[4] + row * t[5]
+
+    def part(self, window: Window) -> Grid:
+        """The grid of a window of this one."""
+        placed = self.geotransform
+        if placed is not None:
+            x, y = self.to_map(window.row, window.col)
+            placed = (x, placed[1], placed[2], y, placed[4], placed[5])
+        elif window != self.whole:
+            placed = (float(window.col), 1.0, 0.0, -float(window.row), 0.0, -1.0)
+        return Grid(window.rows, window.cols, placed, self.wkt)
+
+    def window_of(self, x_min: float, y_min: float, x_max: float, y_max: float) -> Window:
+        """The pixels that an extent in map coordinates touches; raises InputError if none."""
+        inverse = gdal.InvGeoTransform(self.geotransform or NO_PLACE)
+        if inverse is None:
+            raise InputError("The raster's geotransform is degenerate: assign it a valid position.")
+        places = [
+            gdal.ApplyGeoTransform(inverse, x, y) for x in (x_min, x_max) for y in (y_min, y_max)
+        ]
+        cols, rows = [p[0] for p in places], [p[1] for p in places]
+        row, col = floor(min(rows) + _TOLERANCE), floor(min(cols) + _TOLERANCE)
+        wanted = Window(
+            row, col, ceil(max(rows) - _TOLERANCE) - row, ceil(max(cols) - _TOLERANCE) - col
+        )
+        inside = wanted.intersect(self.whole)
+        if inside.empty:
+            raise InputError("The extent lies outside the raster: choose one that overlaps it.")
+        return inside
+
+    @property
+    def _reference(self) -> osr.SpatialReference | None:
+        if not self.wkt or self.geotransform is None:
+            return None
+        reference = osr.SpatialReference()
+        reference.ImportFromWkt(self.wkt)
+        return reference
+
+    @property
+    def area_unit(self) -> str:
+        """The unit is "m2" where the reference system tells lengths."""
+        if self.geotransform is None:
+            return "pixels"
+        return "m2" if self._units(0.0) is not None else "map units squared"
+
+    def _units(self, row: float) -> tuple[float, float] | None:
+        """Metres per map unit in y and x near a row; None where the system does not tell."""
+        reference = self._reference
+        if reference is None:
+            return None
+        if reference.IsGeographic():
+            return metres_per_degree(self.to_map(row, self.cols / 2)[1])
+        if reference.IsProjected() or reference.IsLocal():
+            factor = reference.GetLinearUnits() * self._ground_length(reference, row)
+            return factor, factor
+        return None
+
+    def _ground_length(self, reference: osr.SpatialReference, row: float) -> float:
+        """Length on the ground of a length of 1 on the map.
+
+        Mercator, which web maps come in, stretches by 1 / cos(latitude) both ways (Snyder 1987,
+        p. 44); what other projections do to lengths is left out, as in QGIS's planimetric areas.
+        """
+        if not (reference.GetAttrValue("PROJECTION") or "").startswith("Mercator"):
+            return 1.0
+        geographic = reference.CloneGeogCS()
+        for each in (reference, geographic):
+            each.SetAxisMappingStrategy(osr.OAMS_TRADITIONAL_GIS_ORDER)
+        transformation = osr.CoordinateTransformation(reference, geographic)
+        _, latitude, _ = transformation.TransformPoint(*self.to_map(row, self.cols / 2))
+        return cos(radians(latitude))
+
+    def pixel_area(self, row: float) -> float:
+        """Ground area of one pixel at ``row``, in ``area_unit``."""
+        t = self.geotransform or NO_PLACE
+        y, x = self._units(row) or (1.0, 1.0)
+        return abs(t[1] * t[5] - t[2] * t[4]) * y * x
+
+    @property
+    def resolution(self) -> float | None:
+        """Ground resolution in metres per pixel at the raster's centre; None if unknown."""
+        units = self._units(self.rows / 2)
+        if units is None or self.geotransform is None:
+            return None
+        y, x = units
+        t = self.geotransform
+        along_row, along_col = hypot(t[1] * x, t[4] * y), hypot(t[2] * x, t[5] * y)
+        return float((along_row * along_col) ** 0.5)

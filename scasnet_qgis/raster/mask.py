@@ -1,0 +1,133 @@
+"""Which pixels of a raster hold data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from osgeo import gdal
+
+from scasnet_qgis.core.errors import InputError
+from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.core.windows import Window
+from scasnet_qgis.raster.bands import is_alpha
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_SCAN = 1024  # rows and columns looked at in one go
+
+
+@dataclass(frozen=True)
+class MaskRule:
+    """How a pixel is found to hold no data.
+
+    ``kind``: "mask" (the file's mask band), "alpha" (band ``alpha`` is 0), "values" (every band the
+    model reads holds its nodata value) or "none". Under each of them, a pixel that is NaN in every
+    band holds none either.
+    """
+
+    kind: str
+    alpha: int = 0
+    nodata: tuple[float, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        return {
+            "mask": "Pixels without data: by the raster's mask band.",
+            "alpha": f"Pixels without data: where band {self.alpha} (alpha) is 0.",
+            "values": "Pixels without data: where every band used holds its nodata value.",
+            "none": "The raster marks no pixels as without data.",
+        }[self.kind]
+
+
+def mask_rule(dataset: gdal.Dataset, bands: Sequence[int], progress: Progress) -> MaskRule:
+    """Decide from the file how pixels without data are marked.
+
+    A band flagged as alpha is believed only if it holds nothing but 0 and full; files with near
+    infrared in that place exist. Finding out reads the band, up to the first other value.
+    """
+    first = dataset.GetRasterBand(bands[0])
+    flags = first.GetMaskFlags()
+    if flags & gdal.GMF_PER_DATASET and not flags & gdal.GMF_ALPHA:
+        return MaskRule("mask")
+    for number in range(1, dataset.RasterCount + 1):
+        if is_alpha(dataset, number) and number not in bands:
+            if _is_binary(dataset.GetRasterBand(number), progress):
+                return MaskRule("alpha", alpha=number)
+            progress.info(
+                f"Band {number} is flagged as alpha but holds other values than 0 and 255: "
+                "it is taken as data, not as a mask."
+            )
+    values = [dataset.GetRasterBand(number).GetNoDataValue() for number in bands]
+    if all(each is not None for each in values):
+        return MaskRule("values", nodata=tuple(float(each) for each in values))
+    return MaskRule("none")
+
+
+def refuse_masks(
+    dataset: gdal.Dataset, bands: Sequence[int], wanted: Sequence[str], progress: Progress
+) -> None:
+    """Raise InputError where one of ``bands``, which feed ``wanted``, is a mask and no image."""
+    for number, name in zip(bands, wanted):
+        if is_alpha(dataset, number) and _is_binary(dataset.GetRasterBand(number), progress):
+            raise InputError(
+                f"The raster has too few bands: band {number} is left for the model's band "
+                f"'{name}', but it is a transparency mask; choose a raster with the bands "
+                f"{', '.join(wanted)}."
+            )
+
+
+def _is_binary(band: gdal.Band, progress: Progress) -> bool:
+    full = 65535 if band.DataType == gdal.GDT_UInt16 else 255
+    for top in range(0, band.YSize, _SCAN):
+        progress.check()
+        for left in range(0, band.XSize, _SCAN):
+            cols, rows = min(_SCAN, band.XSize - left), min(_SCAN, band.YSize - top)
+            values = band.ReadAsArray(left, top, cols, rows)
+            if not np.isin(values, (0, 255, full)).all():
+                return False
+    return True
+
+
+def read_mask(
+    dataset: gdal.Dataset,
+    rule: MaskRule,
+    bands: Sequence[int],
+    window: Window,
+    pixels: NDArray[np.generic],
+) -> NDArray[np.bool_] | None:
+    """True where a pixel of ``window`` holds data; None where all do.
+
+    ``pixels`` [bands, rows, cols] are the window's raw values, at full or reduced size; the mask
+    has theirs.
+    """
+    valid = np.ones(pixels.shape[1:], dtype=np.bool_)
+    if np.issubdtype(pixels.dtype, np.floating):
+        valid = ~np.isnan(pixels).all(axis=0)
+    if rule.kind in ("mask", "alpha"):
+        if rule.kind == "alpha":
+            band = dataset.GetRasterBand(rule.alpha)
+        else:
+            band = dataset.GetRasterBand(bands[0]).GetMaskBand()
+        rows, cols = valid.shape
+        values = band.ReadAsArray(
+            window.col, window.row, window.cols, window.rows, buf_xsize=cols, buf_ysize=rows
+        )
+        valid &= values != 0
+    elif rule.kind == "values":
+        holds = np.zeros_like(valid)
+        for band_values, nodata in zip(pixels, rule.nodata):
+            holds |= ~_equals(band_values, nodata)
+        valid &= holds
+    return None if valid.all() else valid
+
+
+def _equals(values: NDArray[np.generic], nodata: float) -> NDArray[np.bool_]:
+    if np.isnan(nodata):
+        return np.asarray(np.isnan(values))
+    if np.issubdtype(values.dtype, np.floating):
+        return np.asarray(values == values.dtype.type(nodata))  # as the file's type rounds it
+    return np.asarray(values == nodata)

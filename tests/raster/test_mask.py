@@ -1,0 +1,158 @@
+"""Which pixels hold data: mask band, alpha, nodata values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from osgeo import gdal
+
+from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.core.windows import Window
+from scasnet_qgis.raster.reader import RasterReader
+from tests.conftest import MakeRaster, Recorder
+
+RGBA = (gdal.GCI_RedBand, gdal.GCI_GreenBand, gdal.GCI_BlueBand, gdal.GCI_AlphaBand)
+RGB = ("red", "green", "blue")
+ROWS, COLS = 80, 90
+
+
+@pytest.fixture
+def image() -> np.ndarray:
+    return np.random.default_rng(1).integers(1, 255, (4, ROWS, COLS)).astype(np.uint8)
+
+
+@pytest.fixture
+def hole() -> np.ndarray:
+    """True where there is data."""
+    valid = np.ones((ROWS, COLS), dtype=bool)
+    valid[10:50, 20:60] = False
+    return valid
+
+
+def masked(source: str, progress: Progress | None = None) -> tuple[str, np.ndarray]:
+    """The kind of the rule, and where there is data, read in windows and at once."""
+    reader = RasterReader(source, RGB, (), progress or Progress())
+    whole = mask_of(reader, reader.grid.whole)
+    for window in (Window(5, 7, 33, 41), Window(79, 0, 1, 90)):
+        part = whole[window.row : window.row_end, window.col : window.col_end]
+        np.testing.assert_array_equal(mask_of(reader, window), part)
+    assert reader.rule.sentence
+    return reader.rule.kind, whole
+
+
+def mask_of(reader: RasterReader, window: Window) -> np.ndarray:
+    _, valid = reader.read(window)
+    assert valid is None or not valid.all(), "None says that all pixels hold data"
+    return np.ones((window.rows, window.cols), dtype=bool) if valid is None else valid
+
+
+def test_near_infrared_flagged_as_alpha_is_data(
+    make_raster: MakeRaster, image: np.ndarray, recorder: Recorder
+) -> None:
+    image[3, 0, 0] = 0
+    kind, valid = masked(make_raster(image, meaning=RGBA), recorder)
+    assert kind == "none"
+    assert valid.all()
+    assert "taken as data" in recorder.infos[0]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_real_alpha_is_a_mask(
+    make_raster: MakeRaster, image: np.ndarray, hole: np.ndarray, dtype: Any
+) -> None:
+    pixels = image.astype(dtype)
+    pixels[3] = np.where(hole, np.iinfo(dtype).max, 0)
+    kind, valid = masked(make_raster(pixels, meaning=RGBA))
+    assert kind == "alpha"
+    np.testing.assert_array_equal(valid, hole)
+
+
+def test_one_odd_value_late_in_the_alpha_makes_it_data(
+    make_raster: MakeRaster, image: np.ndarray, hole: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scasnet_qgis.raster.mask._SCAN", 32)
+    image[3] = np.where(hole, 255, 0)
+    image[3, -1, -1] = 128
+    assert masked(make_raster(image, meaning=RGBA))[0] == "none"
+
+
+def test_a_mask_band(make_raster: MakeRaster, image: np.ndarray, hole: np.ndarray) -> None:
+    kind, valid = masked(make_raster(image[:3], mask=hole))
+    assert kind == "mask"
+    np.testing.assert_array_equal(valid, hole)
+
+
+def test_a_mask_band_beside_an_infrared_alpha(
+    make_raster: MakeRaster, image: np.ndarray, hole: np.ndarray
+) -> None:
+    kind, valid = masked(make_raster(image, meaning=RGBA, mask=hole))
+    assert kind == "mask"
+    np.testing.assert_array_equal(valid, hole)
+
+
+@pytest.mark.parametrize("nodata", [0, 255])
+def test_a_black_car_is_data(make_raster: MakeRaster, image: np.ndarray, nodata: int) -> None:
+    """Nodata is where all the bands hold it, not where one or two do."""
+    image[0, 5:9, 5:9] = nodata
+    image[:2, 20:30, 5:9] = nodata
+    image[1:3, 60:70, 5:9] = nodata
+    image[:, 40:50, 60:70] = nodata
+    kind, valid = masked(make_raster(image[:3], nodata=nodata))
+    assert kind == "values"
+    expected = np.ones((ROWS, COLS), dtype=bool)
+    expected[40:50, 60:70] = False
+    np.testing.assert_array_equal(valid, expected)
+
+
+def test_only_the_bands_that_are_read_count(make_raster: MakeRaster, image: np.ndarray) -> None:
+    image[:3, 40:50, 60:70] = 0
+    source = make_raster(image, nodata=0, meaning=(*RGBA[:3], gdal.GCI_Undefined))
+    assert masked(source)[1].sum() == ROWS * COLS - 100
+
+
+@pytest.mark.parametrize(
+    ("dtype", "nodata"),
+    [
+        (np.float32, 0.1),
+        (np.float32, -3.4028234663852886e38),
+        (np.float32, -3.4e38),
+        (np.float64, -9999.9),
+        (np.float32, np.nan),
+        (np.int16, -9999),
+        (np.uint16, 65535),
+    ],
+)
+def test_nodata_is_what_the_file_s_type_makes_of_it(
+    make_raster: MakeRaster, image: np.ndarray, hole: np.ndarray, dtype: Any, nodata: float
+) -> None:
+    pixels = np.where(hole, image[:3].astype(dtype), np.array(nodata, dtype=dtype))
+    kind, valid = masked(make_raster(pixels, nodata=nodata))
+    assert kind == "values"
+    np.testing.assert_array_equal(valid, hole)
+
+
+@pytest.mark.parametrize("kind", ["none", "values", "mask"])
+def test_nan_in_every_band_is_no_data_and_in_one_band_is(
+    make_raster: MakeRaster, image: np.ndarray, hole: np.ndarray, kind: str
+) -> None:
+    pixels = np.where(hole, image[:3], np.nan).astype(np.float32)
+    pixels[1, 70, :] = np.nan
+    how: dict[str, Any] = {"none": {}, "values": {"nodata": -1.0}}.get(kind, {"mask": hole | True})
+    found, valid = masked(make_raster(pixels, **how))
+    assert found == kind
+    np.testing.assert_array_equal(valid, hole)
+
+
+def test_a_nodata_value_that_the_type_cannot_hold(
+    make_raster: MakeRaster, image: np.ndarray
+) -> None:
+    assert masked(make_raster(image[:3].astype(np.uint16), nodata=-9999))[1].all()
+
+
+def test_no_mark_at_all(make_raster: MakeRaster, image: np.ndarray) -> None:
+    image[:, :10] = 0
+    kind, valid = masked(make_raster(image[:3]))
+    assert kind == "none"
+    assert valid.all()

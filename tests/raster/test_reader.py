@@ -1,0 +1,198 @@
+"""Reading windows, and one stretch for the whole raster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from osgeo import gdal
+
+from scasnet_qgis.core.card import ModelCard, ModelClass
+from scasnet_qgis.core.errors import InputError
+from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.core.windows import Window
+from scasnet_qgis.raster.reader import RasterReader, open_raster
+from tests.conftest import MakeRaster
+
+RGB = ("red", "green", "blue")
+CLASSES = (ModelClass("land", "#aabbcc"), ModelClass("water", "#001122"))
+CARD = ModelCard("test", CLASSES)
+ROWS, COLS = 120, 140
+
+
+def noise(dtype: Any, low: int = 0, high: int = 256, bands: int = 3) -> np.ndarray:
+    values = np.random.default_rng(7).integers(low, high, (bands, ROWS, COLS))
+    return values.astype(dtype)
+
+
+def reader_of(source: str) -> RasterReader:
+    return RasterReader(source, RGB, (), Progress())
+
+
+@pytest.mark.parametrize("interleave", ["PIXEL", "BAND"])
+@pytest.mark.parametrize(
+    "dtype", [np.uint8, np.uint16, np.int16, np.uint32, np.int32, np.float32, np.float64]
+)
+def test_windows_have_the_values_and_the_type_of_the_file(
+    make_raster: MakeRaster, dtype: Any, interleave: str
+) -> None:
+    image = noise(dtype)
+    reader = reader_of(make_raster(image, options=(f"INTERLEAVE={interleave}", "TILED=YES")))
+    for window in (reader.grid.whole, Window(3, 90, 64, 50), Window(119, 139, 1, 1)):
+        pixels, valid = reader.read(window)
+        part = image[:, window.row : window.row_end, window.col : window.col_end]
+        np.testing.assert_array_equal(pixels, part)
+        assert pixels.dtype == dtype
+        assert valid is None
+
+
+def test_bands_of_several_types(make_raster: MakeRaster, tmp_path: Path) -> None:
+    parts = [noise(np.uint8)[0], noise(np.uint16, 0, 60000)[1], noise(np.int32, 0, 2**31)[2]]
+    files = [make_raster(part, f"{number}.tif") for number, part in enumerate(parts)]
+    gdal.BuildVRT(str(tmp_path / "all.vrt"), files, separate=True)
+    reader = reader_of(str(tmp_path / "all.vrt"))
+    pixels, _ = reader.read(reader.grid.whole)
+    np.testing.assert_array_equal(pixels, np.stack([part.astype(np.float64) for part in parts]))
+    assert not reader.is_byte
+
+
+def test_8_bit_values_are_scaled_by_the_card(make_raster: MakeRaster) -> None:
+    scaling = reader_of(make_raster(noise(np.uint8, 20, 90))).scaling(CARD)
+    assert (scaling.low, scaling.high) == ((0.0,) * 3, (255.0,) * 3)
+    assert scaling.fill == CARD.mean
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_other_values_are_scaled_by_percentiles(make_raster: MakeRaster, dtype: Any) -> None:
+    """Peers divide by 255, or stretch each tile by itself, which shows as seams."""
+    image = noise(dtype, 100, 2101)
+    image[:, :, 70:] *= 3  # one half is much brighter
+    reader = reader_of(make_raster(image))
+    scaling = reader.scaling(CARD)
+    np.testing.assert_allclose(scaling.low, np.percentile(image, 2, axis=(1, 2)))
+    np.testing.assert_allclose(scaling.high, np.percentile(image, 98, axis=(1, 2)))
+    assert "percentiles" in scaling.rule
+    whole = scaling(*reader.read(reader.grid.whole))
+    assert 0.3 < whole.mean() < 0.7
+    for window in (Window(0, 0, 50, 50), Window(60, 90, 50, 50)):
+        part = scaling(*reader.read(window))
+        at = (slice(window.row, window.row_end), slice(window.col, window.col_end))
+        np.testing.assert_array_equal(part, whole[(slice(None), *at)])
+
+
+def test_a_card_of_another_range_wins(make_raster: MakeRaster) -> None:
+    card = ModelCard("test", CLASSES, value_range=(0.0, 10000.0))
+    scaling = reader_of(make_raster(noise(np.uint16, 0, 500))).scaling(card)
+    assert scaling.high == (10000.0,) * 3
+
+
+HOLE = np.arange(COLS)[None, :].repeat(ROWS, axis=0) >= 60  # True where there is data
+
+
+@pytest.mark.parametrize(
+    ("dtype", "nodata", "how"),
+    [
+        (np.uint16, 0, {"nodata": 0}),
+        (np.float32, 0.1, {"nodata": 0.1}),
+        (np.float32, np.nan, {}),
+        (np.uint16, 0, {"mask": HOLE}),
+    ],
+)
+def test_pixels_without_data_do_not_shift_the_percentiles(
+    make_raster: MakeRaster, dtype: Any, nodata: float, how: dict[str, Any]
+) -> None:
+    image = noise(dtype, 1000, 3000)
+    filled = np.where(HOLE, image, np.array(nodata, dtype=dtype))
+    scaling = reader_of(make_raster(filled, **how)).scaling(CARD)
+    expected = np.percentile(image[:, HOLE], (2, 98), axis=1)
+    np.testing.assert_allclose((scaling.low, scaling.high), expected)
+
+
+def test_a_constant_or_empty_raster_has_percentiles(make_raster: MakeRaster) -> None:
+    for image in (np.full((3, 9, 9), 700, np.uint16), np.full((3, 9, 9), np.nan, np.float32)):
+        scaling = reader_of(make_raster(image)).scaling(CARD)
+        assert all(low < high for low, high in zip(scaling.low, scaling.high))
+
+
+def test_one_bit_is_black_and_white(make_raster: MakeRaster) -> None:
+    """Not almost black and black, as it would be over 255."""
+    image = noise(np.uint8, 0, 2)
+    reader = reader_of(make_raster(image, options=("NBITS=1",)))
+    scaled = reader.scaling(CARD)(*reader.read(reader.grid.whole))
+    np.testing.assert_array_equal(scaled, image.astype(np.float32))
+
+
+@pytest.mark.parametrize("chosen", [(), (1, 1, 1)])
+def test_a_palette_is_refused(make_raster: MakeRaster, chosen: tuple[int, ...]) -> None:
+    source = make_raster(noise(np.uint8)[0], options=("PHOTOMETRIC=PALETTE",))
+    with pytest.raises(InputError, match="PCT to RGB"):
+        RasterReader(source, RGB, chosen, Progress())
+
+
+def test_complex_numbers_are_refused(make_raster: MakeRaster) -> None:
+    with pytest.raises(InputError, match="complex"):
+        reader_of(make_raster(noise(np.complex64)))
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="does not exist"):
+        open_raster(str(tmp_path / "none.tif"))
+
+
+@pytest.mark.parametrize("content", [b"", b"a letter, no raster", b"II*\0" + bytes(200)])
+def test_a_file_that_is_no_raster(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "letter.tif"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="cannot be read"):
+        open_raster(str(path))
+
+
+@pytest.fixture
+def damage() -> Callable[[str], str]:
+    """Overwrites the middle of a file, where its pixels are."""
+
+    def spoil(source: str) -> str:
+        path = Path(source)
+        content = bytearray(path.read_bytes())
+        start, end = len(content) // 10, len(content) * 9 // 10
+        content[start:end] = bytes(end - start)
+        path.write_bytes(content)
+        return source
+
+    return spoil
+
+
+PACKED = ("COMPRESS=DEFLATE", "TILED=YES", "BLOCKXSIZE=64", "BLOCKYSIZE=64")
+
+
+def test_a_damaged_file_says_where(make_raster: MakeRaster, damage: Callable[[str], str]) -> None:
+    reader = reader_of(damage(make_raster(noise(np.uint8), options=PACKED)))
+    with pytest.raises(InputError, match="row 60, column 70") as caught:
+        reader.read(Window(60, 70, 50, 50))
+    assert caught.value.detail
+
+
+def test_a_damaged_file_whose_percentiles_are_wanted(
+    make_raster: MakeRaster, damage: Callable[[str], str]
+) -> None:
+    reader = reader_of(damage(make_raster(noise(np.uint16), options=PACKED)))
+    with pytest.raises(InputError, match="damaged"):
+        reader.scaling(CARD)
+
+
+def test_a_damaged_alpha(make_raster: MakeRaster, damage: Callable[[str], str]) -> None:
+    meaning = (gdal.GCI_RedBand, gdal.GCI_GreenBand, gdal.GCI_BlueBand, gdal.GCI_AlphaBand)
+    source = damage(make_raster(noise(np.uint8, bands=4), meaning=meaning, options=PACKED))
+    with pytest.raises(InputError, match="damaged"):
+        reader_of(source)
+
+
+def test_a_vrt_whose_source_is_gone(make_raster: MakeRaster, tmp_path: Path) -> None:
+    source = make_raster(noise(np.uint8))
+    gdal.BuildVRT(str(tmp_path / "all.vrt"), [source])
+    Path(source).unlink()
+    with pytest.raises(InputError):
+        reader_of(str(tmp_path / "all.vrt")).read(Window(0, 0, 9, 9))

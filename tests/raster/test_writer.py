@@ -1,0 +1,157 @@
+"""GeoTIFFs from rows: whole blocks, nothing lost, a full disk is noticed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from osgeo import gdal
+
+from scasnet_qgis.core.errors import Cancelled, OutputError
+from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.core.windows import Window
+from scasnet_qgis.raster.grid import Grid
+from scasnet_qgis.raster.writer import BLOCK, GeoTiffWriter, build_overviews
+from tests.conftest import Recorder
+
+pytestmark = pytest.mark.usefixtures("session")
+NORTH_UP = (500000.0, 0.5, 0.0, 4000000.0, 0.0, -0.5)
+
+
+def labels_of(rows: int, cols: int, bands: int = 1) -> np.ndarray:
+    return np.random.default_rng(9).integers(0, 6, (bands, rows, cols)).astype(np.uint8)
+
+
+def write(
+    path: Path,
+    values: np.ndarray,
+    heights: Sequence[int] = (10_000,),
+    panel_cols: int = 10_000,
+    kind: int = gdal.GDT_Byte,
+) -> GeoTiffWriter:
+    """Write panel by panel, in strips of ``heights`` in turn; the last one repeats."""
+    bands, rows, cols = values.shape
+    writer = GeoTiffWriter(path, Grid(rows, cols, NORTH_UP), bands, kind, 0)
+    for left in range(0, cols, panel_cols):
+        right, top, turn = min(left + panel_cols, cols), 0, iter(heights)
+        while top < rows:
+            end = min(top + next(turn, heights[-1]), rows)
+            strip = values[:, top:end, left:right].copy()
+            writer.write(Window(top, left, end - top, right - left), strip)
+            strip[:] = 99  # what was given may be overwritten, as the blender does
+            top = end
+    return writer
+
+
+def pixels_of(path: Path) -> np.ndarray:
+    dataset = gdal.Open(str(path))
+    return dataset.ReadAsArray().reshape(
+        dataset.RasterCount, dataset.RasterYSize, dataset.RasterXSize
+    )
+
+
+@pytest.mark.parametrize("heights", [(1,), (300, 1, 7, 255, 256, 257), (10_000,), (256,)])
+@pytest.mark.parametrize("panel_cols", [BLOCK, 2 * BLOCK])
+@pytest.mark.parametrize("shape", [(1, 600, 700), (3, 257, 256), (1, 1, 513), (1, 300, 1)])
+def test_rows_of_any_height_arrive_whole_and_once(
+    tmp_path: Path, shape: tuple[int, int, int], panel_cols: int, heights: Sequence[int]
+) -> None:
+    values = labels_of(shape[1], shape[2], shape[0])
+    path, reference = tmp_path / "map.tif", tmp_path / "reference.tif"
+    write(path, values, heights, panel_cols).close()
+    np.testing.assert_array_equal(pixels_of(path), values)
+    write(reference, values).close()
+    assert path.stat().st_size == reference.stat().st_size, "a block was written twice"
+
+
+def test_the_file_is_tiled_and_compressed(tmp_path: Path) -> None:
+    write(tmp_path / "map.tif", np.ones((1, 1000, 1000), np.uint8)).close()
+    dataset = gdal.Open(str(tmp_path / "map.tif"))
+    band = dataset.GetRasterBand(1)
+    assert band.GetBlockSize() == [BLOCK, BLOCK]
+    assert dataset.GetMetadataItem("COMPRESSION", "IMAGE_STRUCTURE") == "DEFLATE"
+    assert (tmp_path / "map.tif").stat().st_size < 20_000
+    assert dataset.GetGeoTransform() == NORTH_UP
+    assert (band.DataType, band.GetNoDataValue()) == (gdal.GDT_Byte, 0)
+
+
+def test_rows_that_wait_hold_no_rows_that_are_written(tmp_path: Path) -> None:
+    writer = GeoTiffWriter(tmp_path / "map.tif", Grid(1000, 300, None), 1, gdal.GDT_Byte, 0)
+    writer.write(Window(0, 0, 600, 300), labels_of(600, 300))
+    assert [rows.shape[1] for rows in writer._waiting] == [600 - 512]
+    assert all(rows.base is None for rows in writer._waiting)
+
+
+def test_overviews_go_down_to_one_block(tmp_path: Path, recorder: Recorder) -> None:
+    path = tmp_path / "map.tif"
+    values = np.repeat(np.repeat(labels_of(64, 160), 8, axis=1), 8, axis=2)
+    write(path, values).close()
+    build_overviews(path, "MODE", recorder)
+    dataset = gdal.Open(str(path))
+    band = dataset.GetRasterBand(1)
+    sizes = [band.GetOverview(i).XSize for i in range(band.GetOverviewCount())]
+    assert sizes == [640, 320, 160]
+    np.testing.assert_array_equal(band.GetOverview(1).ReadAsArray(), values[0, ::4, ::4])
+    assert list(tmp_path.iterdir()) == [path], "inside the file"
+    np.testing.assert_array_equal(pixels_of(path), values)
+    assert recorder.fractions[-1] == 1.0
+
+
+def test_a_small_map_needs_no_overviews(tmp_path: Path) -> None:
+    write(tmp_path / "map.tif", labels_of(BLOCK, 10)).close()
+    build_overviews(tmp_path / "map.tif", "MODE", Progress())
+    dataset = gdal.Open(str(tmp_path / "map.tif"))
+    assert dataset.GetRasterBand(1).GetOverviewCount() == 0
+
+
+def test_overviews_can_be_cancelled(tmp_path: Path, recorder: Recorder) -> None:
+    write(tmp_path / "map.tif", labels_of(1000, 1000)).close()
+    recorder.stop = True
+    with pytest.raises(Cancelled):
+        build_overviews(tmp_path / "map.tif", "MODE", recorder)
+
+
+def test_a_folder_that_is_gone(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"map\.tif failed") as caught:
+        write(tmp_path / "none" / "map.tif", labels_of(10, 10))
+    assert caught.value.detail
+    with pytest.raises(OutputError):
+        build_overviews(tmp_path / "none.tif", "MODE", Progress())
+
+
+@contextmanager
+def room_for(size: int) -> Iterator[None]:
+    """No file can grow beyond ``size`` bytes, as on a full disk."""
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("kind", [gdal.GDT_Byte, gdal.GDT_Float32])
+def test_a_full_disk_is_an_output_error_at_any_moment(tmp_path: Path, kind: int) -> None:
+    values, path = labels_of(600, 600), tmp_path / "map.tif"
+
+    def whole() -> None:
+        writer = write(path, values, (256,), 512, kind)
+        writer.close()
+        build_overviews(path, "MODE", Progress())
+
+    whole()
+    size = path.stat().st_size
+    for room in [*np.linspace(0.05, 0.98, 7) * size, size - 400, size - 1]:
+        path.unlink()
+        with pytest.raises(OutputError, match="disk may be full"), room_for(int(room)):
+            whole()
+
+
+def test_a_full_disk_shows_while_writing(tmp_path: Path) -> None:
+    """Not when the block cache happens to be emptied, perhaps by the thread that reads."""
+    with pytest.raises(OutputError), room_for(20_000):
+        write(tmp_path / "map.tif", labels_of(1100, 1100), (256,))
