@@ -91,9 +91,7 @@ def normalised_unit(
     return _with_relu(layers, name, relu)
 
 
-def _with_relu(
-    layers: list[tuple[str, nn.Module]], name: str, relu: str | None
-) -> nn.Sequential:
+def _with_relu(layers: list[tuple[str, nn.Module]], name: str, relu: str | None) -> nn.Sequential:
     if relu is not None:
         layers.append((relu or f"{name}/relu", nn.ReLU()))
     return nn.Sequential(OrderedDict(layers))

@@ -6,6 +6,7 @@ here, so no Caffe and no generated code is needed.
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -83,21 +84,25 @@ def read_caffemodel(path: Path) -> dict[str, list[NDArray[np.float32]]]:
 
     try:
         net = _net_parameter().FromString(content)
-    except DecodeError as error:
+        layers = {layer.name: list(layer.blobs) for layer in (*net.layer, *net.layers)}
+    except (DecodeError, UnicodeDecodeError) as error:
         raise ModelError(f"{path} is not a whole Caffe model (.caffemodel).", str(error)) from error
-    layers = {layer.name: [_array(blob) for blob in layer.blobs] for layer in (*net.layer, *net.layers)}
-    weights = {name: blobs for name, blobs in layers.items() if blobs}
+    weights = {
+        name: [_array(name, blob) for blob in blobs] for name, blobs in layers.items() if blobs
+    }
     if not weights:
         raise ModelError(f"{path} holds no layer with weights.")
     return weights
 
 
-def _array(blob: Any) -> NDArray[np.float32]:
+def _array(layer: str, blob: Any) -> NDArray[np.float32]:
     data = np.asarray(blob.data if len(blob.data) else blob.double_data, dtype=np.float32)
     if blob.HasField("shape"):
         shape = tuple(blob.shape.dim)
     else:
         shape = (blob.num, blob.channels, blob.height, blob.width)
-    if int(np.prod(shape)) != data.size:
-        raise ModelError(f"A Caffe layer claims the shape {shape} but holds {data.size} numbers.")
+    if min(shape, default=0) < 0 or math.prod(shape) != data.size:
+        raise ModelError(
+            f"The Caffe layer '{layer}' claims the shape {shape} but holds {data.size} numbers."
+        )
     return data.reshape(shape)

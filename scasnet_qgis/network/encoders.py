@@ -17,7 +17,12 @@ RESNET_SHALLOW = ("conv2_3", "conv3_4", "conv4_23", "conv5_3")
 # (blocks, convolutions per block, channels, dilation, stride of the pooling behind the block)
 _VGG_BLOCKS = ((2, 64, 1, 2), (2, 128, 1, 2), (3, 256, 1, 2), (3, 512, 1, 1), (3, 512, 2, 1))
 # (blocks, inner channels, outer channels, stride of the first block, dilation)
-_RESNET_STAGES = ((3, 64, 256, 1, 1), (4, 128, 512, 2, 1), (23, 256, 1024, 1, 2), (3, 512, 2048, 1, 4))
+_RESNET_STAGES = (
+    (3, 64, 256, 1, 1),
+    (4, 128, 512, 2, 1),
+    (23, 256, 1024, 1, 2),
+    (3, 512, 2048, 1, 4),
+)
 
 
 class VggEncoder(nn.Module):

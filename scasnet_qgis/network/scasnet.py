@@ -163,10 +163,12 @@ class ScasNet(nn.Module):
         scale = config.channels
         if config.variant == "vgg":
             self.encoder: VggEncoder | ResNetEncoder = VggEncoder(config.bands, scale)
-            unit, names, suffix, head = plain_unit, VGG_SHALLOW, "", "conv5_4_fpnrc"
+            names: tuple[str, ...] = VGG_SHALLOW
+            unit, suffix, head = plain_unit, "", "conv5_4_fpnrc"
         else:
             self.encoder = ResNetEncoder(config.bands, scale)
-            unit, names, suffix, head = normalised_unit, RESNET_SHALLOW, "_merge1", "conv5_4_fpn2"
+            names = RESNET_SHALLOW
+            unit, suffix, head = normalised_unit, "_merge1", "conv5_4_fpn2"
         channels = self.encoder.channels
         self.cascade = SelfCascade(unit, channels["pool5"], scale)
         self.refinement = Refinement(
@@ -193,7 +195,11 @@ def initialise(network: nn.Module) -> None:
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
-            if isinstance(network, ScasNet) and name.endswith("_1x1_increase") and "encoder" not in name:
+            if (
+                isinstance(network, ScasNet)
+                and name.endswith("_1x1_increase")
+                and "encoder" not in name
+            ):
                 nn.init.zeros_(module.weight)
 
 

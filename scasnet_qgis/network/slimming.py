@@ -10,7 +10,7 @@ Each kept channel is scaled to unit root mean square, which ReLU and pooling car
 
 from __future__ import annotations
 
-from typing import Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -47,23 +47,31 @@ def slim_vgg(
                 narrow_maps = [layer(each) for each in narrow_maps]
                 full_maps = [layer(each) for each in full_maps]
             elif isinstance(layer, nn.Conv2d):
-                targets = [_full_layer(short, layer, full)(each) for each in full_maps]
+                published = _full_layer(short, layer, full, full_maps[0].shape[1])
+                targets = [published(each) for each in full_maps]
                 _fit(layer, narrow_maps, targets, generator)
                 narrow_maps = [functional.relu(layer(each)) for each in narrow_maps]
                 full_maps = [functional.relu(each) for each in targets]
 
 
 def _full_layer(
-    name: str, like: nn.Conv2d, full: Mapping[str, list[NDArray[np.float32]]]
+    name: str, like: nn.Conv2d, full: Mapping[str, list[NDArray[np.float32]]], inputs: int
 ) -> nn.Conv2d:
-    """The published layer with ``like``'s kernel size and dilation."""
+    """The published layer, for ``inputs`` channels and with ``like``'s kernel size and dilation."""
     if name not in full:
-        raise ModelError(f"The Caffe file has no layer called {name}, which VGG ScasNet starts with.")
-    weight, bias = (torch.from_numpy(np.array(blob)) for blob in full[name][:2])
-    outputs, inputs = weight.shape[:2]
-    layer = convolution(inputs, outputs, like.kernel_size[0], dilation=like.dilation[0])
-    layer.weight.copy_(weight)
-    layer.bias.copy_(bias.reshape(-1))
+        raise ModelError(
+            f"The Caffe file has no layer called {name}, which VGG ScasNet starts with."
+        )
+    blobs = [torch.from_numpy(np.array(blob)) for blob in full[name]]
+    if len(blobs) != 2 or blobs[0].shape[1:] != (inputs, *like.kernel_size):
+        raise ModelError(f"The layer {name} of the Caffe file does not have the shape of VGG's.")
+    weight, bias = blobs[0], blobs[1].reshape(-1)
+    if len(bias) != len(weight) or len(weight) < like.out_channels:
+        raise ModelError(
+            f"The layer {name} of the Caffe file has too few channels for a network of this width."
+        )
+    layer = convolution(inputs, len(weight), like.kernel_size[0], dilation=like.dilation[0])
+    layer.load_state_dict({"weight": weight, "bias": bias})
     return layer
 
 
@@ -78,7 +86,7 @@ def _fit(
             features,
             layer.kernel_size[0],
             dilation=layer.dilation[0],
-            padding=layer.padding[0],
+            padding=int(layer.padding[0]),
         )
         patches.append(columns[0][:, chosen].T.double())
         values.append(target[0].flatten(1)[:, chosen].T.double())
@@ -91,8 +99,8 @@ def _fit(
     normal = design.T @ design
     normal += RIDGE * normal.diagonal().mean() * torch.eye(len(normal), dtype=torch.float64)
     solution = torch.linalg.solve(normal, design.T @ wanted)
-    layer.weight.copy_(solution[:-1].T.reshape(layer.weight.shape))
-    layer.bias.copy_(solution[-1])
+    weight = solution[:-1].T.reshape(layer.weight.shape)
+    layer.load_state_dict({"weight": weight, "bias": solution[-1]})
 
 
 def spanning_columns(values: NDArray[np.float64], count: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""Train a network from the command line: ``python -m scasnet_qgis.training CONFIG --work FOLDER``."""
+"""Train a network: ``python -m scasnet_qgis.training CONFIG --work FOLDER``."""
 
 from __future__ import annotations
 
@@ -14,27 +14,40 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m scasnet_qgis.training", description=__doc__)
     parser.add_argument("config", type=Path, help="training settings (JSON)")
     parser.add_argument("--work", type=Path, required=True, help="folder for checkpoints and log")
+    parser.add_argument("--data", type=Path, help="where the relative folders of CONFIG start")
+    parser.add_argument("--model", type=Path, help="write the best network to this file (.onnx)")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads, 0 for all")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     arguments = parser.parse_args()
-    import torch
-
-    from scasnet_qgis.training.config import TrainingConfig
-    from scasnet_qgis.training.loop import Trainer
-
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
     try:
-        Trainer(
-            TrainingConfig.read(arguments.config),
-            arguments.work,
-            say=lambda text: print(text, flush=True),
-            device=arguments.device,
-        ).run()
+        train(arguments)
     except ScasNetError as error:
         print(error.sentence, file=sys.stderr)
         return 1
     return 0
+
+
+def train(arguments: argparse.Namespace) -> None:
+    """Run the schedule to its end and export the best network if a file is named."""
+    import torch
+
+    from scasnet_qgis.training.config import TrainingConfig
+    from scasnet_qgis.training.export import export_best
+    from scasnet_qgis.training.loop import Trainer
+
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    config = TrainingConfig.read(arguments.config, arguments.data)
+    trainer = Trainer(config, arguments.work, say=say, device=arguments.device)
+    trainer.run()
+    if arguments.model:
+        check = export_best(arguments.work, config, arguments.model)
+        say(f"{arguments.model}: differs from PyTorch by at most {check.difference:.1e}")
+
+
+def say(text: str) -> None:
+    """Write a line at once, so that a log can be followed."""
+    print(text, flush=True)
 
 
 if __name__ == "__main__":

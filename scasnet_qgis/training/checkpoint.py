@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,21 +25,26 @@ class Checkpoint:
     def group(self, prefix: str) -> dict[str, Tensor]:
         """The tensors whose name starts with ``prefix.``, without it."""
         start = f"{prefix}."
-        return {key[len(start) :]: each for key, each in self.tensors.items() if key.startswith(start)}
+        return {
+            key[len(start) :]: each for key, each in self.tensors.items() if key.startswith(start)
+        }
 
     def save(self, folder: Path) -> None:
         """Write the folder whole: an interruption leaves the former checkpoint or this one."""
         from safetensors.torch import save_file
 
-        fresh, former = folder.with_name(folder.name + ".new"), folder.with_name(folder.name + ".old")
+        fresh, former = (
+            folder.with_name(folder.name + ".new"),
+            folder.with_name(folder.name + ".old"),
+        )
         for leftover in (fresh, former):
             shutil.rmtree(leftover, ignore_errors=True)
         fresh.mkdir(parents=True)
         save_file({key: each.contiguous() for key, each in self.tensors.items()}, fresh / TENSORS)
         (fresh / STATE).write_text(json.dumps(self.state, indent=1), encoding="utf-8")
         if folder.exists():
-            os.replace(folder, former)
-        os.replace(fresh, folder)
+            folder.replace(former)
+        fresh.replace(folder)
         shutil.rmtree(former, ignore_errors=True)
 
     @classmethod
@@ -51,7 +55,7 @@ class Checkpoint:
 
         former = folder.with_name(folder.name + ".old")
         if not folder.exists() and former.exists():
-            os.replace(former, folder)
+            former.replace(folder)
         if not folder.exists():
             return None
         try:

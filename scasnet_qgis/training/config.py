@@ -15,9 +15,8 @@ class TrainingConfig:
     """Everything that decides what a training run does.
 
     ``images`` and ``labels`` are folders of equally named files; files whose stem matches the
-    pattern ``validation`` (as in file globbing) are kept apart. Folders are relative to the
-    configuration file. The learning rate follows a polynomial decay over ``time_budget`` minutes
-    or ``steps``, whichever ends first.
+    pattern ``validation`` (as in file globbing) are kept apart. The learning rate follows a
+    polynomial decay over ``time_budget`` minutes or ``steps``, whichever ends first.
     """
 
     images: str
@@ -52,23 +51,30 @@ class TrainingConfig:
     folder: str = "."  # where relative paths start; set on reading
 
     @classmethod
-    def read(cls, path: Path) -> TrainingConfig:
-        """Read a JSON file; unknown keys and missing ones are errors."""
+    def read(cls, path: Path, data: Path | None = None) -> TrainingConfig:
+        """Read a JSON file; unknown keys and missing ones are errors.
+
+        Relative folders start at ``data``, by default at the file's own folder.
+        """
         try:
             values = json.loads(Path(path).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise SettingError(f"The training settings {path} cannot be read.", str(error)) from error
+            raise SettingError(
+                f"The training settings {path} cannot be read.", str(error)
+            ) from error
         known = {each.name for each in fields(cls)}
         unknown = sorted(set(values) - known)
         if unknown:
-            raise SettingError(f"The training settings {path} have unknown keys: {', '.join(unknown)}.")
+            raise SettingError(
+                f"The training settings {path} have unknown keys: {', '.join(unknown)}."
+            )
         missing = sorted({"images", "labels", "validation", "classes"} - set(values))
         if missing:
             raise SettingError(f"The training settings {path} lack: {', '.join(missing)}.")
-        return cls(**{"folder": str(Path(path).parent), **values})
+        return cls(**{"folder": str(data or Path(path).parent), **values})
 
     def path(self, relative: str) -> Path:
-        """A path of the configuration, relative to its file."""
+        """A path of the configuration, relative to the folder of the data."""
         return Path(self.folder) / relative
 
     def as_dict(self) -> dict[str, Any]:

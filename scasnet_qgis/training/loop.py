@@ -20,7 +20,7 @@ from scasnet_qgis.training.checkpoint import Checkpoint
 from scasnet_qgis.training.config import TrainingConfig
 from scasnet_qgis.training.evaluation import confusion
 from scasnet_qgis.training.initialisation import start_encoder
-from scasnet_qgis.training.normalisation import Normalisation, measure
+from scasnet_qgis.training.normalisation import measure
 from scasnet_qgis.training.sampling import CropSampler
 from scasnet_qgis.training.scenes import IGNORE, load_scenes, split
 
@@ -154,7 +154,11 @@ class Trainer:
     def evaluate(self) -> ConfusionMatrix:
         """Measure the averaged network on the validation scenes; keep it if it is the best."""
         matrix = confusion(
-            self.averaged, self.validation, self.normalisation, len(self.config.classes), self.device
+            self.averaged,
+            self.validation,
+            self.normalisation,
+            len(self.config.classes),
+            self.device,
         )
         result = {
             "overall_accuracy": round(matrix.overall_accuracy, 4),
@@ -165,7 +169,9 @@ class Trainer:
         score = matrix.mean_iou
         if score > self.best:
             self.best = score
-            tensors = {f"model.{key}": each.cpu() for key, each in self.averaged.state_dict().items()}
+            tensors = {
+                f"model.{key}": each.cpu() for key, each in self.averaged.state_dict().items()
+            }
             state = {"network": vars(self.network.config), "step": self.step, **result}
             state["confusion"] = matrix.counts.tolist()
             state["normalisation"] = vars(self.normalisation)
@@ -200,8 +206,6 @@ class Trainer:
 
     def _log(self, **values: Any) -> None:
         record = {"step": self.step, "minutes": round(self.seconds / 60, 2), **values}
-        with open(self.folder / "log.jsonl", "a", encoding="utf-8") as log:
+        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
             log.write(json.dumps(record) + "\n")
         self.say(json.dumps(record))
-
-

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from scasnet_qgis.training.scenes import Scene
@@ -54,5 +55,5 @@ def measure(scenes: list[Scene], value_range: tuple[float, float]) -> Normalisat
     )
 
 
-def _strips(scene: Scene, rows: int = 512) -> list[np.ndarray]:
+def _strips(scene: Scene, rows: int = 512) -> list[NDArray[np.uint8]]:
     return [scene.pixels[:, top : top + rows] for top in range(0, scene.labels.shape[0], rows)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.random import Generator
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -27,7 +28,7 @@ class CropSampler:
         areas = np.array([each.labels.size for each in scenes], dtype=np.float64)
         self._area_share = areas / areas.sum()
         self.class_counts = np.zeros(len(config.classes), dtype=np.int64)
-        self._places: list[list[np.ndarray]] = [[] for _ in config.classes]
+        self._places: list[list[NDArray[np.int64]]] = [[] for _ in config.classes]
         self._place_weight: list[list[float]] = [[] for _ in config.classes]
         generator = np.random.default_rng(config.seed)
         for index, scene in enumerate(scenes):

@@ -47,7 +47,10 @@ def load_scenes(
         )
     lookup = np.full(256, IGNORE, dtype=np.uint8)
     lookup[values] = np.arange(len(values), dtype=np.uint8)
-    return [_unpack(stem, pictures[stem], masks[stem], lookup, bands, cache) for stem in sorted(pictures)]
+    return [
+        _unpack(stem, pictures[stem], masks[stem], lookup, bands, cache)
+        for stem in sorted(pictures)
+    ]
 
 
 def split(scenes: list[Scene], pattern: str) -> tuple[list[Scene], list[Scene]]:
@@ -92,7 +95,9 @@ def _unpack(
             height = min(_STRIP, rows - top)
             strip = source.ReadAsArray(0, top, cols, height, band_list=list(range(1, bands + 1)))
             pixels[:, top : top + height] = strip.reshape(bands, height, cols)
-            classes[top : top + height] = lookup[truth.GetRasterBand(1).ReadAsArray(0, top, cols, height)]
+            classes[top : top + height] = lookup[
+                truth.GetRasterBand(1).ReadAsArray(0, top, cols, height)
+            ]
         pixels.flush()
         classes.flush()
     return Scene(name, np.load(pixels_file, mmap_mode="r"), np.load(labels_file, mmap_mode="r"))

@@ -1,0 +1,1 @@
+"""Models in ONNX Runtime; the package imports it only where a model is opened."""

@@ -1,0 +1,50 @@
+"""Execution providers: what computes a model, from the processor to a graphics card."""
+
+from __future__ import annotations
+
+from scasnet_qgis.core.errors import SettingError
+from scasnet_qgis.models.runtime import CPU, onnxruntime
+
+PROVIDERS = {
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+    "migraphx": "MIGraphXExecutionProvider",
+    "rocm": "ROCMExecutionProvider",
+    "directml": "DmlExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
+    "cpu": CPU,
+}
+# Fastest first. TensorRT builds an engine for minutes and Core ML computes in half precision:
+# both are for those who ask for them.
+AUTOMATIC = ("cuda", "migraphx", "rocm", "directml", "openvino", "cpu")
+
+
+def available() -> list[str]:
+    """Short names of the providers that the installed onnxruntime was built with.
+
+    One that is listed may still fail to load, where its driver or libraries are missing.
+    """
+    built = set(onnxruntime().get_available_providers())
+    return [short for short, name in PROVIDERS.items() if name in built]
+
+
+def choose(device: str) -> list[str]:
+    """ONNX Runtime's names of the providers to try for ``device``, best first; the last is the CPU.
+
+    ``device`` is "auto" or a short name. Raises SettingError for one that is not there.
+    """
+    wanted, there = device.strip().lower(), available()
+    if wanted == "auto":
+        return [PROVIDERS[short] for short in AUTOMATIC if short in there]
+    if wanted not in there:
+        raise SettingError(
+            f"The device '{device}' is not available here: choose one of auto, {', '.join(there)}."
+        )
+    return [PROVIDERS[wanted]] if wanted == "cpu" else [PROVIDERS[wanted], CPU]
+
+
+def short_name(provider: str) -> str:
+    """The short name of a provider, its own name where there is none."""
+    names = {name: short for short, name in PROVIDERS.items()}
+    return names.get(provider, provider)

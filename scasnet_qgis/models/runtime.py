@@ -1,0 +1,76 @@
+"""ONNX Runtime: importing it, and opening a model file in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from scasnet_qgis.core.errors import DependencyError, ModelError
+
+CPU = "CPUExecutionProvider"
+_DIRECT_ML = "DmlExecutionProvider"
+_SILENT = 4  # ONNX Runtime's severity "fatal": failures come back as exceptions, not on stderr
+
+
+def onnxruntime() -> Any:
+    """The module. Raises DependencyError where it is missing or does not load."""
+    try:
+        import onnxruntime as module
+    except ModuleNotFoundError as error:
+        if error.name != "onnxruntime":
+            raise _broken(error) from error
+        raise DependencyError(
+            "The Python package onnxruntime, which runs the models, is missing."
+        ) from error
+    except ImportError as error:
+        raise _broken(error) from error
+    if not hasattr(module, "InferenceSession"):  # an empty folder that an uninstallation left
+        raise _broken(ImportError(f"no InferenceSession in {module}"))
+    return module
+
+
+def _broken(error: ImportError) -> DependencyError:
+    return DependencyError(
+        "The Python package onnxruntime is installed but does not load: install it again.",
+        str(error),
+    )
+
+
+def open_session(path: Path, providers: list[str], *, optimise: bool = True) -> Any:
+    """An InferenceSession that computes a run in the calling thread.
+
+    Raises ModelError where the file is no model this version can run.
+    """
+    module = onnxruntime()
+    options = module.SessionOptions()
+    options.log_severity_level = _SILENT
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    if not optimise:
+        options.graph_optimization_level = module.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if _DIRECT_ML in providers:  # it cannot plan memory ahead
+        options.enable_mem_pattern = False
+    try:
+        return module.InferenceSession(str(path), options, providers=providers)
+    except Exception as error:  # its exceptions have no common class of their own
+        raise _not_loaded(path, str(error)) from error
+
+
+def _not_loaded(path: Path, detail: str) -> ModelError:
+    lowered = detail.lower()
+    if "protobuf" in lowered:
+        sentence = f"{path.name} is not an ONNX model, or only a part of one: choose another file."
+    elif "ir version" in lowered or "opset" in lowered:
+        sentence = f"{path.name} was made for a newer onnxruntime: install a newer version of it."
+    elif "external data" in lowered or "external_data" in lowered:
+        sentence = f"{path.name} lacks the file with its weights: put that file beside it."
+    else:
+        sentence = f"{path.name} cannot be loaded as an ONNX model: choose another file."
+    return ModelError(sentence, detail)
+
+
+def run_options() -> Any:
+    """Options of one run, whose ``terminate`` stops it."""
+    options = onnxruntime().RunOptions()
+    options.log_severity_level = _SILENT
+    return options

@@ -1,0 +1,219 @@
+"""A network and its card as one ONNX file that has been checked against PyTorch."""
+
+from __future__ import annotations
+
+import copy
+import os
+import tempfile
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from scasnet_qgis.core.card import ModelCard, to_metadata
+from scasnet_qgis.core.errors import DependencyError, ModelError, OutputError
+from scasnet_qgis.network.rounding import fold_batch_norms, round_weights, store_as_half
+from scasnet_qgis.network.scasnet import ScasNet
+
+OPSET = 17  # readable by onnxruntime from 1.12 on, and so by the peers
+IR_VERSION = 8
+TOLERANCE = 1e-4  # of a probability
+_ODD_SIZES = ((401, 399), (33, 47), (1, 60))  # pixels; cut from the sample where it is larger
+
+
+@dataclass(frozen=True)
+class ExportCheck:
+    """Largest differences of a probability on the sample.
+
+    ``difference`` is ONNX Runtime against PyTorch with the weights as they are in the file,
+    ``rounding`` the file against the network that was given: what half precision costs.
+    """
+
+    difference: float
+    rounding: float
+
+
+class _Graph(nn.Module):
+    """Image in 0-1 -> normalisation -> network -> probabilities."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, network: ScasNet, card: ModelCard) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("mean", torch.tensor(card.mean).view(1, -1, 1, 1))
+        self.register_buffer("std", torch.tensor(card.std).view(1, -1, 1, 1))
+
+    def forward(self, image: Tensor) -> Tensor:
+        return torch.softmax(self.network((image - self.mean) / self.std), dim=1)
+
+
+def export(
+    network: ScasNet,
+    card: ModelCard,
+    path: Path | str,
+    *,
+    sample: Tensor,
+    fixed_size: int | None = None,
+    half: bool = False,
+) -> ExportCheck:
+    """Write ``network`` with ``card`` to ``path``; the file appears only once it is checked.
+
+    ``sample`` [N, bands, H, W] float32 is real image data in 0-1, on which ONNX Runtime must give
+    PyTorch's probabilities to TOLERANCE. ``fixed_size`` makes a file for square tiles of that
+    size, which Deepness and GeoDeep need; else rows and columns are free. ``half`` stores the
+    weights in half precision, computing stays single. The same input gives the same bytes.
+
+    Raises ModelError where card and network do not fit or the check fails, OutputError where the
+    file cannot be written.
+    """
+    path = Path(path)
+    _check_fit(network, card, sample, fixed_size)
+    _onnxruntime()  # before the work, not after it
+    exact = _Graph(copy.deepcopy(network).cpu().float(), card).eval()
+    stored = exact
+    if half:
+        stored = copy.deepcopy(exact)
+        fold_batch_norms(stored)
+        round_weights(stored)
+    content = _content(stored, card, fixed_size, half)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, unfinished = tempfile.mkstemp(".part", f".{path.name}.", path.parent)
+    except OSError as error:
+        raise OutputError(f"The model cannot be written to {path.parent}.", str(error)) from error
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        check = _check(Path(unfinished), exact, stored, _cuts(sample, fixed_size))
+        Path(unfinished).chmod(0o644)  # a temporary file is readable by its owner only
+        Path(unfinished).replace(path)
+    except OSError as error:
+        raise OutputError(f"The model {path} cannot be written.", str(error)) from error
+    finally:
+        Path(unfinished).unlink(missing_ok=True)
+    return check
+
+
+def _check_fit(network: ScasNet, card: ModelCard, sample: Tensor, fixed_size: int | None) -> None:
+    config = network.config
+    if (len(card.bands), len(card.classes)) != (config.bands, config.classes):
+        raise ModelError(
+            f"The card names {len(card.bands)} bands and {len(card.classes)} classes, but the "
+            f"network has {config.bands} and {config.classes}."
+        )
+    if card.standardise:
+        raise ModelError("The normalisation of an exported model lies in its graph.")
+    if sample.dim() != 4 or sample.shape[1] != config.bands or not sample.numel():
+        raise ModelError(f"The sample must be [N, {config.bands}, rows, columns] in 0-1.")
+    if not 0 <= float(sample.min()) <= float(sample.max()) <= 1:
+        raise ModelError("The sample must hold values from 0 to 1.")
+    if fixed_size is not None and fixed_size < 8:
+        raise ModelError("A fixed tile size must be at least 8 pixels.")
+
+
+def _onnxruntime() -> Any:
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime
+    except ImportError as error:
+        raise DependencyError(
+            "To export a model the Python packages onnx and onnxruntime are needed.", str(error)
+        ) from error
+    return onnxruntime
+
+
+def _content(graph: _Graph, card: ModelCard, fixed_size: int | None, half: bool) -> bytes:
+    """The file's bytes: graph, names of the free dimensions, metadata."""
+    import onnx
+
+    model = onnx.load_model_from_string(_traced(graph, fixed_size))
+    free: list[str | int] = [fixed_size, fixed_size] if fixed_size else ["height", "width"]
+    _set_shape(model.graph.input[0], ["batch", len(card.bands), *free])
+    _set_shape(model.graph.output[0], ["batch", len(card.classes), *free])
+    del model.graph.value_info[:]
+    model.ir_version = IR_VERSION
+    model.graph.name = "scasnet"
+    if half:
+        store_as_half(model)
+    onnx.helper.set_model_props(model, to_metadata(card, fixed_size))
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def _traced(graph: _Graph, fixed_size: int | None) -> bytes:
+    side = fixed_size or 97
+    image = torch.zeros(2, graph.network.config.bands, side, side + (0 if fixed_size else 34))
+    free = {0: "batch"} if fixed_size else {0: "batch", 2: "height", 3: "width"}
+    with warnings.catch_warnings(), torch.no_grad(), tempfile.TemporaryDirectory() as folder:
+        # The newer exporter takes twenty times as long and leaves the machine's paths in the file.
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        file = Path(folder) / "traced.onnx"
+        torch.onnx.export(
+            graph,
+            (image,),
+            file,
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=["image"],
+            output_names=["probabilities"],
+            dynamic_axes={"image": free, "probabilities": free},
+        )
+        return file.read_bytes()
+
+
+def _set_shape(value: Any, dimensions: list[str | int]) -> None:
+    shape = value.type.tensor_type.shape
+    del shape.dim[:]
+    for each in dimensions:
+        if isinstance(each, int):
+            shape.dim.add(dim_value=each)
+        else:
+            shape.dim.add(dim_param=each)
+
+
+def _cuts(sample: Tensor, fixed_size: int | None) -> list[Tensor]:
+    """The sample at the sizes to check: as it is and at odd ones, alone and all at once."""
+    whole = sample.detach().cpu().float()
+    if fixed_size:
+        tiles = _exactly(whole, fixed_size)
+        return [tiles[:1], tiles[[0, -1, 0]]]
+    rows, cols = whole.shape[2:]
+    small = whole[[0, -1, 0], :, : min(rows, 65), : min(cols, 50)]
+    return [whole, small, *(whole[:1, :, :high, :wide] for high, wide in _ODD_SIZES)]
+
+
+def _exactly(images: Tensor, size: int) -> Tensor:
+    """Images cut to ``size`` x ``size``, mirrored first where they are smaller."""
+    rows, cols = (max(size - each, 0) for each in images.shape[2:])
+    padded = np.pad(images.numpy(), ((0, 0), (0, 0), (0, rows), (0, cols)), mode="symmetric")
+    return torch.from_numpy(padded[:, :, :size, :size].copy())
+
+
+def _check(path: Path, exact: _Graph, stored: _Graph, images: list[Tensor]) -> ExportCheck:
+    session = _onnxruntime().InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    difference = rounding = 0.0
+    with torch.inference_mode():
+        for image in images:
+            found = session.run(None, {"image": image.contiguous().numpy()})[0]
+            wanted = stored(image).numpy()
+            if found.shape != wanted.shape:
+                raise ModelError(
+                    "The exported model gives a map of another size than the network.",
+                    f"{tuple(image.shape)}: {found.shape} instead of {wanted.shape}",
+                )
+            difference = max(difference, float(np.abs(found - wanted).max()))
+            if stored is not exact:
+                rounding = max(rounding, float(np.abs(found - exact(image).numpy()).max()))
+    # Written so that a NaN fails, too.
+    if not difference <= TOLERANCE:
+        raise ModelError(
+            f"The exported model differs from the network by {difference:.1e} of a probability, "
+            f"more than the {TOLERANCE:.0e} allowed, and was not written."
+        )
+    return ExportCheck(difference, rounding if stored is not exact else difference)

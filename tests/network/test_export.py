@@ -1,0 +1,266 @@
+"""Exported files against PyTorch, and what is written when they differ."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from torch import Tensor
+
+from scasnet_qgis.core.card import ModelCard, ModelClass, default_color, from_metadata, to_metadata
+from scasnet_qgis.core.errors import ModelError, OutputError
+from scasnet_qgis.models.onnx_file import inspect
+from scasnet_qgis.network import export as export_module
+from scasnet_qgis.network.export import TOLERANCE, export
+from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig
+
+from .published import VARIANTS
+from .weights import randomise
+
+CLASSES = 5
+SIZES = [
+    (1, 400, 400), (1, 401, 399), (3, 33, 47), (1, 1, 1), (1, 1, 60), (2, 60, 1),
+    (1, 2, 3), (1, 700, 512),
+]  # fmt: skip
+
+variants = pytest.mark.parametrize("variant", VARIANTS)
+
+
+def picture(count: int, rows: int, cols: int, bands: int = 3) -> Tensor:
+    """Smooth shapes with some grain in 0-1, as photographs have them."""
+    generator = torch.Generator().manual_seed(rows * cols + count)
+    shape = (count, bands, max(rows // 12, 2), max(cols // 12, 2))
+    coarse = torch.rand(shape, generator=generator)
+    smooth = torch.nn.functional.interpolate(coarse, (rows, cols), mode="bicubic")
+    grain = torch.randn(smooth.shape, generator=generator) * 0.02
+    return (smooth + grain).clamp(0, 1)
+
+
+def a_network(variant: str, bands: int = 3) -> ScasNet:
+    """A narrow network whose scores differ from pixel to pixel but are not extreme."""
+    network = ScasNet(ScasNetConfig(variant, bands, CLASSES, 0.05))
+    randomise(network, picture(2, 97, 131, bands))
+    return network
+
+
+def a_card(bands: int = 3) -> ModelCard:
+    names = ("red", "green", "blue", "nir")[:bands]
+    return ModelCard(
+        name="test",
+        classes=tuple(ModelClass(f"kind {k}", default_color(k)) for k in range(CLASSES)),
+        bands=names,
+        mean=(0.4, 0.5, 0.6, 0.3)[:bands],
+        std=(0.9, 1.0, 1.1, 0.8)[:bands],
+        resolution=(0.3, 0.6),
+    )
+
+
+def probabilities(network: ScasNet, card: ModelCard, image: Tensor) -> np.ndarray:
+    """PyTorch's own, by another way than the exporter's module."""
+    mean = np.array(card.mean, dtype=np.float32)[:, None, None]
+    scaled = (image.numpy() - mean) / np.array(card.std, dtype=np.float32)[:, None, None]
+    with torch.no_grad():
+        scores = network.eval()(torch.from_numpy(scaled)).double()
+    return torch.softmax(scores, dim=1).numpy()
+
+
+def run(path: Path, image: Tensor) -> np.ndarray:
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return session.run(["probabilities"], {"image": image.numpy()})[0]
+
+
+@variants
+def test_any_size_gives_what_pytorch_gives(tmp_path: Path, variant: str) -> None:
+    network, card, path = a_network(variant), a_card(), tmp_path / "m.onnx"
+    check = export(network, card, path, sample=picture(2, 210, 190))
+    assert check.difference <= TOLERANCE
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    for size in SIZES:
+        image = picture(*size)
+        found = session.run(None, {"image": image.numpy()})[0]
+        wanted = probabilities(network, card, image)
+        assert found.shape == wanted.shape
+        assert np.abs(found - wanted).max() <= TOLERANCE, size
+        if min(size[1:]) > 100:  # a map of one class would compare well whatever the weights
+            assert len(np.unique(wanted.argmax(axis=1))) >= 3
+
+
+def test_four_bands_and_the_shapes_the_file_states(tmp_path: Path) -> None:
+    network, card, path = a_network("vgg", 4), a_card(4), tmp_path / "m.onnx"
+    export(network, card, path, sample=picture(1, 80, 70, 4))
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    assert session.get_inputs()[0].shape == ["batch", 4, "height", "width"]
+    assert session.get_outputs()[0].shape == ["batch", CLASSES, "height", "width"]
+    info = inspect(path)
+    assert (info.bands, info.classes, info.margin, info.fixed_size) == (4, CLASSES, 0, None)
+    assert info.card == card
+
+
+def test_a_fixed_size_for_the_peers(tmp_path: Path) -> None:
+    network, card, path = a_network("vgg"), a_card(), tmp_path / "m.onnx"
+    export(network, card, path, sample=picture(1, 50, 300), fixed_size=72)
+    info = inspect(path)
+    assert (info.fixed_size, info.fixed_batch, info.card.tile_size) == ((72, 72), None, 72)
+    image = picture(3, 72, 72)
+    assert np.abs(run(path, image) - probabilities(network, card, image)).max() <= TOLERANCE
+
+
+@variants
+def test_half_precision_storage(tmp_path: Path, variant: str) -> None:
+    network, card = a_network(variant), a_card()
+    sample = picture(1, 150, 140)
+    single = export(network, card, tmp_path / "single.onnx", sample=sample)
+    half = export(network, card, tmp_path / "half.onnx", sample=sample, half=True)
+    assert half.difference <= TOLERANCE
+    assert half.rounding > 3 * single.rounding  # rounding is real and is said
+    sizes = [
+        sum(each.nbytes for each in kernels(tmp_path / f"{name}.onnx"))
+        for name in ("half", "single")
+    ]
+    assert sizes[0] * 2 == sizes[1]
+    image = picture(1, 90, 101)
+    found, wanted = run(tmp_path / "half.onnx", image), probabilities(network, card, image)
+    assert np.abs(found - wanted).max() <= 2 * half.rounding + 0.01
+
+
+def kernels(path: Path) -> list[np.ndarray]:
+    model = onnx.load(str(path))
+    arrays = [onnx.numpy_helper.to_array(each) for each in model.graph.initializer]
+    return [each for each in arrays if each.ndim == 4 and each.size > 4]
+
+
+def test_the_network_itself_stays_as_it_was(tmp_path: Path) -> None:
+    network = a_network("resnet").train()
+    before = {key: each.clone() for key, each in network.state_dict().items()}
+    export(network, a_card(), tmp_path / "m.onnx", sample=picture(1, 60, 60), half=True)
+    assert network.training
+    assert all(torch.equal(each, before[key]) for key, each in network.state_dict().items())
+
+
+def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
+    network, sample = a_network("vgg"), picture(1, 60, 60)
+    paths = [tmp_path / "a.onnx", tmp_path / "another folder" / "b.onnx"]
+    for path in paths:
+        export(network, a_card(), path, sample=sample, half=True)
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    assert str(tmp_path).encode() not in paths[0].read_bytes()
+    assert b"/scasnet_qgis/" not in paths[0].read_bytes()
+
+
+def test_the_card_is_in_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "m.onnx"
+    export(a_network("vgg"), a_card(), path, sample=picture(1, 60, 60))
+    found = {each.key: each.value for each in onnx.load(str(path)).metadata_props}
+    assert found == to_metadata(a_card())
+    assert from_metadata(found, 3, CLASSES) == a_card()
+
+
+def test_a_graph_that_differs_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The exporter is made to leave out the second class's bias."""
+    path = tmp_path / "m.onnx"
+    path.write_bytes(b"the former model")
+    original = export_module._traced
+
+    def wrong(graph: Any, fixed_size: int | None) -> bytes:
+        model = onnx.load_model_from_string(original(graph, fixed_size))
+        for each in model.graph.initializer:
+            if each.name.endswith("conv6_funetuning_fpn.bias"):
+                values = onnx.numpy_helper.to_array(each).copy()
+                values[1] += 0.01
+                each.CopyFrom(onnx.numpy_helper.from_array(values, each.name))
+                return model.SerializeToString()
+        pytest.fail("the classifier's bias was not found")
+
+    monkeypatch.setattr(export_module, "_traced", wrong)
+    with pytest.raises(ModelError, match="was not written"):
+        export(a_network("vgg"), a_card(), path, sample=picture(1, 60, 60))
+    assert path.read_bytes() == b"the former model"
+    assert [each.name for each in tmp_path.iterdir()] == ["m.onnx"]
+
+
+@pytest.mark.parametrize("value", [float("nan"), 1e6])
+def test_weights_that_cannot_be_stored_are_refused(tmp_path: Path, value: float) -> None:
+    network = a_network("vgg")
+    with torch.no_grad():
+        next(network.parameters())[0] = value
+    with pytest.raises(ModelError):
+        export(network, a_card(), tmp_path / "m.onnx", sample=picture(1, 60, 60), half=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_card_of_another_network_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="4 bands"):
+        export(a_network("vgg"), a_card(4), tmp_path / "m.onnx", sample=picture(1, 60, 60))
+    with pytest.raises(ModelError, match="from 0 to 1"):
+        export(a_network("vgg"), a_card(), tmp_path / "m.onnx", sample=picture(1, 60, 60) * 255)
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(OutputError, match="cannot be written"):
+        export(a_network("vgg"), a_card(), tmp_path / "file" / "m.onnx", sample=picture(1, 60, 60))
+
+
+def test_the_best_network_of_a_run(tmp_path: Path) -> None:
+    """From a checkpoint, the settings and the scenes to a file with the whole card."""
+    from osgeo import gdal
+
+    from scasnet_qgis.training.checkpoint import Checkpoint
+    from scasnet_qgis.training.config import TrainingConfig
+    from scasnet_qgis.training.export import export_best
+
+    for folder in ("images", "labels"):
+        (tmp_path / folder).mkdir()
+    for index, name in enumerate(("a_part1", "a_part8", "b_part8")):
+        pixels = (picture(1, 90 + index, 100 - index)[0].numpy() * 255).astype(np.uint8)
+        for folder, array in (("images", pixels), ("labels", pixels[:1] // 52)):
+            bands, rows, cols = array.shape
+            target = str(tmp_path / folder / f"{name}.tif")
+            file = gdal.GetDriverByName("GTiff").Create(target, cols, rows, bands)
+            file.WriteArray(array if bands > 1 else array[0])
+            file.FlushCache()
+    network = a_network("vgg")
+    state = {
+        "network": vars(network.config),
+        "step": 7,
+        "overall_accuracy": 0.8,
+        "mean_iou": 0.6,
+        "iou": {"c0": 0.5, "c1": float("nan")},
+        "confusion": [[1] * CLASSES for _ in range(CLASSES)],
+        "normalisation": {"value_range": [0, 255], "mean": [0.4] * 3, "std": [0.9] * 3},
+    }
+    tensors = {f"model.{key}": each for key, each in network.state_dict().items()}
+    Checkpoint(tensors, state).save(tmp_path / "work" / "best")
+    settings = {
+        "images": "images",
+        "labels": "labels",
+        "validation": "*_part8",
+        "classes": [{"value": k, "name": f"c{k}", "color": default_color(k)} for k in range(5)],
+        "width": 0.05,
+        "card": {"name": "Ours", "licence": "CC0", "resolution": [0.2, 0.7], "tile_size": 384},
+    }
+    (tmp_path / "run.json").write_text(json.dumps(settings))
+    config = TrainingConfig.read(tmp_path / "run.json")
+    check = export_best(tmp_path / "work", config, tmp_path / "m.onnx", half=False)
+    assert check.difference <= TOLERANCE
+    card = inspect(tmp_path / "m.onnx").card
+    assert (card.name, card.licence, card.resolution) == ("Ours", "CC0", (0.2, 0.7))
+    assert (card.tile_size, card.overlap, card.network, card.width) == (
+        384,
+        96,
+        "VGG ScasNet",
+        0.05,
+    )
+    assert card.accuracy["iou"] == {"c0": 0.5, "c1": None}
+    assert card.accuracy["overall_accuracy"] == 0.8
+    image = picture(1, 70, 61)
+    wanted = probabilities(network, card, image)
+    assert np.abs(run(tmp_path / "m.onnx", image) - wanted).max() <= TOLERANCE
