@@ -1,0 +1,99 @@
+"""What all algorithms share: progress, errors as one sentence, the help of their parameters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qgis.core import (
+    QgsProcessingAlgorithm,
+    QgsProcessingContext,
+    QgsProcessingException,
+    QgsProcessingFeedback,
+    QgsProcessingParameterDefinition,
+)
+from qgis.PyQt.QtGui import QIcon
+
+from scasnet_qgis import dependencies, paths
+from scasnet_qgis.core.errors import Cancelled, DependencyError, ScasNetError
+from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.i18n import translate
+
+
+class FeedbackProgress(Progress):
+    """QGIS's feedback in the terms of the core."""
+
+    def __init__(self, feedback: QgsProcessingFeedback) -> None:
+        self._feedback = feedback
+
+    def report(self, fraction: float) -> None:
+        self._feedback.setProgress(100.0 * fraction)
+
+    def info(self, text: str) -> None:
+        self._feedback.pushInfo(text)
+
+    def warn(self, text: str) -> None:
+        self._feedback.pushWarning(text)
+
+    @property
+    def cancelled(self) -> bool:
+        return bool(self._feedback.isCanceled())
+
+
+class ScasNetAlgorithm(QgsProcessingAlgorithm):
+    """An algorithm whose work is ``compute``; its errors reach the user as one line."""
+
+    def createInstance(self) -> ScasNetAlgorithm:
+        return type(self)()
+
+    def icon(self) -> QIcon:
+        return QIcon(paths.icon())
+
+    def svgIconPath(self) -> str:
+        return paths.icon()
+
+    def add(
+        self, parameter: QgsProcessingParameterDefinition, help_text: str, advanced: bool = False
+    ) -> None:
+        """Add a parameter with its help; advanced ones are folded away in the dialog."""
+        parameter.setHelp(help_text)
+        if advanced:
+            flag = QgsProcessingParameterDefinition.Flag.FlagAdvanced
+            parameter.setFlags(parameter.flags() | flag)
+        self.addParameter(parameter)
+
+    def processAlgorithm(
+        self,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        feedback: QgsProcessingFeedback,
+    ) -> dict[str, Any]:
+        dependencies.extend_path()
+        try:
+            return self.compute(parameters, context, feedback)
+        except Cancelled:
+            return {}
+        except ScasNetError as error:
+            if error.detail:
+                feedback.pushDebugInfo(error.detail)
+            raise QgsProcessingException(sentence_of(error)) from error
+        except MemoryError as error:
+            text = translate("ScasNet", "The memory is full: choose a smaller tile size.")
+            raise QgsProcessingException(text) from error
+
+    def compute(
+        self,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        feedback: QgsProcessingFeedback,
+    ) -> dict[str, Any]:
+        """Do the work and return the outputs; raises ScasNetError."""
+        raise NotImplementedError
+
+
+def sentence_of(error: ScasNetError) -> str:
+    """The error's sentence, with the command that installs what is missing."""
+    if not isinstance(error, DependencyError):
+        return error.sentence
+    hint = translate("ScasNet", "Install it with this command, then start QGIS again: {command}")
+    command = dependencies.install_command(dependencies.ONNXRUNTIME)
+    return f"{error.sentence} {hint.format(command=command)}"

@@ -1,0 +1,125 @@
+"""``scasnet:checksetup``: what is installed, and the exact command for what is not."""
+
+from __future__ import annotations
+
+import platform
+import subprocess  # nosec B404
+import sys
+from typing import Any
+
+import numpy as np
+from osgeo import gdal
+from qgis.core import (
+    Qgis,
+    QgsProcessingContext,
+    QgsProcessingFeedback,
+    QgsProcessingOutputBoolean,
+    QgsProcessingOutputString,
+)
+
+from scasnet_qgis import dependencies, settings
+from scasnet_qgis.algorithms.base import ScasNetAlgorithm
+from scasnet_qgis.i18n import translate
+
+REPORT, READY, CAN_TRAIN = "REPORT", "READY", "CAN_TRAIN"
+_ASK_TORCH = (
+    "import torch; print(torch.__version__, "
+    "torch.cuda.get_device_name(0) if torch.cuda.is_available() else 'CPU', sep='|')"
+)
+_ANSWER_WITHIN = 60  # seconds
+
+
+class CheckSetup(ScasNetAlgorithm):
+    """Reports versions, execution providers and devices; never fails for what is missing."""
+
+    def name(self) -> str:
+        return "checksetup"
+
+    def displayName(self) -> str:
+        return translate("ScasNet", "Check the set-up")
+
+    def shortHelpString(self) -> str:
+        return translate(
+            "ScasNet",
+            "Reports the versions of QGIS, Python, numpy, GDAL, ONNX Runtime and PyTorch and the "
+            "devices that models can run on. For what is missing it gives the command that "
+            "installs it for this QGIS.",
+        )
+
+    def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
+        self.addOutput(QgsProcessingOutputString(REPORT, translate("ScasNet", "Report")))
+        ready = translate("ScasNet", "Maps can be made")
+        self.addOutput(QgsProcessingOutputBoolean(READY, ready))
+        can_train = translate("ScasNet", "Models can be trained")
+        self.addOutput(QgsProcessingOutputBoolean(CAN_TRAIN, can_train))
+
+    def compute(
+        self,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        feedback: QgsProcessingFeedback,
+    ) -> dict[str, Any]:
+        ready, runtime = runtime_lines()
+        can_train, torch = torch_lines()
+        lines = [*version_lines(), *runtime, *torch]
+        for line in lines:
+            feedback.pushInfo(line)
+        return {REPORT: "\n".join(lines), READY: ready, CAN_TRAIN: can_train}
+
+
+def version_lines() -> list[str]:
+    """Versions of what QGIS brings along."""
+    return [
+        f"QGIS {Qgis.version()}",
+        f"{platform.system()} {platform.release()} ({platform.machine()})",
+        f"Python {platform.python_version()} ({sys.executable})",
+        f"numpy {np.__version__}",
+        f"GDAL {gdal.VersionInfo('RELEASE_NAME')}",
+        translate("ScasNet", "Extra packages are looked for in {folder}").format(
+            folder=settings.packages_folder()
+        ),
+    ]
+
+
+def runtime_lines() -> tuple[bool, list[str]]:
+    """Whether ONNX Runtime works, and what to say about it."""
+    version = dependencies.version_of(dependencies.ONNXRUNTIME)
+    if version is None:
+        text = translate("ScasNet", "ONNX Runtime is missing, so no maps can be made. Install it:")
+        return False, [text, dependencies.install_command(dependencies.ONNXRUNTIME)]
+    try:
+        import onnxruntime
+    except (ImportError, OSError) as error:
+        text = translate("ScasNet", "ONNX Runtime {version} is there but does not load: {error}")
+        again = translate("ScasNet", "Install it again:")
+        command = dependencies.install_command(dependencies.ONNXRUNTIME)
+        return False, [text.format(version=version, error=error), again, command]
+    providers = ", ".join(onnxruntime.get_available_providers())
+    return True, [
+        f"ONNX Runtime {onnxruntime.__version__} ({onnxruntime.get_device()})",
+        translate("ScasNet", "Execution providers: {names}").format(names=providers),
+    ]
+
+
+def torch_lines() -> tuple[bool, list[str]]:
+    """Whether an interpreter with PyTorch is known, and what to say about it."""
+    interpreter = settings.torch_python() or str(dependencies.python_of_qgis())
+    try:
+        # No shell is involved, and the program is the user's own setting.
+        answer = subprocess.run(  # nosec B603
+            [interpreter, "-c", _ASK_TORCH],
+            capture_output=True,
+            text=True,
+            timeout=_ANSWER_WITHIN,
+            check=True,
+        )
+        version, device = answer.stdout.strip().split("|", 1)
+    except (OSError, ValueError, subprocess.SubprocessError):
+        text = translate(
+            "ScasNet",
+            "PyTorch was not found with {python}: it is needed only to train models. Install it:",
+        )
+        hint = f'"{interpreter}" -m pip install torch safetensors onnx'
+        return False, [text.format(python=interpreter), hint]
+    text = translate("ScasNet", "PyTorch {version} on {device} ({python})")
+    return True, [text.format(version=version, device=device, python=interpreter)]

@@ -1,0 +1,151 @@
+"""``scasnet:segment``: a raster and a model in, a styled land-cover map out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from qgis.core import (
+    QgsProcessingContext,
+    QgsProcessingException,
+    QgsProcessingFeedback,
+)
+
+from scasnet_qgis import dependencies, paths
+from scasnet_qgis.algorithms import segment_parameters as names
+from scasnet_qgis.algorithms.base import FeedbackProgress, ScasNetAlgorithm, sentence_of
+from scasnet_qgis.core.errors import ScasNetError
+from scasnet_qgis.i18n import translate
+from scasnet_qgis.mapping import MapRequest, MapResult, check_request, make_map
+from scasnet_qgis.models.onnx_file import ModelInfo, inspect
+from scasnet_qgis.styling import LayerStyler, write_qml
+
+
+class Segment(ScasNetAlgorithm):
+    """Applies a segmentation model to a raster, window by window."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._source = ""
+        self._fallback_wkt = ""
+        self._extent: tuple[float, float, float, float] | None = None
+
+    def name(self) -> str:
+        return "segment"
+
+    def displayName(self) -> str:
+        return translate("ScasNet", "Map land cover")
+
+    def shortDescription(self) -> str:
+        return translate("ScasNet", "Turns an aerial or satellite image into a land-cover map.")
+
+    def shortHelpString(self) -> str:
+        return names.help_text()
+
+    def tags(self) -> list[str]:
+        words = translate("ScasNet", "land cover,classification,segmentation,deep learning,onnx")
+        return list(words.split(","))
+
+    def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
+        names.add_to(self)
+
+    def checkParameterValues(
+        self, parameters: dict[str, Any], context: QgsProcessingContext
+    ) -> tuple[bool, str]:
+        fine, message = super().checkParameterValues(parameters, context)
+        if not fine:
+            return fine, message
+        dependencies.extend_path()
+        try:
+            self._model(parameters, context)
+        except ScasNetError as error:
+            return False, sentence_of(error)
+        return True, ""
+
+    def prepareAlgorithm(
+        self,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        feedback: QgsProcessingFeedback,
+    ) -> bool:
+        layer = self.parameterAsRasterLayer(parameters, names.INPUT, context)
+        if layer is None or layer.providerType() != "gdal":
+            text = translate(
+                "ScasNet", "The input must be a raster file: save the layer as a file first."
+            )
+            raise QgsProcessingException(text)
+        self._source = layer.source().split("|option:")[0]
+        self._fallback_wkt = layer.crs().toWkt() if layer.crs().isValid() else ""
+        self._extent = None
+        if parameters.get(names.EXTENT) not in (None, ""):
+            box = self.parameterAsExtent(parameters, names.EXTENT, context, layer.crs())
+            if not box.isNull():
+                self._extent = (box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum())
+        return True
+
+    def compute(
+        self,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        feedback: QgsProcessingFeedback,
+    ) -> dict[str, Any]:
+        model = self._model(parameters, context)
+        feedback.pushInfo(names.card_text(model))
+        request = self._request(model, parameters, context)
+        check_request(request)
+        result = make_map(request, FeedbackProgress(feedback), write_qml)
+        if context.willLoadLayerOnCompletion(str(request.output)):
+            details = context.layerToLoadOnCompletionDetails(str(request.output))
+            details.setPostProcessor(LayerStyler.of(model.card.classes))
+        for line in names.result_lines(result):
+            feedback.pushInfo(line)
+        return self._outputs(request, result)
+
+    def _model(self, parameters: dict[str, Any], context: QgsProcessingContext) -> ModelInfo:
+        chosen = self.parameterAsFile(parameters, names.MODEL, context)
+        return inspect(Path(chosen) if chosen else paths.default_model())
+
+    def _request(
+        self, model: ModelInfo, parameters: dict[str, Any], context: QgsProcessingContext
+    ) -> MapRequest:
+        probabilities = None
+        if parameters.get(names.PROBABILITIES) not in (None, ""):
+            text = self.parameterAsOutputLayer(parameters, names.PROBABILITIES, context)
+            probabilities = Path(text) if text else None
+        return MapRequest(
+            source=self._source,
+            model=model,
+            output=Path(self.parameterAsOutputLayer(parameters, names.OUTPUT, context)),
+            probabilities=probabilities,
+            bands=tuple(self.parameterAsInts(parameters, names.BANDS, context)),
+            extent=self._extent,
+            device=self.parameterAsEnumString(parameters, names.DEVICE, context),
+            tile_size=self._optional_int(names.TILE_SIZE, parameters, context),
+            overlap=self._optional_int(names.OVERLAP, parameters, context),
+            batch=self.parameterAsInt(parameters, names.BATCH_SIZE, context),
+            threads=self.parameterAsInt(parameters, names.THREADS, context),
+            fallback_wkt=self._fallback_wkt,
+        )
+
+    def _optional_int(
+        self, name: str, parameters: dict[str, Any], context: QgsProcessingContext
+    ) -> int | None:
+        if parameters.get(name) in (None, ""):
+            return None
+        return int(self.parameterAsInt(parameters, name, context))
+
+    def _outputs(self, request: MapRequest, result: MapResult) -> dict[str, Any]:
+        outputs: dict[str, Any] = {
+            names.OUTPUT: str(request.output),
+            names.CLASS_STATISTICS: json.dumps([asdict(each) for each in result.areas]),
+            names.AREA_UNIT: result.area_unit,
+            names.SECONDS: round(result.seconds, 2),
+            names.MEGAPIXELS_PER_SECOND: round(result.megapixels_per_second, 3),
+            names.PROVIDER: result.provider,
+            names.MODEL_NAME: request.model.card.name or request.model.path.stem,
+        }
+        if request.probabilities is not None:
+            outputs[names.PROBABILITIES] = str(request.probabilities)
+        return outputs

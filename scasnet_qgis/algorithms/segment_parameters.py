@@ -1,0 +1,245 @@
+"""The parameters and outputs of ``scasnet:segment``, with the help beside each of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qgis.core import (
+    QgsProcessingOutputNumber,
+    QgsProcessingOutputString,
+    QgsProcessingParameterBand,
+    QgsProcessingParameterEnum,
+    QgsProcessingParameterExtent,
+    QgsProcessingParameterFile,
+    QgsProcessingParameterNumber,
+    QgsProcessingParameterRasterDestination,
+    QgsProcessingParameterRasterLayer,
+)
+
+from scasnet_qgis import settings
+from scasnet_qgis.i18n import translate
+from scasnet_qgis.mapping import MapResult
+from scasnet_qgis.models.onnx_file import ModelInfo
+
+if TYPE_CHECKING:
+    from scasnet_qgis.algorithms.base import ScasNetAlgorithm
+
+INPUT, MODEL, BANDS, EXTENT = "INPUT", "MODEL", "BANDS", "EXTENT"
+OUTPUT, PROBABILITIES = "OUTPUT", "PROBABILITIES"
+DEVICE, TILE_SIZE, OVERLAP = "DEVICE", "TILE_SIZE", "OVERLAP"
+BATCH_SIZE, THREADS = "BATCH_SIZE", "THREADS"
+CLASS_STATISTICS, AREA_UNIT, SECONDS = "CLASS_STATISTICS", "AREA_UNIT", "SECONDS"
+MEGAPIXELS_PER_SECOND, PROVIDER, MODEL_NAME = "MEGAPIXELS_PER_SECOND", "PROVIDER", "MODEL_NAME"
+
+
+def add_to(algorithm: ScasNetAlgorithm) -> None:
+    """Declare every parameter and output."""
+    _add_main(algorithm)
+    _add_advanced(algorithm)
+    _add_outputs(algorithm)
+
+
+def _add_main(algorithm: ScasNetAlgorithm) -> None:
+    algorithm.add(
+        QgsProcessingParameterRasterLayer(INPUT, translate("ScasNet", "Image")),
+        translate(
+            "ScasNet",
+            "The aerial or satellite image to map. Any size: it is read in windows. The map gets "
+            "exactly its pixel grid and coordinate reference system.",
+        ),
+    )
+    algorithm.add(
+        QgsProcessingParameterFile(
+            MODEL,
+            translate("ScasNet", "Model"),
+            QgsProcessingParameterFile.Behavior.File,
+            "onnx",
+            None,
+            True,
+        ),
+        translate(
+            "ScasNet",
+            "The model file (.onnx): one made by this plugin, or a segmentation model made for "
+            "Deepness or GeoDeep. Leave it empty for the model that comes with the plugin "
+            "(building, land, road, vegetation, water).",
+        ),
+    )
+    algorithm.add(
+        QgsProcessingParameterBand(BANDS, translate("ScasNet", "Bands"), None, INPUT, True, True),
+        translate(
+            "ScasNet",
+            "The bands of the image that feed the bands of the model, in the model's order (red, "
+            "green, blue for the model that comes with the plugin). Leave it empty to find them "
+            "by their colour interpretation and then by their order.",
+        ),
+    )
+    algorithm.add(
+        QgsProcessingParameterExtent(EXTENT, translate("ScasNet", "Extent"), None, True),
+        translate("ScasNet", "The part of the image to map. Leave it empty to map all of it."),
+    )
+    algorithm.add(
+        QgsProcessingParameterRasterDestination(OUTPUT, translate("ScasNet", "Land cover")),
+        translate(
+            "ScasNet",
+            "The map, a GeoTIFF with class names, colours and a style. The first class of the "
+            "model has the value 1; 0 is where the image has no data.",
+        ),
+    )
+    algorithm.add(
+        QgsProcessingParameterRasterDestination(
+            PROBABILITIES, translate("ScasNet", "Class probabilities"), None, True, False
+        ),
+        translate(
+            "ScasNet",
+            "If wanted, a second GeoTIFF with one band a class that says from 0 to 1 how probable "
+            "the class is; -1 is where the image has no data.",
+        ),
+    )
+
+
+def _number(
+    name: str, label: str, default: int | None, optional: bool, minimum: int, maximum: int
+) -> QgsProcessingParameterNumber:
+    kind = QgsProcessingParameterNumber.Type.Integer
+    return QgsProcessingParameterNumber(name, label, kind, default, optional, minimum, maximum)
+
+
+def _add_advanced(algorithm: ScasNetAlgorithm) -> None:
+    device = QgsProcessingParameterEnum(
+        DEVICE,
+        translate("ScasNet", "Device"),
+        list(settings.DEVICES),
+        False,
+        settings.default_device(),
+    )
+    device.setUsesStaticStrings(True)
+    algorithm.add(
+        device,
+        translate(
+            "ScasNet",
+            "What the model runs on. auto takes the fastest that really works here; the log says "
+            "which one it was.",
+        ),
+        advanced=True,
+    )
+    algorithm.add(
+        _number(TILE_SIZE, translate("ScasNet", "Tile size (pixels)"), None, True, 32, 16384),
+        translate(
+            "ScasNet",
+            "The image goes through the model in tiles of at most this size. Smaller tiles need "
+            "less memory. Leave it empty for what the model advises.",
+        ),
+        advanced=True,
+    )
+    algorithm.add(
+        _number(OVERLAP, translate("ScasNet", "Overlap (pixels)"), None, True, 0, 8192),
+        translate(
+            "ScasNet",
+            "By how much neighbouring tiles overlap. Their results are blended over it, so that "
+            "no tile borders show. Leave it empty for what the model advises.",
+        ),
+        advanced=True,
+    )
+    algorithm.add(
+        _number(BATCH_SIZE, translate("ScasNet", "Tiles at a time"), 1, False, 1, 1024),
+        translate(
+            "ScasNet", "Tiles that go through the model together; more than 1 helps on a GPU."
+        ),
+        advanced=True,
+    )
+    algorithm.add(
+        _number(THREADS, translate("ScasNet", "Processor threads"), 0, False, 0, 1024),
+        translate("ScasNet", "Processor cores to use; 0 takes all of them."),
+        advanced=True,
+    )
+
+
+def _add_outputs(algorithm: ScasNetAlgorithm) -> None:
+    texts = (
+        (CLASS_STATISTICS, translate("ScasNet", "Pixels and area of each class (JSON)")),
+        (AREA_UNIT, translate("ScasNet", "Unit of the areas")),
+        (PROVIDER, translate("ScasNet", "What the model ran on")),
+        (MODEL_NAME, translate("ScasNet", "Name of the model")),
+    )
+    for name, label in texts:
+        algorithm.addOutput(QgsProcessingOutputString(name, label))
+    algorithm.addOutput(QgsProcessingOutputNumber(SECONDS, translate("ScasNet", "Seconds")))
+    speed = translate("ScasNet", "Megapixels a second")
+    algorithm.addOutput(QgsProcessingOutputNumber(MEGAPIXELS_PER_SECOND, speed))
+
+
+def help_text() -> str:
+    """The description at the side of the dialog."""
+    return translate(
+        "ScasNet",
+        "Maps land cover: each pixel of the image gets the class that the model finds most "
+        "probable.\n\nThe image may be of any size; it is read, classified and written window by "
+        "window. Neighbouring tiles overlap and are blended, so that no borders show. A run that "
+        "is cancelled or fails leaves no file.\n\nThe model that comes with the plugin was trained "
+        "on satellite images of Dubai with about 1 m ground resolution, and knows building, land, "
+        "road, vegetation and water. Elsewhere, expect to need a model for your landscape.",
+    )
+
+
+def card_text(model: ModelInfo) -> str:
+    """The model's card for the log."""
+    card = model.card
+    lines = [
+        translate("ScasNet", "Model: {name}").format(name=card.name or model.path.name),
+        translate("ScasNet", "Classes: {names}").format(names=", ".join(card.class_names)),
+        translate("ScasNet", "Bands: {names}").format(names=", ".join(card.bands)),
+    ]
+    if card.resolution:
+        text = translate("ScasNet", "Ground resolution: {low:g} to {high:g} m")
+        lines.append(text.format(low=card.resolution[0], high=card.resolution[1]))
+    for label, value in (
+        (translate("ScasNet", "Training data"), card.training_data),
+        (translate("ScasNet", "Licence"), card.licence),
+        (translate("ScasNet", "Attribution"), card.attribution),
+    ):
+        if value:
+            lines.append(f"{label}: {value}")
+    accuracy = card.accuracy
+    if accuracy.get("overall_accuracy") is not None and accuracy.get("mean_iou") is not None:
+        text = translate("ScasNet", "Accuracy on {data}: overall {oa:.3f}, mean IoU {iou:.3f}")
+        lines.append(
+            text.format(
+                data=accuracy.get("data") or translate("ScasNet", "data the card does not name"),
+                oa=accuracy["overall_accuracy"],
+                iou=accuracy["mean_iou"],
+            )
+        )
+    return "\n".join(lines)
+
+
+def result_lines(result: MapResult) -> list[str]:
+    """The outcome for the log: a line a class, then the speed."""
+    total = sum(each.pixels for each in result.areas)
+    line = translate("ScasNet", "{name}: {pixels} pixels, {share:.1%}, {area:,.0f} {unit}")
+    lines = [
+        line.format(
+            name=each.name,
+            pixels=each.pixels,
+            share=each.pixels / total if total else 0.0,
+            area=each.area,
+            unit=result.area_unit,
+        )
+        for each in result.areas
+    ]
+    if not total:
+        lines.append(translate("ScasNet", "The image holds no data here, so the map is empty."))
+    text = translate(
+        "ScasNet",
+        "{computed} tiles computed, {skipped} without data, {seconds:.1f} seconds, "
+        "{speed:.2f} megapixels a second on {provider}",
+    )
+    lines.append(
+        text.format(
+            computed=result.report.computed_tiles,
+            skipped=result.report.skipped_tiles,
+            seconds=result.seconds,
+            speed=result.megapixels_per_second,
+            provider=result.provider,
+        )
+    )
+    return lines

@@ -1,0 +1,76 @@
+"""Python packages beside QGIS's own: where they are found, and how a missing one is installed."""
+
+from __future__ import annotations
+
+import sys
+from importlib import metadata, util
+from pathlib import Path
+
+import numpy as np
+
+from scasnet_qgis import settings
+
+ONNXRUNTIME = "onnxruntime"
+TORCH = "torch"
+
+
+def extend_path() -> None:
+    """Make the folder of extra packages importable.
+
+    It goes to the end of the path: a newer numpy in it must not hide the one that GDAL was
+    built for.
+    """
+    folder = str(settings.packages_folder())
+    if folder not in sys.path and Path(folder).is_dir():
+        sys.path.append(folder)
+
+
+def version_of(package: str) -> str | None:
+    """The installed version of a package, without importing it; None if it is not there."""
+    if util.find_spec(package) is None:
+        return None
+    # These wheels share one folder, so the package may have come under another name.
+    wheels = (package, f"{package}-gpu", f"{package}-openvino", f"{package}-directml")
+    return next(filter(None, map(_version_of_wheel, wheels)), "?")
+
+
+def _version_of_wheel(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def python_of_qgis(executable: str = sys.executable, prefix: str = sys.prefix) -> Path:
+    """The command-line Python that belongs to this QGIS.
+
+    On Windows and macOS ``sys.executable`` is QGIS itself, so the interpreter is looked for
+    where QGIS's installers put it.
+    """
+    program = Path(executable)
+    if program.stem.lower().startswith("python") and "qgis" not in program.stem.lower():
+        return program
+    beside = program.parent
+    candidates = (
+        beside / "python-qgis.bat",
+        beside / "python-qgis-ltr.bat",
+        beside / "python-qgis-dev.bat",
+        beside / "bin" / "python3",
+        beside / "python3",
+        Path(prefix) / "bin" / "python3",
+        Path(prefix) / "python.exe",
+    )
+    return next((each for each in candidates if each.exists()), Path("python3"))
+
+
+def install_command(package: str, python: Path | None = None, folder: Path | None = None) -> str:
+    """The exact command that installs a package for this QGIS.
+
+    numpy is pinned to QGIS's own version: a newer one breaks GDAL's Python bindings.
+    """
+    interpreter = python or python_of_qgis()
+    target = folder or settings.packages_folder()
+    return (
+        f'"{interpreter}" -m pip install --upgrade --target "{target}" '
+        f'"numpy=={np.__version__}" {package}'
+    )

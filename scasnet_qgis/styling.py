@@ -1,0 +1,72 @@
+"""How a land-cover map looks in QGIS: paletted, each class with its name and colour."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from qgis.core import (
+    QgsPalettedRasterRenderer,
+    QgsProcessingContext,
+    QgsProcessingFeedback,
+    QgsProcessingLayerPostProcessorInterface,
+    QgsRasterLayer,
+)
+from qgis.PyQt.QtGui import QColor
+
+from scasnet_qgis.core.card import ModelClass
+from scasnet_qgis.core.errors import OutputError
+
+
+def style(layer: QgsRasterLayer, classes: Sequence[ModelClass]) -> None:
+    """Give a map the colours and names of its classes; class k has value k + 1."""
+    entries = [
+        QgsPalettedRasterRenderer.Class(value, QColor(each.color), each.name)
+        for value, each in enumerate(classes, start=1)
+    ]
+    layer.setRenderer(QgsPalettedRasterRenderer(layer.dataProvider(), 1, entries))
+
+
+def write_qml(raster: Path, classes: Sequence[ModelClass]) -> Path:
+    """Write the style beside a map, where QGIS finds it on loading."""
+    target = raster.with_suffix(".qml")
+    layer = QgsRasterLayer(str(raster), raster.stem)
+    if not layer.isValid():
+        raise OutputError(f"The map {raster.name} cannot be opened to write its style.")
+    style(layer, classes)
+    message, saved = layer.saveNamedStyle(str(target))
+    if not saved:
+        raise OutputError(f"The style {target.name} cannot be written.", message)
+    return target
+
+
+class LayerStyler(QgsProcessingLayerPostProcessorInterface):
+    """Styles the layer that Processing adds to the project; its own loader ignores the QML."""
+
+    _kept: ClassVar[
+        list[LayerStyler]
+    ] = []  # QGIS holds no reference, and forgets what Python forgets
+
+    @classmethod
+    def of(cls, classes: Sequence[ModelClass]) -> LayerStyler:
+        styler = cls()
+        styler._classes = list(classes)
+        cls._kept.append(styler)
+        return styler
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._classes: list[ModelClass] = []
+
+    def postProcessLayer(
+        self,
+        layer: QgsRasterLayer,
+        context: QgsProcessingContext,
+        feedback: QgsProcessingFeedback,
+    ) -> None:
+        if isinstance(layer, QgsRasterLayer):
+            style(layer, self._classes)
+            layer.triggerRepaint()
+        if self in self._kept:
+            self._kept.remove(self)

@@ -1,0 +1,47 @@
+"""Where packages are found, and the command for what is missing, on three systems."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+
+from scasnet_qgis import dependencies
+
+
+@pytest.mark.parametrize(
+    ("layout", "executable", "expected"),
+    [
+        (["bin/python3.11"], "bin/python3.11", "bin/python3.11"),
+        (["bin/qgis-bin.exe", "bin/python-qgis.bat"], "bin/qgis-bin.exe", "bin/python-qgis.bat"),
+        (
+            ["bin/qgis-ltr-bin.exe", "bin/python-qgis-ltr.bat"],
+            "bin/qgis-ltr-bin.exe",
+            "bin/python-qgis-ltr.bat",
+        ),
+        (["MacOS/QGIS", "MacOS/bin/python3"], "MacOS/QGIS", "MacOS/bin/python3"),
+    ],
+)
+def test_interpreter_of_qgis(tmp_path, layout, executable, expected):
+    for name in layout:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = dependencies.python_of_qgis(str(tmp_path / executable), str(tmp_path / "none"))
+    assert found == tmp_path / expected
+
+
+def test_command_pins_numpy(provider, tmp_path):
+    command = dependencies.install_command("onnxruntime", folder=tmp_path)
+    assert f'"numpy=={np.__version__}"' in command
+    assert f'--target "{tmp_path}"' in command
+
+
+def test_extra_packages_come_last(provider, tmp_path, monkeypatch):
+    """First on the path, a newer numpy in that folder would break GDAL's bindings."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(dependencies.settings, "packages_folder", lambda: tmp_path)
+    dependencies.extend_path()
+    dependencies.extend_path()
+    assert sys.path[-1] == str(tmp_path)
+    assert sys.path.count(str(tmp_path)) == 1
