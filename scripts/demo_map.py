@@ -22,8 +22,8 @@ from qgis.core import (
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtGui import QFont
 
-TITLE = "Land cover of a piece of Dubai"
-SUBTITLE = "A satellite image, and the land cover that ScasNet finds in it"
+TITLE = "Land cover from a satellite image"
+SUBTITLE = "Left the image, right what the ScasNet that comes with the plugin finds in it"
 CREDIT = "Image: Mohammed Bin Rashid Space Centre and Humans in the Loop, CC0"
 
 PAGE_WIDTH = 297.0
