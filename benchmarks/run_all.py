@@ -79,8 +79,8 @@ def accuracy_section(result: dict[str, Any]) -> str:
     ]
     return (
         "## Accuracy of the shipped model\n\n"
-        f"Overall accuracy {result['overall_accuracy']:.3f}, mean IoU {result['mean_iou']:.3f} on the "
-        "eight validation images (11 megapixels), default settings.\n\n"
+        f"Overall accuracy {result['overall_accuracy']:.3f}, mean IoU {result['mean_iou']:.3f} on "
+        "the eight validation images (11 megapixels), default settings.\n\n"
         + table(["class", "share", "recall", "precision", "IoU"], rows)
     )
 
@@ -99,10 +99,10 @@ def seams_section(results: list[dict[str, float]]) -> str:
     whole = results[0]
     return (
         "## Seams\n\n"
-        f"Tiles of {TILE} pixels on the eight validation images. Seams: label changes across the lines "
-        "where tiles meet (middle of the overlaps, outer edges of the tiles), relative to the map made "
-        "in one piece; 1 means that nothing shows. The map in one piece has overall accuracy "
-        f"{whole['whole_overall_accuracy']:.4f} and mean IoU {whole['whole_mean_iou']:.4f}.\n\n"
+        f"Tiles of {TILE} pixels on the eight validation images. Seams: label changes across the "
+        "lines where tiles meet (middle of the overlaps, outer edges of the tiles), relative to the "
+        "map made in one piece; 1 means that nothing shows. The map in one piece has overall "
+        f"accuracy {whole['whole_overall_accuracy']:.4f} and mean IoU {whole['whole_mean_iou']:.4f}.\n\n"
         + table(
             ["overlap (pixels)", "seams", "overall accuracy", "mean IoU", "computed / delivered"],
             rows,
@@ -122,8 +122,8 @@ def memory_section(results: list[dict[str, float]]) -> str:
     ]
     return (
         "## Memory\n\n"
-        "Peak resident memory of a process that maps a virtual raster repeating the demo image, with "
-        "everything in it (Python, model, GDAL's cache).\n\n"
+        "Peak resident memory of a process that maps a virtual raster repeating the demo image, "
+        "with everything in it (Python, model, GDAL's cache).\n\n"
         + table(["rows x columns", "peak (MB)", "seconds", "megapixels a second"], rows)
     )
 
