@@ -100,9 +100,10 @@ def seams_section(results: list[dict[str, float]]) -> str:
     return (
         "## Seams\n\n"
         f"Tiles of {TILE} pixels on the eight validation images. Seams: label changes across the "
-        "lines where tiles meet (middle of the overlaps, outer edges of the tiles), relative to the "
-        "map made in one piece; 1 means that nothing shows. The map in one piece has overall "
-        f"accuracy {whole['whole_overall_accuracy']:.4f} and mean IoU {whole['whole_mean_iou']:.4f}.\n\n"
+        "lines where tiles meet (middle of the overlaps, outer edges of the tiles), relative to "
+        "the map made in one piece; 1 means that nothing shows. The map in one piece has overall "
+        f"accuracy {whole['whole_overall_accuracy']:.4f} and mean IoU "
+        f"{whole['whole_mean_iou']:.4f}.\n\n"
         + table(
             ["overlap (pixels)", "seams", "overall accuracy", "mean IoU", "computed / delivered"],
             rows,
