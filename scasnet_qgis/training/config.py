@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from scasnet_qgis.core.errors import SettingError
+
+PHASE_KEYS = ("crop", "batch", "scale_range", "balanced_share", "class_weight_power")
 
 
 @dataclass(frozen=True)
@@ -17,6 +19,9 @@ class TrainingConfig:
     ``images`` and ``labels`` are folders of equally named files; files whose stem matches the
     pattern ``validation`` (as in file globbing) are kept apart. The learning rate follows a
     polynomial decay over ``time_budget`` minutes or ``steps``, whichever ends first.
+
+    ``phases`` change some settings (PHASE_KEYS) from a step on: each holds ``step`` and the new
+    values, which stay until a later phase changes them again.
     """
 
     images: str
@@ -47,6 +52,7 @@ class TrainingConfig:
     evaluate_every: float = 10.0  # minutes
     checkpoint_every: float = 5.0  # minutes
     seed: int = 1
+    phases: list[dict[str, Any]] = field(default_factory=list)
     card: dict[str, Any] = field(default_factory=dict)
     folder: str = "."  # where relative paths start; set on reading
 
@@ -71,7 +77,22 @@ class TrainingConfig:
         missing = sorted({"images", "labels", "validation", "classes"} - set(values))
         if missing:
             raise SettingError(f"The training settings {path} lack: {', '.join(missing)}.")
+        for phase in values.get("phases", []):
+            odd = sorted(set(phase) - {"step", *PHASE_KEYS})
+            if odd or "step" not in phase:
+                raise SettingError(
+                    f"A phase of {path} needs 'step' and may set {', '.join(PHASE_KEYS)}; it has "
+                    f"{', '.join(odd) or 'no step'}."
+                )
         return cls(**{"folder": str(data or Path(path).parent), **values})
+
+    def at(self, step: int) -> TrainingConfig:
+        """The settings in force at a step."""
+        changes: dict[str, Any] = {}
+        for phase in sorted(self.phases, key=lambda each: int(each["step"])):
+            if step >= int(phase["step"]):
+                changes |= {key: each for key, each in phase.items() if key != "step"}
+        return replace(self, **changes)
 
     def path(self, relative: str) -> Path:
         """A path of the configuration, relative to the folder of the data."""

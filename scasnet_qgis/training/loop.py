@@ -55,7 +55,6 @@ class Trainer:
         self.network = ScasNet(
             ScasNetConfig(config.variant, len(config.bands), len(config.classes), config.width)
         )
-        self._weights = self.sampler.class_weights().to(device)
         saved = Checkpoint.load(folder / "checkpoint")
         if saved is None and config.start_from:
             start_encoder(self.network, config, self.training, self.normalisation)
@@ -119,7 +118,9 @@ class Trainer:
 
     def _batch(self, step: int) -> tuple[Tensor, Tensor]:
         # A generator per step makes a resumed run see what an uninterrupted one would have seen.
-        return self.sampler.batch(np.random.default_rng([self.config.seed, step]))
+        return self.sampler.batch(
+            self.config.at(step), np.random.default_rng([self.config.seed, step])
+        )
 
     def _train_on(self, images: Tensor, labels: Tensor) -> float:
         torch.manual_seed(self.config.seed * 1_000_003 + self.step)  # for dropout
@@ -130,7 +131,12 @@ class Trainer:
         inputs = inputs.to(self.device).contiguous(memory_format=torch.channels_last)
         scores = self.network(inputs)
         loss = functional.cross_entropy(
-            scores, labels.to(self.device), weight=self._weights, ignore_index=IGNORE
+            scores,
+            labels.to(self.device),
+            weight=self.sampler.class_weights(self.config.at(self.step).class_weight_power).to(
+                self.device
+            ),
+            ignore_index=IGNORE,
         )
         self.optimizer.zero_grad(set_to_none=True)
         if torch.isfinite(loss):  # a batch without any label has no loss

@@ -24,7 +24,6 @@ class CropSampler:
 
     def __init__(self, scenes: list[Scene], config: TrainingConfig) -> None:
         self.scenes = scenes
-        self.config = config
         areas = np.array([each.labels.size for each in scenes], dtype=np.float64)
         self._area_share = areas / areas.sum()
         self.class_counts = np.zeros(len(config.classes), dtype=np.int64)
@@ -45,37 +44,40 @@ class CropSampler:
             self._places[label].append(np.stack([np.full_like(rows, index), rows, cols], axis=1))
             self._place_weight[label].append(float(len(flat)))
 
-    def class_weights(self) -> Tensor:
-        """Loss weight of each class, of mean 1 over the training pixels."""
+    def class_weights(self, power: float) -> Tensor:
+        """Loss weight of each class, share ** -power, of mean 1 over the training pixels."""
         share = self.class_counts / self.class_counts.sum()
-        weights = np.where(share > 0, np.maximum(share, 1e-6) ** -self.config.class_weight_power, 0)
+        weights = np.where(share > 0, np.maximum(share, 1e-6) ** -power, 0)
         return torch.tensor(weights / (weights * share).sum(), dtype=torch.float32)
 
-    def batch(self, generator: Generator) -> tuple[Tensor, Tensor]:
-        """Images [N, bands, S, S] scaled to 0-1 and class indices [N, S, S]."""
-        crops = [self._crop(generator) for _ in range(self.config.batch)]
+    def batch(self, config: TrainingConfig, generator: Generator) -> tuple[Tensor, Tensor]:
+        """Images [N, bands, S, S] scaled to 0-1 and class indices [N, S, S].
+
+        ``config`` is the one in force at the step.
+        """
+        crops = [self._crop(config, generator) for _ in range(config.batch)]
         return torch.stack([image for image, _ in crops]), torch.stack([mask for _, mask in crops])
 
-    def _crop(self, generator: Generator) -> tuple[Tensor, Tensor]:
-        size = self.config.crop
-        scene, row, col = self._centre(generator)
-        low, high = np.log(self.config.scale_range)
+    def _crop(self, config: TrainingConfig, generator: Generator) -> tuple[Tensor, Tensor]:
+        size = config.crop
+        scene, row, col = self._centre(config, generator)
+        low, high = np.log(config.scale_range)
         extent = round(size / float(np.exp(generator.uniform(low, high))))
         image, labels = _cut(self.scenes[scene], row, col, extent)
         scaled = functional.interpolate(
             image[None], (size, size), mode="bilinear", align_corners=False, antialias=extent > size
         )[0]
         nearest = functional.interpolate(labels[None, None].float(), (size, size), mode="nearest")
-        return _turn_and_colour(scaled, nearest[0, 0].long(), self.config, generator)
+        return _turn_and_colour(scaled, nearest[0, 0].long(), config, generator)
 
-    def _centre(self, generator: Generator) -> tuple[int, int, int]:
+    def _centre(self, config: TrainingConfig, generator: Generator) -> tuple[int, int, int]:
         occurring = [label for label, places in enumerate(self._places) if places]
-        if generator.random() < self.config.balanced_share:
+        if generator.random() < config.balanced_share:
             label = int(generator.choice(occurring))
             weight = np.array(self._place_weight[label])
             group = self._places[label][generator.choice(len(weight), p=weight / weight.sum())]
             scene, row, col = group[generator.integers(len(group))]
-            jitter = generator.integers(-self.config.crop // 3, self.config.crop // 3 + 1, 2)
+            jitter = generator.integers(-config.crop // 3, config.crop // 3 + 1, 2)
             return int(scene), int(row + jitter[0]), int(col + jitter[1])
         scene = int(generator.choice(len(self.scenes), p=self._area_share))
         rows, cols = self.scenes[scene].labels.shape

@@ -38,6 +38,7 @@ SETTINGS = {
     "warm_up": 2,
     "learning_rate": 2e-3,
     "class_weight_power": 0.25,
+    "phases": [{"step": 4, "crop": 48, "batch": 3, "class_weight_power": 0.0}],
 }
 
 
@@ -133,6 +134,19 @@ def test_settings_with_a_typing_error_are_refused(tmp_path):
         TrainingConfig.read(tmp_path / "settings.json")
 
 
+def test_phases_change_settings_from_their_step_on():
+    config = _config(Path(), phases=[{"step": 4, "crop": 96, "batch": 1}, {"step": 2, "batch": 5}])
+    found = [(config.at(step).crop, config.at(step).batch) for step in range(6)]
+    assert found == [(64, 2), (64, 2), (64, 5), (64, 5), (96, 1), (96, 1)]
+
+
+@pytest.mark.parametrize("phase", [{"crop": 96}, {"step": 4, "learning_rate": 1}])
+def test_phase_that_cannot_work_is_refused(tmp_path, phase):
+    (tmp_path / "settings.json").write_text(json.dumps({**SETTINGS, "phases": [phase]}))
+    with pytest.raises(SettingError, match="phase"):
+        TrainingConfig.read(tmp_path / "settings.json")
+
+
 def test_images_without_labels_are_refused(landscape, tmp_path):
     (tmp_path / "labels").mkdir()
     with pytest.raises(TrainingError, match="same names"):
@@ -156,7 +170,7 @@ def test_crops_keep_image_and_labels_together():
     pixels = np.repeat((40 + 180 * labels)[None], 3, axis=0).astype(np.uint8)
     config = _config(Path(), classes=SETTINGS["classes"][:2], scale_range=(0.7, 1.4))
     sampler = CropSampler([Scene("one", pixels, labels)], config)
-    images, masks = sampler.batch(np.random.default_rng(5))
+    images, masks = sampler.batch(config, np.random.default_rng(5))
     for image, mask in zip(images, masks):
         if (mask == 0).any() and (mask == 1).any():
             grey = image.mean(dim=0)
