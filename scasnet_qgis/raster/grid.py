@@ -11,6 +11,7 @@ from scasnet_qgis.core.areas import metres_per_degree
 from scasnet_qgis.core.errors import InputError
 from scasnet_qgis.core.windows import Window
 
+_MERCATOR_END = 1e8  # map units; every Mercator map of the earth ends before
 _TOLERANCE = 0.01  # pixels; QGIS rounds an extent to 4 decimals, of degrees to 9
 NO_PLACE: tuple[float, ...] = (0.0, 1.0, 0.0, 0.0, 0.0, -1.0)  # as QGIS shows such a raster
 
@@ -100,17 +101,23 @@ class Grid:
     def _ground_length(self, reference: osr.SpatialReference, row: float) -> float:
         """Length on the ground of a length of 1 on the map.
 
-        Mercator, which web maps come in, stretches by 1 / cos(latitude) both ways (Snyder 1987,
-        p. 44); what other projections do to lengths is left out, as in QGIS's planimetric areas.
+        Mercator, which web maps come in, stretches by k0 / cos(latitude) both ways (Snyder 1987,
+        p. 44), where k0 is the scale factor or the cosine of the standard parallel; what other
+        projections do to lengths is left out, as in QGIS's planimetric areas.
         """
         if not (reference.GetAttrValue("PROJECTION") or "").startswith("Mercator"):
             return 1.0
+        x, y = self.to_map(row, self.cols / 2)
+        if abs(y) > _MERCATOR_END:  # no place on earth, and PROJ would search for it for minutes
+            return 1.0
+        parallel = reference.GetProjParm("standard_parallel_1", 0.0)
+        scale = reference.GetProjParm("scale_factor", 1.0) * cos(radians(parallel))
         geographic = reference.CloneGeogCS()
         for each in (reference, geographic):
             each.SetAxisMappingStrategy(osr.OAMS_TRADITIONAL_GIS_ORDER)
         transformation = osr.CoordinateTransformation(reference, geographic)
-        _, latitude, _ = transformation.TransformPoint(*self.to_map(row, self.cols / 2))
-        return cos(radians(latitude))
+        _, latitude, _ = transformation.TransformPoint(x, y)
+        return cos(radians(latitude)) / scale
 
     def pixel_area(self, row: float) -> float:
         """Ground area of one pixel at ``row``, in ``area_unit``."""

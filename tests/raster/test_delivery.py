@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from scasnet_qgis.core.errors import OutputError
-from scasnet_qgis.raster.delivery import Delivery, check_output, side_files
+from scasnet_qgis.raster.delivery import (
+    Delivery,
+    check_not_input,
+    check_output,
+    publish,
+    side_files,
+)
 
 SIDES = ("map.tif.aux.xml", "map.qml")
 
@@ -83,14 +91,14 @@ def test_a_map_that_is_held_open_stays_whole(
     for name in ("map.tif", *SIDES):
         (tmp_path / name).write_text("old")
     delivery = fill(Delivery(tmp_path / "map.tif"))
-    unlink = Path.unlink
+    replace = Path.replace
 
-    def held(self: Path, missing_ok: bool = False) -> None:
+    def held(self: Path, target: Path) -> Path:
         if self == delivery.output:
             raise PermissionError("in use")
-        unlink(self, missing_ok)
+        return replace(self, target)
 
-    monkeypatch.setattr(Path, "unlink", held)
+    monkeypatch.setattr(Path, "replace", held)
     with pytest.raises(OutputError, match="remove the layer") as caught:
         delivery.publish()
     assert caught.value.detail == "in use"
@@ -116,6 +124,66 @@ def test_a_move_that_fails_leaves_nothing_half(
     assert names(tmp_path) == set()
 
 
+@pytest.mark.parametrize("failing", ["map.tif", "map.qml", "probabilities.tif"])
+def test_a_move_that_fails_brings_the_old_maps_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    """All products of a run take their names, or none does."""
+    for name in ("map.tif", "probabilities.tif", *SIDES):
+        (tmp_path / name).write_text("old")
+    deliveries = [Delivery(tmp_path / "probabilities.tif"), fill(Delivery(tmp_path / "map.tif"))]
+    deliveries[0].working.write_text("new")
+    replace = Path.replace
+
+    def fails(self: Path, target: Path) -> Path:
+        new = self.parent.parent == tmp_path  # putting an old file back works
+        if self.name == failing and new and target.parent == tmp_path:
+            raise OSError("gone")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", fails)
+    with pytest.raises(OutputError, match=failing):
+        publish(deliveries)
+    assert names(tmp_path) == {"map.tif", "probabilities.tif", *SIDES}
+    assert {(tmp_path / name).read_text() for name in names(tmp_path)} == {"old"}
+
+
+def test_remains_of_a_killed_run_go_and_those_of_a_living_one_stay(tmp_path: Path) -> None:
+    finished = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
+                              capture_output=True, text=True, check=True)  # fmt: skip
+    living = Delivery(tmp_path / "map.tif")
+    start = living.folder.name.rsplit("-", 2)[0]
+    killed = tmp_path / f"{start}-{finished.stdout.strip()}-abc"
+    killed.mkdir()
+    other = Delivery(tmp_path / "map.tif")
+    assert not killed.exists()
+    assert living.folder.exists()
+    assert other.folder.exists()
+
+
+def test_no_spelling_of_the_input_is_written_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = tmp_path / "image.tif"
+    image.write_text("precious")
+    (tmp_path / "link.tif").symlink_to(image)
+    (tmp_path / "a").mkdir()
+    monkeypatch.chdir(tmp_path)
+    spellings = ["image.tif", "a/../image.tif", "link.tif", str(image), f"{tmp_path}//image.tif"]
+    for spelling in spellings:
+        with pytest.raises(OutputError, match="a file of the input"):
+            check_not_input(Path(spelling), [str(image)])
+    with pytest.raises(OutputError, match="a file of the input"):
+        check_not_input(image, [str(tmp_path / "mosaic.vrt"), str(image)])
+    check_not_input(tmp_path / "map.tif", [str(image)])
+
+
+def test_the_style_of_the_input_image_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "ortho.jpg").write_text("image")
+    with pytest.raises(OutputError, match="style"):
+        check_not_input(tmp_path / "ortho.tif", [str(tmp_path / "ortho.jpg")])
+
+
 @pytest.mark.parametrize("name", ["map.png", "map", "map.tif.gz", ".tif"])
 def test_a_wrong_ending(tmp_path: Path, name: str) -> None:
     with pytest.raises(OutputError, match=r"\.tif"):
@@ -133,7 +201,7 @@ def test_places_that_cannot_be_written(tmp_path: Path) -> None:
     for output in (tmp_path / "none" / "map.tif", tmp_path / "file" / "map.tif"):
         with pytest.raises(OutputError, match="does not exist"):
             Delivery(output)
-    with pytest.raises(OutputError, match="cannot be written"):
+    with pytest.raises(OutputError, match="it is a folder"):
         Delivery(tmp_path / "a.tif")
     assert names(tmp_path) == {"a.tif", "file"}
 

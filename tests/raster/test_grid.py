@@ -141,6 +141,18 @@ def test_web_mercator_is_not_taken_for_metres_on_the_ground() -> None:
     assert grid.pixel_area(5) == pytest.approx(0.25, rel=1e-3)
 
 
+def test_mercator_with_a_standard_parallel_is_true_there() -> None:
+    """EPSG:3994 is true to scale at 41 degrees south."""
+    reference = osr.SpatialReference()
+    reference.ImportFromEPSG(3994)
+    geographic = reference.CloneGeogCS()
+    for each in (reference, geographic):
+        each.SetAxisMappingStrategy(osr.OAMS_TRADITIONAL_GIS_ORDER)
+    x, y, _ = osr.CoordinateTransformation(geographic, reference).TransformPoint(100.0, -41.0)
+    grid = Grid(2, 2, (x, 1.0, 0.0, y, 0.0, -1.0), wkt(3994))
+    assert grid.resolution == pytest.approx(1.0, rel=1e-3)
+
+
 @pytest.mark.parametrize("up", [-1, 1])
 def test_degrees_depend_on_the_latitude(up: int) -> None:
     """Peers take the pixel size of EPSG:4326 for metres."""
