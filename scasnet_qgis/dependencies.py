@@ -7,11 +7,11 @@ from importlib import metadata, util
 from pathlib import Path
 
 import numpy as np
+import qgis
 
 from scasnet_qgis import settings
 
 ONNXRUNTIME = "onnxruntime"
-TORCH = "torch"
 
 
 def extend_path() -> None:
@@ -41,12 +41,18 @@ def _version_of_wheel(name: str) -> str | None:
         return None
 
 
-def python_of_qgis(executable: str = sys.executable, prefix: str = sys.prefix) -> Path:
+def python_of_qgis(
+    executable: str = sys.executable, prefix: str = sys.prefix, bindings: str = qgis.__file__
+) -> Path:
     """The command-line Python that belongs to this QGIS.
 
     On Windows and macOS ``sys.executable`` is QGIS itself, so the interpreter is looked for
-    where QGIS's installers put it.
+    where QGIS's installers put it. On Linux it is the first python3 of PATH, which may be one
+    that knows nothing of QGIS; the distribution's own is the one that has the bindings.
     """
+    system = Path(f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}")
+    if bindings.startswith("/usr/") and system.exists():
+        return system
     program = Path(executable)
     if program.stem.lower().startswith("python") and "qgis" not in program.stem.lower():
         return program
@@ -74,3 +80,17 @@ def install_command(package: str, python: Path | None = None, folder: Path | Non
         f'"{interpreter}" -m pip install --upgrade --target "{target}" '
         f'"numpy=={np.__version__}" {package}'
     )
+
+
+def training_commands(python: Path | None = None, folder: Path | None = None) -> list[str]:
+    """The exact commands that set up an interpreter of its own for training.
+
+    It stands apart from QGIS's Python, which distributions do not let pip change.
+    """
+    interpreter = python or python_of_qgis()
+    target = folder or settings.default_packages_folder().with_name("scasnet_torch")
+    inside = target / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python3")
+    return [
+        f'"{interpreter}" -m venv --system-site-packages "{target}"',
+        f'"{inside}" -m pip install "numpy=={np.__version__}" torch safetensors onnx onnxruntime',
+    ]

@@ -5,14 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from qgis.core import QgsApplication, QgsSettings
+from qgis.PyQt.QtGui import QIcon
 
 from scasnet_qgis import paths
 from scasnet_qgis.i18n import translate
+from scasnet_qgis.models.providers import PROVIDERS
 
 PACKAGES_FOLDER = "SCASNET_PACKAGES_FOLDER"
 TORCH_PYTHON = "SCASNET_TORCH_PYTHON"
 DEFAULT_DEVICE = "SCASNET_DEFAULT_DEVICE"
-DEVICES = ("auto", "cpu", "cuda", "tensorrt", "migraphx", "directml", "coreml", "openvino")
+DEVICES = ("auto", *PROVIDERS)
 _PREFIX = "Processing/Configuration/"  # where Processing keeps the settings of providers
 
 
@@ -38,6 +40,8 @@ def torch_python() -> str:
 def default_device() -> str:
     """What DEVICE is set to in a fresh dialog."""
     chosen = _value(DEFAULT_DEVICE)
+    if chosen.isdecimal() and int(chosen) < len(DEVICES):  # QGIS keeps the place in the list
+        return DEVICES[int(chosen)]
     return chosen if chosen in DEVICES else DEVICES[0]
 
 
@@ -47,7 +51,7 @@ def register(group: str) -> bool:
         from processing.core.ProcessingConfig import ProcessingConfig, Setting
     except ImportError:
         return False
-    ProcessingConfig.settingIcons[group] = paths.icon()
+    ProcessingConfig.settingIcons[group] = QIcon(paths.icon())
     folder = translate("ScasNet", "Folder with extra Python packages (onnxruntime)")
     python = translate("ScasNet", "Python interpreter that has PyTorch, for training")
     device = translate("ScasNet", "Device that models run on by default")

@@ -14,6 +14,7 @@ from qgis.core import (
 from qgis.PyQt.QtGui import QIcon
 
 from scasnet_qgis import dependencies, paths
+from scasnet_qgis.algorithms.signals import cancelled_by_signals
 from scasnet_qgis.core.errors import Cancelled, DependencyError, ScasNetError
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.i18n import translate
@@ -69,7 +70,8 @@ class ScasNetAlgorithm(QgsProcessingAlgorithm):
     ) -> dict[str, Any]:
         dependencies.extend_path()
         try:
-            return self.compute(parameters, context, feedback)
+            with cancelled_by_signals(feedback):
+                return self.compute(parameters, context, feedback)
         except Cancelled:
             return {}
         except ScasNetError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess  # nosec B404
 import sys
@@ -17,9 +18,13 @@ from qgis.core import (
     QgsProcessingOutputString,
 )
 
-from scasnet_qgis import dependencies, settings
+from scasnet_qgis import dependencies, paths, settings
 from scasnet_qgis.algorithms.base import ScasNetAlgorithm
+from scasnet_qgis.core.errors import ScasNetError
 from scasnet_qgis.i18n import translate
+from scasnet_qgis.models.backend import OnnxBackend
+from scasnet_qgis.models.onnx_file import inspect
+from scasnet_qgis.models.providers import PROVIDERS, available
 
 REPORT, READY, CAN_TRAIN = "REPORT", "READY", "CAN_TRAIN"
 _ASK_TORCH = (
@@ -61,7 +66,15 @@ class CheckSetup(ScasNetAlgorithm):
     ) -> dict[str, Any]:
         ready, runtime = runtime_lines()
         can_train, torch = torch_lines()
-        lines = [*version_lines(), *runtime, *torch]
+        verdicts = [
+            translate("ScasNet", "Maps can be made.")
+            if ready
+            else translate("ScasNet", "Maps cannot be made yet."),
+            translate("ScasNet", "Models can be trained.")
+            if can_train
+            else translate("ScasNet", "Models cannot be trained yet."),
+        ]
+        lines = [*version_lines(), *runtime, *torch, " ".join(verdicts)]
         for line in lines:
             feedback.pushInfo(line)
         return {REPORT: "\n".join(lines), READY: ready, CAN_TRAIN: can_train}
@@ -94,11 +107,30 @@ def runtime_lines() -> tuple[bool, list[str]]:
         again = translate("ScasNet", "Install it again:")
         command = dependencies.install_command(dependencies.ONNXRUNTIME)
         return False, [text.format(version=version, error=error), again, command]
-    providers = ", ".join(onnxruntime.get_available_providers())
-    return True, [
-        f"ONNX Runtime {onnxruntime.__version__} ({onnxruntime.get_device()})",
-        translate("ScasNet", "Execution providers: {names}").format(names=providers),
-    ]
+    return True, [f"ONNX Runtime {onnxruntime.__version__}", *map(device_line, available())]
+
+
+def device_line(device: str) -> str:
+    """Whether a device really works: being built in does not mean that its libraries load."""
+    name = PROVIDERS[device]
+    try:
+        info = inspect(paths.default_model())
+        with OnnxBackend(info, device, threads=1, tile_size=(64, 64)) as backend:
+            works = backend.provider == name
+    except ScasNetError:
+        works = False
+    if works:
+        return translate("ScasNet", "Device {device}: works ({name})").format(
+            device=device, name=name
+        )
+    text = translate("ScasNet", "Device {device}: built in, but does not load ({name})")
+    return text.format(device=device, name=name)
+
+
+def _environment() -> dict[str, str]:
+    """This process's environment without what ties a Python to QGIS (Windows)."""
+    bound = ("PYTHONHOME", "PYTHONPATH")
+    return {key: value for key, value in os.environ.items() if key not in bound}
 
 
 def torch_lines() -> tuple[bool, list[str]]:
@@ -108,6 +140,7 @@ def torch_lines() -> tuple[bool, list[str]]:
         # No shell is involved, and the program is the user's own setting.
         answer = subprocess.run(  # nosec B603
             [interpreter, "-c", _ASK_TORCH],
+            env=_environment(),
             capture_output=True,
             text=True,
             timeout=_ANSWER_WITHIN,
@@ -119,7 +152,11 @@ def torch_lines() -> tuple[bool, list[str]]:
             "ScasNet",
             "PyTorch was not found with {python}: it is needed only to train models. Install it:",
         )
-        hint = f'"{interpreter}" -m pip install torch safetensors onnx'
-        return False, [text.format(python=interpreter), hint]
+        choose = translate(
+            "ScasNet",
+            "Then choose that python in Settings > Options > Processing > Providers > ScasNet.",
+        )
+        commands = dependencies.training_commands()
+        return False, [text.format(python=interpreter), *commands, choose]
     text = translate("ScasNet", "PyTorch {version} on {device} ({python})")
     return True, [text.format(version=version, device=device, python=interpreter)]

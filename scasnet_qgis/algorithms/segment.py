@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from scasnet_qgis.algorithms import segment_parameters as names
 from scasnet_qgis.algorithms.base import FeedbackProgress, ScasNetAlgorithm, sentence_of
 from scasnet_qgis.core.errors import ScasNetError
 from scasnet_qgis.i18n import translate
-from scasnet_qgis.mapping import MapRequest, MapResult, check_request, make_map
+from scasnet_qgis.mapping import MapRequest, make_map
 from scasnet_qgis.models.onnx_file import ModelInfo, inspect
 from scasnet_qgis.styling import LayerStyler, write_qml
 
@@ -81,8 +80,10 @@ class Segment(ScasNetAlgorithm):
         self._extent = None
         if parameters.get(names.EXTENT) not in (None, ""):
             box = self.parameterAsExtent(parameters, names.EXTENT, context, layer.crs())
-            if not box.isNull():
-                self._extent = (box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum())
+            if box.isNull():
+                text = translate("ScasNet", "The extent is empty: choose another one or none.")
+                raise QgsProcessingException(text)
+            self._extent = (box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum())
         return True
 
     def compute(
@@ -93,32 +94,43 @@ class Segment(ScasNetAlgorithm):
     ) -> dict[str, Any]:
         model = self._model(parameters, context)
         feedback.pushInfo(names.card_text(model))
-        request = self._request(model, parameters, context)
-        check_request(request)
+        # QGIS knows the layers to load by the text of their path, however it is spelled.
+        output = self.parameterAsOutputLayer(parameters, names.OUTPUT, context)
+        probabilities = self._optional_output(names.PROBABILITIES, parameters, context)
+        request = self._request(model, Path(output), parameters, context)
+        if probabilities:
+            request = replace(request, probabilities=Path(probabilities))
         result = make_map(request, FeedbackProgress(feedback), write_qml)
-        if context.willLoadLayerOnCompletion(str(request.output)):
-            details = context.layerToLoadOnCompletionDetails(str(request.output))
+        if context.willLoadLayerOnCompletion(output):
+            details = context.layerToLoadOnCompletionDetails(output)
             details.setPostProcessor(LayerStyler.of(model.card.classes))
         for line in names.result_lines(result):
             feedback.pushInfo(line)
-        return self._outputs(request, result)
+        outputs = {names.OUTPUT: output, **names.output_values(request, result)}
+        return {**outputs, names.PROBABILITIES: probabilities} if probabilities else outputs
 
     def _model(self, parameters: dict[str, Any], context: QgsProcessingContext) -> ModelInfo:
         chosen = self.parameterAsFile(parameters, names.MODEL, context)
         return inspect(Path(chosen) if chosen else paths.default_model())
 
+    def _optional_output(
+        self, name: str, parameters: dict[str, Any], context: QgsProcessingContext
+    ) -> str:
+        if parameters.get(name) in (None, ""):
+            return ""
+        return str(self.parameterAsOutputLayer(parameters, name, context) or "")
+
     def _request(
-        self, model: ModelInfo, parameters: dict[str, Any], context: QgsProcessingContext
+        self,
+        model: ModelInfo,
+        output: Path,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
     ) -> MapRequest:
-        probabilities = None
-        if parameters.get(names.PROBABILITIES) not in (None, ""):
-            text = self.parameterAsOutputLayer(parameters, names.PROBABILITIES, context)
-            probabilities = Path(text) if text else None
         return MapRequest(
             source=self._source,
             model=model,
-            output=Path(self.parameterAsOutputLayer(parameters, names.OUTPUT, context)),
-            probabilities=probabilities,
+            output=output,
             bands=tuple(self.parameterAsInts(parameters, names.BANDS, context)),
             extent=self._extent,
             device=self.parameterAsEnumString(parameters, names.DEVICE, context),
@@ -135,17 +147,3 @@ class Segment(ScasNetAlgorithm):
         if parameters.get(name) in (None, ""):
             return None
         return int(self.parameterAsInt(parameters, name, context))
-
-    def _outputs(self, request: MapRequest, result: MapResult) -> dict[str, Any]:
-        outputs: dict[str, Any] = {
-            names.OUTPUT: str(request.output),
-            names.CLASS_STATISTICS: json.dumps([asdict(each) for each in result.areas]),
-            names.AREA_UNIT: result.area_unit,
-            names.SECONDS: round(result.seconds, 2),
-            names.MEGAPIXELS_PER_SECOND: round(result.megapixels_per_second, 3),
-            names.PROVIDER: result.provider,
-            names.MODEL_NAME: request.model.card.name or request.model.path.stem,
-        }
-        if request.probabilities is not None:
-            outputs[names.PROBABILITIES] = str(request.probabilities)
-        return outputs

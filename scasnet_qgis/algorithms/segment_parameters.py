@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from qgis.core import (
     QgsProcessingOutputNumber,
@@ -18,8 +20,9 @@ from qgis.core import (
 
 from scasnet_qgis import settings
 from scasnet_qgis.i18n import translate
-from scasnet_qgis.mapping import MapResult
+from scasnet_qgis.mapping import MapRequest, MapResult
 from scasnet_qgis.models.onnx_file import ModelInfo
+from scasnet_qgis.raster.class_map import ClassArea
 
 if TYPE_CHECKING:
     from scasnet_qgis.algorithms.base import ScasNetAlgorithm
@@ -69,8 +72,9 @@ def _add_main(algorithm: ScasNetAlgorithm) -> None:
         translate(
             "ScasNet",
             "The bands of the image that feed the bands of the model, in the model's order (red, "
-            "green, blue for the model that comes with the plugin). Leave it empty to find them "
-            "by their colour interpretation and then by their order.",
+            "green, blue for the model that comes with the plugin); on the command line as in "
+            '"3;2;1". Leave it empty to find them by their colour interpretation and then by their '
+            "order.",
         ),
     )
     algorithm.add(
@@ -117,8 +121,8 @@ def _add_advanced(algorithm: ScasNetAlgorithm) -> None:
         device,
         translate(
             "ScasNet",
-            "What the model runs on. auto takes the fastest that really works here; the log says "
-            "which one it was.",
+            "What the model runs on, by its name: auto, cpu, cuda and so on. auto takes the "
+            "fastest that really works here; the log says which one it was.",
         ),
         advanced=True,
     )
@@ -168,6 +172,18 @@ def _add_outputs(algorithm: ScasNetAlgorithm) -> None:
     algorithm.addOutput(QgsProcessingOutputNumber(MEGAPIXELS_PER_SECOND, speed))
 
 
+def output_values(request: MapRequest, result: MapResult) -> dict[str, Any]:
+    """The values of all outputs but the files."""
+    return {
+        CLASS_STATISTICS: json.dumps([asdict(each) for each in result.areas]),
+        AREA_UNIT: result.area_unit,
+        SECONDS: round(result.seconds, 2),
+        MEGAPIXELS_PER_SECOND: round(result.megapixels_per_second, 3),
+        PROVIDER: result.provider,
+        MODEL_NAME: request.model.card.name,
+    }
+
+
 def help_text() -> str:
     """The description at the side of the dialog."""
     return translate(
@@ -187,7 +203,7 @@ def card_text(model: ModelInfo) -> str:
     lines = [
         translate("ScasNet", "Model: {name}").format(name=card.name or model.path.name),
         translate("ScasNet", "Classes: {names}").format(names=", ".join(card.class_names)),
-        translate("ScasNet", "Bands: {names}").format(names=", ".join(card.bands)),
+        translate("ScasNet", "Bands of the model: {names}").format(names=", ".join(card.bands)),
     ]
     if card.resolution:
         text = translate("ScasNet", "Ground resolution: {low:g} to {high:g} m")
@@ -213,24 +229,17 @@ def card_text(model: ModelInfo) -> str:
 
 
 def result_lines(result: MapResult) -> list[str]:
-    """The outcome for the log: a line a class, then the speed."""
+    """The outcome for the log: a line a class, then what has no data, then the speed."""
     total = sum(each.pixels for each in result.areas)
-    line = translate("ScasNet", "{name}: {pixels} pixels, {share:.1%}, {area:,.0f} {unit}")
-    lines = [
-        line.format(
-            name=each.name,
-            pixels=each.pixels,
-            share=each.pixels / total if total else 0.0,
-            area=each.area,
-            unit=result.area_unit,
-        )
-        for each in result.areas
-    ]
+    lines = [_class_line(each, total, result.area_unit) for each in result.areas]
     if not total:
         lines.append(translate("ScasNet", "The image holds no data here, so the map is empty."))
+    elif result.nodata_pixels:
+        text = translate("ScasNet", "without data: {pixels:,} pixels")
+        lines.append(text.format(pixels=result.nodata_pixels))
     text = translate(
         "ScasNet",
-        "{computed} tiles computed, {skipped} without data, {seconds:.1f} seconds, "
+        "Tiles computed: {computed}, without data: {skipped}; {seconds:.1f} seconds, "
         "{speed:.2f} megapixels a second on {provider}",
     )
     lines.append(
@@ -243,3 +252,12 @@ def result_lines(result: MapResult) -> list[str]:
         )
     )
     return lines
+
+
+def _class_line(each: ClassArea, total: int, unit: str) -> str:
+    share = each.pixels / total if total else 0.0
+    line = translate("ScasNet", "{name}: {pixels:,} pixels, {share:.1%}")
+    text = line.format(name=each.name, pixels=each.pixels, share=share)
+    if unit == "pixels":  # the raster has no position, so there is no area to add
+        return text
+    return text + (f", {each.area:,.0f} {unit}" if each.area >= 10 else f", {each.area:.2f} {unit}")

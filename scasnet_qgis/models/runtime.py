@@ -22,14 +22,14 @@ def onnxruntime() -> Any:
         raise DependencyError(
             "The Python package onnxruntime, which runs the models, is missing."
         ) from error
-    except ImportError as error:
+    except (ImportError, OSError) as error:  # OSError: one of its libraries does not load
         raise _broken(error) from error
     if not hasattr(module, "InferenceSession"):  # an empty folder that an uninstallation left
         raise _broken(ImportError(f"no InferenceSession in {module}"))
     return module
 
 
-def _broken(error: ImportError) -> DependencyError:
+def _broken(error: Exception) -> DependencyError:
     return DependencyError(
         "The Python package onnxruntime is installed but does not load: install it again.",
         str(error),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,8 +28,15 @@ def test_interpreter_of_qgis(tmp_path, layout, executable, expected):
     for name in layout:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    found = dependencies.python_of_qgis(str(tmp_path / executable), str(tmp_path / "none"))
+    nowhere, bindings = str(tmp_path / "none"), str(tmp_path / "qgis" / "__init__.py")
+    found = dependencies.python_of_qgis(str(tmp_path / executable), nowhere, bindings)
     assert found == tmp_path / expected
+
+
+def test_another_python_in_path_is_not_taken_for_that_of_qgis():
+    """An embedded Python calls the first python3 of PATH its own, be it conda's or pyenv's."""
+    found = dependencies.python_of_qgis("/home/me/.pyenv/shims/python3", "/usr", "/usr/lib/qgis.py")
+    assert found == Path(f"/usr/bin/python3.{sys.version_info.minor}")
 
 
 def test_command_pins_numpy(provider, tmp_path):
