@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import pytest
 
+from scasnet_qgis.core.messages import Message
 from scasnet_qgis.core.progress import Progress
 
 
@@ -24,11 +25,11 @@ class Recorder(Progress):
     def report(self, fraction: float) -> None:
         self.fractions.append(fraction)
 
-    def info(self, text: str) -> None:
-        self.infos.append(text)
+    def info(self, text: str | Message) -> None:
+        self.infos.append(str(text))
 
-    def warn(self, text: str) -> None:
-        self.warnings.append(text)
+    def warn(self, text: str | Message) -> None:
+        self.warnings.append(str(text))
 
     @property
     def cancelled(self) -> bool:

@@ -25,7 +25,7 @@ def seams(tmp_path_factory, card):
 def test_card_is_complete(card):
     assert card.class_names == ["building", "land", "road", "vegetation", "water"]
     assert card.bands == ("red", "green", "blue")
-    assert card.resolution == (0.95, 1.25)
+    assert card.resolution == (0.95, 1.17)
     for text in (card.name, card.licence, card.attribution, card.training_data, card.description):
         assert text
     assert set(card.accuracy["iou"]) == set(card.class_names)

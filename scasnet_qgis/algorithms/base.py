@@ -16,6 +16,7 @@ from qgis.PyQt.QtGui import QIcon
 from scasnet_qgis import dependencies, paths
 from scasnet_qgis.algorithms.signals import cancelled_by_signals
 from scasnet_qgis.core.errors import Cancelled, DependencyError, ScasNetError
+from scasnet_qgis.core.messages import Message
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.i18n import translate
 
@@ -29,11 +30,11 @@ class FeedbackProgress(Progress):
     def report(self, fraction: float) -> None:
         self._feedback.setProgress(100.0 * fraction)
 
-    def info(self, text: str) -> None:
-        self._feedback.pushInfo(text)
+    def info(self, text: str | Message) -> None:
+        self._feedback.pushInfo(translated(text))
 
-    def warn(self, text: str) -> None:
-        self._feedback.pushWarning(text)
+    def warn(self, text: str | Message) -> None:
+        self._feedback.pushWarning(translated(text))
 
     @property
     def cancelled(self) -> bool:
@@ -92,10 +93,18 @@ class ScasNetAlgorithm(QgsProcessingAlgorithm):
         raise NotImplementedError
 
 
+def translated(text: str | Message) -> str:
+    """A text in the user's language."""
+    if isinstance(text, str):
+        return text
+    return text.filled(translate("ScasNet", text.template))
+
+
 def sentence_of(error: ScasNetError) -> str:
     """The error's sentence, with the command that installs what is missing."""
+    sentence = translated(error.message)
     if not isinstance(error, DependencyError):
-        return error.sentence
+        return sentence
     hint = translate("ScasNet", "Install it with this command, then start QGIS again: {command}")
     command = dependencies.install_command(dependencies.ONNXRUNTIME)
-    return f"{error.sentence} {hint.format(command=command)}"
+    return f"{sentence} {hint.format(command=command)}"

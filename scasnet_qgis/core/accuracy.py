@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scasnet_qgis.core.errors import SettingError
+from scasnet_qgis.core.messages import translate
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,8 +31,13 @@ class ConfusionMatrix:
         """Count pairs of class indices of one shape, without those outside 0 ... classes - 1."""
         if reference.shape != mapped.shape:
             raise SettingError(
-                f"The reference has {reference.shape} pixels and the map {mapped.shape}: "
-                "compare windows of one size."
+                translate(
+                    "ScasNet",
+                    "The reference has {shape} pixels and the map {shape_2}: compare windows of "
+                    "one size.",
+                ),
+                shape=reference.shape,
+                shape_2=mapped.shape,
             )
         first = reference.astype(np.int64).ravel()
         second = mapped.astype(np.int64).ravel()

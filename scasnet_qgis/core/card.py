@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scasnet_qgis.core.errors import ModelError
+from scasnet_qgis.core.messages import translate
 
 FORMAT_VERSION = 1
 MAX_CLASSES = 254  # class k is value k + 1 of an 8-bit map, 0 is nodata
@@ -39,11 +40,15 @@ class ModelClass:
     def __post_init__(self) -> None:
         object.__setattr__(self, "color", str(self.color).lower())
         if not self.name.strip():
-            raise ModelError("Every class of a model needs a name.")
+            raise ModelError(translate("ScasNet", "Every class of a model needs a name."))
         if not _COLOR.fullmatch(self.color):
             raise ModelError(
-                f"The colour '{self.color[:20]}' of the class '{self.name[:80]}' is not valid: "
-                "write it as #rrggbb."
+                translate(
+                    "ScasNet",
+                    "The colour '{color}' of the class '{name}' is not valid: write it as #rrggbb.",
+                ),
+                color=self.color[:20],
+                name=self.name[:80],
             )
 
 
@@ -86,16 +91,32 @@ class ModelCard:
             object.__setattr__(self, "resolution", tuple(self.resolution))
         check_class_count(len(self.classes))
         if not len(self.bands) == len(self.mean) == len(self.std) > 0:
-            raise ModelError("A model card needs one mean and one deviation for each band.")
+            raise ModelError(
+                translate("ScasNet", "A model card needs one mean and one deviation for each band.")
+            )
         if not all(map(math.isfinite, self.mean)) or not all(each > 0 for each in self.std):
-            raise ModelError("The means of a model card must be numbers, its deviations above 0.")
+            raise ModelError(
+                translate(
+                    "ScasNet", "The means of a model card must be numbers, its deviations above 0."
+                )
+            )
         low, high = self.value_range
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
-            raise ModelError("The value range of a model card must go from low to high.")
+            raise ModelError(
+                translate("ScasNet", "The value range of a model card must go from low to high.")
+            )
         if self.resolution is not None and not 0 < self.resolution[0] <= self.resolution[1]:
-            raise ModelError("The resolution of a model card must be a range of metres above 0.")
+            raise ModelError(
+                translate(
+                    "ScasNet", "The resolution of a model card must be a range of metres above 0."
+                )
+            )
         if not 0 <= self.overlap < self.tile_size:
-            raise ModelError("The overlap of a model card must be smaller than its tile size.")
+            raise ModelError(
+                translate(
+                    "ScasNet", "The overlap of a model card must be smaller than its tile size."
+                )
+            )
 
     @property
     def class_names(self) -> list[str]:
@@ -105,11 +126,18 @@ class ModelCard:
 def check_class_count(classes: int) -> None:
     """Raise ModelError where a map of 8 bit cannot hold so many classes."""
     if classes < 1:
-        raise ModelError("The model has no classes: export it again with at least one.")
+        raise ModelError(
+            translate("ScasNet", "The model has no classes: export it again with at least one.")
+        )
     if classes > MAX_CLASSES:
         raise ModelError(
-            f"The model has {classes} classes, but a map holds at most {MAX_CLASSES}: "
-            "use a model with fewer classes."
+            translate(
+                "ScasNet",
+                "The model has {classes} classes, but a map holds at most {max_classes}: use "
+                "a model with fewer classes.",
+            ),
+            classes=classes,
+            max_classes=MAX_CLASSES,
         )
 
 

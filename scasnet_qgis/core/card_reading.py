@@ -17,6 +17,7 @@ from scasnet_qgis.core.card import (
     default_color,
 )
 from scasnet_qgis.core.errors import ModelError
+from scasnet_qgis.core.messages import translate
 from scasnet_qgis.core.untrusted import clean_name, clean_text, number, numbers, parse
 
 _PEER_KEYS = (
@@ -64,7 +65,10 @@ def _version(value: Any) -> int:
     version = number(value, 0, _LARGE)
     if version is not None and version > FORMAT_VERSION:
         raise ModelError(
-            "The model was made for a newer version of this plugin: update the plugin.",
+            translate(
+                "ScasNet",
+                "The model was made for a newer version of this plugin: update the plugin.",
+            ),
             f"format version {version:g}, known up to {FORMAT_VERSION}",
         )
     return FORMAT_VERSION

@@ -14,14 +14,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from scasnet_qgis.core.messages import Message, translate
+
 
 class ScasNetError(Exception):
-    """A sentence for the user, and optionally a technical detail for the log."""
+    """A sentence for the user, and optionally a technical detail for the log.
 
-    def __init__(self, sentence: str, detail: str = "") -> None:
-        super().__init__(sentence)
-        self.sentence = sentence
+    ``template`` is filled with ``values``; ``message`` holds both until the sentence is shown.
+    """
+
+    def __init__(self, template: str, detail: str = "", **values: Any) -> None:
+        self.message = Message(template, values)
+        super().__init__(str(self.message))
         self.detail = detail
+
+    @property
+    def sentence(self) -> str:
+        """The sentence in English."""
+        return str(self.message)
 
 
 class SettingError(ScasNetError):
@@ -52,4 +64,4 @@ class Cancelled(ScasNetError):  # noqa: N818 (it is no error)
     """The user stopped the run; nothing is wrong."""
 
     def __init__(self) -> None:
-        super().__init__("The run was cancelled.")
+        super().__init__(translate("ScasNet", "The run was cancelled."))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scasnet_qgis.core.errors import Cancelled
+from scasnet_qgis.core.messages import Message
 
 
 class Progress:
@@ -11,10 +12,10 @@ class Progress:
     def report(self, fraction: float) -> None:
         """Say which share of the work is done, from 0 to 1."""
 
-    def info(self, text: str) -> None:
+    def info(self, text: str | Message) -> None:
         """Write a line for the user into the log."""
 
-    def warn(self, text: str) -> None:
+    def warn(self, text: str | Message) -> None:
         """Write a warning for the user into the log."""
 
     @property
@@ -37,10 +38,10 @@ class Stage(Progress):
     def report(self, fraction: float) -> None:
         self._whole.report(self._start + (self._end - self._start) * min(max(fraction, 0.0), 1.0))
 
-    def info(self, text: str) -> None:
+    def info(self, text: str | Message) -> None:
         self._whole.info(text)
 
-    def warn(self, text: str) -> None:
+    def warn(self, text: str | Message) -> None:
         self._whole.warn(text)
 
     @property

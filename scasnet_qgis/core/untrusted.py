@@ -12,6 +12,7 @@ import math
 from typing import Any
 
 from scasnet_qgis.core.errors import ModelError
+from scasnet_qgis.core.messages import translate
 
 MAX_VALUE = 1_000_000  # characters of one metadata value; 254 classes with their confusion fit
 MAX_LITERAL = 100_000  # Python literals are for short lists of names
@@ -29,7 +30,10 @@ def parse(key: str, text: str) -> Any:
     """
     if len(text) > MAX_VALUE:
         raise ModelError(
-            "The model file describes itself in far too much text: export the model again.",
+            translate(
+                "ScasNet",
+                "The model file describes itself in far too much text: export the model again.",
+            ),
             f"{key} has {len(text)} characters",
         )
     try:

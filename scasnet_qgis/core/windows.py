@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scasnet_qgis.core.errors import SettingError
+from scasnet_qgis.core.messages import translate
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -114,7 +115,13 @@ def plan_axis(length: int, tile: int, overlap: int, *, fixed: bool) -> Axis:
     """
     if not 0 <= overlap < tile:
         raise SettingError(
-            f"The overlap ({overlap} pixels) must be smaller than the tile size ({tile} pixels)."
+            translate(
+                "ScasNet",
+                "The overlap ({overlap} pixels) must be smaller than the tile size ({tile} "
+                "pixels).",
+            ),
+            overlap=overlap,
+            tile=tile,
         )
     if length <= tile:
         return Axis(length, tile if fixed else max(length, min(tile, SMALLEST)), (0,))

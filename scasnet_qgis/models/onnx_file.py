@@ -10,6 +10,7 @@ from typing import Any
 
 from scasnet_qgis.core.card import ModelCard, from_metadata
 from scasnet_qgis.core.errors import ModelError
+from scasnet_qgis.core.messages import translate
 from scasnet_qgis.core.untrusted import parse
 from scasnet_qgis.models.runtime import CPU, open_session
 from scasnet_qgis.models.shapes import (
@@ -60,11 +61,17 @@ def inspect(path: Path | str) -> ModelInfo:
         status = path.stat()
     except OSError as error:
         raise ModelError(
-            f"The model file {path} does not exist or cannot be read: choose another file.",
+            translate(
+                "ScasNet",
+                "The model file {path} does not exist or cannot be read: choose another file.",
+            ),
             str(error),
+            path=path,
         ) from error
     if not path.is_file():
-        raise ModelError(f"{path} is not a file: choose a model file (.onnx).")
+        raise ModelError(
+            translate("ScasNet", "{path} is not a file: choose a model file (.onnx)."), path=path
+        )
     return _inspect(str(path.absolute()), status.st_mtime_ns, status.st_size)
 
 
@@ -78,9 +85,14 @@ def _inspect(path: str, _changed: int, _size: int) -> ModelInfo:
     _check_kind(file, metadata)
     if len(inputs) != 1:
         raise ModelError(
-            f"{file.name} wants {len(inputs)} inputs, but a segmentation model takes one image: "
-            "choose another model.",
+            translate(
+                "ScasNet",
+                "{name} wants {count} inputs, but a segmentation model takes one image: "
+                "choose another model.",
+            ),
             ", ".join(each.name for each in inputs),
+            name=file.name,
+            count=len(inputs),
         )
     image, scores = inputs[0], outputs[0]
     shape: list[Dimension] = list(image.shape)
@@ -112,8 +124,13 @@ def _check_kind(file: Path, metadata: Mapping[str, str]) -> None:
     kind = str(parse("model_type", metadata.get("model_type", '"Segmentor"')))
     if kind.lower() in _OTHER_MODELS:
         raise ModelError(
-            f"{file.name} is not a segmentation model but calls itself a {kind.lower()[:20]}: "
-            "choose a model that gives class scores for every pixel."
+            translate(
+                "ScasNet",
+                "{name} is not a segmentation model but calls itself a {lower}: choose a "
+                "model that gives class scores for every pixel.",
+            ),
+            name=file.name,
+            lower=kind.lower()[:20],
         )
 
 
@@ -126,9 +143,13 @@ def _stated_bands(metadata: Mapping[str, str]) -> int:
 def _type_of(file: Path, kind: str) -> str:
     if kind not in TYPES:
         raise ModelError(
-            f"{file.name} takes whole numbers, but a model must take numbers from 0 to 1: "
-            "export it again with a float input.",
+            translate(
+                "ScasNet",
+                "{name} takes whole numbers, but a model must take numbers from 0 to 1: "
+                "export it again with a float input.",
+            ),
             kind,
+            name=file.name,
         )
     return TYPES[kind]
 

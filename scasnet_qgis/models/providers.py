@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scasnet_qgis.core.errors import SettingError
+from scasnet_qgis.core.messages import translate
 from scasnet_qgis.models.runtime import CPU, onnxruntime
 
 PROVIDERS = {
@@ -39,7 +40,12 @@ def choose(device: str) -> list[str]:
         return [PROVIDERS[short] for short in AUTOMATIC if short in there]
     if wanted not in there:
         raise SettingError(
-            f"The device '{device}' is not available here: choose one of auto, {', '.join(there)}."
+            translate(
+                "ScasNet",
+                "The device '{device}' is not available here: choose one of auto, {names}.",
+            ),
+            device=device,
+            names=", ".join(there),
         )
     return [PROVIDERS[wanted]] if wanted == "cpu" else [PROVIDERS[wanted], CPU]
 

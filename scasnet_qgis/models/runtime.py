@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from scasnet_qgis.core.errors import DependencyError, ModelError
+from scasnet_qgis.core.messages import translate
 
 CPU = "CPUExecutionProvider"
 _DIRECT_ML = "DmlExecutionProvider"
@@ -20,7 +21,9 @@ def onnxruntime() -> Any:
         if error.name != "onnxruntime":
             raise _broken(error) from error
         raise DependencyError(
-            "The Python package onnxruntime, which runs the models, is missing."
+            translate(
+                "ScasNet", "The Python package onnxruntime, which runs the models, is missing."
+            )
         ) from error
     except (ImportError, OSError) as error:  # OSError: one of its libraries does not load
         raise _broken(error) from error
@@ -31,7 +34,10 @@ def onnxruntime() -> Any:
 
 def _broken(error: Exception) -> DependencyError:
     return DependencyError(
-        "The Python package onnxruntime is installed but does not load: install it again.",
+        translate(
+            "ScasNet",
+            "The Python package onnxruntime is installed but does not load: install it again.",
+        ),
         str(error),
     )
 

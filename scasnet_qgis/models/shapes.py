@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Union
 import numpy as np
 
 from scasnet_qgis.core.errors import ModelError
+from scasnet_qgis.core.messages import translate
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,16 +21,24 @@ def image_bands(name: str, shape: list[Dimension], stated: int) -> int:
     """Bands of an input [N, bands, rows, cols]; ``stated`` where the shape leaves them open."""
     if len(shape) != 4:
         raise ModelError(
-            f"{name} does not take an image: choose a model whose input is [batch, bands, rows, "
-            "columns].",
+            translate(
+                "ScasNet",
+                "{name} does not take an image: choose a model whose input is [batch, bands, "
+                "rows, columns].",
+            ),
             f"its input is {shape}",
+            name=name,
         )
     bands, cols = shape[1], shape[3]
     if isinstance(cols, int) and cols <= _MAX_BANDS_LAST < _at_least(bands):
         raise ModelError(
-            f"{name} wants its bands last ([batch, rows, columns, bands]): export it again with "
-            "the bands before the rows.",
+            translate(
+                "ScasNet",
+                "{name} wants its bands last ([batch, rows, columns, bands]): export it again "
+                "with the bands before the rows.",
+            ),
             f"its input is {shape}",
+            name=name,
         )
     return bands if isinstance(bands, int) else stated
 
@@ -42,14 +51,22 @@ def check_output(name: str, shape: list[Dimension], is_float: bool) -> None:
     """Raise ModelError unless the output may be scores [N, classes, rows, cols]."""
     if shape and len(shape) != 4:
         raise ModelError(
-            f"{name} is not a segmentation model: choose one that gives class scores for every "
-            "pixel ([batch, classes, rows, columns]).",
+            translate(
+                "ScasNet",
+                "{name} is not a segmentation model: choose one that gives class scores for "
+                "every pixel ([batch, classes, rows, columns]).",
+            ),
             f"its output is {shape}",
+            name=name,
         )
     if not is_float:
         raise ModelError(
-            f"{name} gives class numbers instead of class scores: export it again without its last "
-            "step (argmax)."
+            translate(
+                "ScasNet",
+                "{name} gives class numbers instead of class scores: export it again without "
+                "its last step (argmax).",
+            ),
+            name=name,
         )
 
 
@@ -86,7 +103,15 @@ def refuse_coarse(name: str, size: Sequence[int], result: Sequence[int]) -> NoRe
 
 def _refuse(name: str, size: Sequence[int], result: Sequence[int], what: str) -> NoReturn:
     raise ModelError(
-        f"{name} turns {size[0]} x {size[1]} pixels into {result[0]} x {result[1]}, {what}.",
+        translate(
+            "ScasNet", "{name} turns {size} x {size_2} pixels into {result} x {result_2}, {what}."
+        ),
+        name=name,
+        size=size[0],
+        size_2=size[1],
+        result=result[0],
+        result_2=result[1],
+        what=what,
     )
 
 
@@ -96,9 +121,13 @@ def _bands_last(sizes: Sequence[Dimension], out: Sequence[Dimension]) -> bool:
 
 def _refuse_bands_last(name: str, out: Sequence[Dimension]) -> NoReturn:
     raise ModelError(
-        f"{name} gives its classes last ([batch, rows, columns, classes]): export it again with "
-        "the classes before the rows.",
+        translate(
+            "ScasNet",
+            "{name} gives its classes last ([batch, rows, columns, classes]): export it "
+            "again with the classes before the rows.",
+        ),
         f"its output is {list(out)}",
+        name=name,
     )
 
 
@@ -114,9 +143,16 @@ def probe(
         result = session.run([session.get_outputs()[0].name], feed, options)[0]
     except Exception as error:  # its exceptions have no common class of their own
         raise ModelError(
-            f"{name} cannot be run on a tile of {shape[2]} x {shape[3]} pixels with {shape[1]} "
-            "bands: choose another tile size or model.",
+            translate(
+                "ScasNet",
+                "{name} cannot be run on a tile of {shape} x {shape_2} pixels with {shape_3} "
+                "bands: choose another tile size or model.",
+            ),
             str(error),
+            name=name,
+            shape=shape[2],
+            shape_2=shape[3],
+            shape_3=shape[1],
         ) from error
     check_output(name, list(np.shape(result)) or [0], np.issubdtype(result.dtype, np.floating))
     if _bands_last(shape[2:], result.shape):

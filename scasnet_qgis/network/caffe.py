@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scasnet_qgis.core.errors import ModelError
+from scasnet_qgis.core.messages import translate
 
 _INT32, _INT64, _FLOAT, _DOUBLE, _STRING, _ENUM_AS_INT, _MESSAGE = 5, 3, 2, 1, 9, 5, 11
 _OPTIONAL, _REPEATED = 1, 3
@@ -79,19 +80,25 @@ def read_caffemodel(path: Path) -> dict[str, list[NDArray[np.float32]]]:
     try:
         content = Path(path).read_bytes()
     except OSError as error:
-        raise ModelError(f"The Caffe file {path} cannot be read.", str(error)) from error
+        raise ModelError(
+            translate("ScasNet", "The Caffe file {path} cannot be read."), str(error), path=path
+        ) from error
     from google.protobuf.message import DecodeError
 
     try:
         net = _net_parameter().FromString(content)
         layers = {layer.name: list(layer.blobs) for layer in (*net.layer, *net.layers)}
     except (DecodeError, UnicodeDecodeError) as error:
-        raise ModelError(f"{path} is not a whole Caffe model (.caffemodel).", str(error)) from error
+        raise ModelError(
+            translate("ScasNet", "{path} is not a whole Caffe model (.caffemodel)."),
+            str(error),
+            path=path,
+        ) from error
     weights = {
         name: [_array(name, blob) for blob in blobs] for name, blobs in layers.items() if blobs
     }
     if not weights:
-        raise ModelError(f"{path} holds no layer with weights.")
+        raise ModelError(translate("ScasNet", "{path} holds no layer with weights."), path=path)
     return weights
 
 
@@ -103,6 +110,12 @@ def _array(layer: str, blob: Any) -> NDArray[np.float32]:
         shape = (blob.num, blob.channels, blob.height, blob.width)
     if min(shape, default=0) < 0 or math.prod(shape) != data.size:
         raise ModelError(
-            f"The Caffe layer '{layer}' claims the shape {shape} but holds {data.size} numbers."
+            translate(
+                "ScasNet",
+                "The Caffe layer '{layer}' claims the shape {shape} but holds {size} numbers.",
+            ),
+            layer=layer,
+            shape=shape,
+            size=data.size,
         )
     return data.reshape(shape)

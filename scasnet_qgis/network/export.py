@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from scasnet_qgis.core.card import ModelCard, to_metadata
 from scasnet_qgis.core.errors import DependencyError, ModelError, OutputError
+from scasnet_qgis.core.messages import translate
 from scasnet_qgis.network.rounding import fold_batch_norms, round_weights, store_as_half
 from scasnet_qgis.network.scasnet import ScasNet
 
@@ -86,7 +87,11 @@ def export(
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, unfinished = tempfile.mkstemp(".part", f".{path.name}.", path.parent)
     except OSError as error:
-        raise OutputError(f"The model cannot be written to {path.parent}.", str(error)) from error
+        raise OutputError(
+            translate("ScasNet", "The model cannot be written to {parent}."),
+            str(error),
+            parent=path.parent,
+        ) from error
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
@@ -94,7 +99,9 @@ def export(
         Path(unfinished).chmod(0o644)  # a temporary file is readable by its owner only
         Path(unfinished).replace(path)
     except OSError as error:
-        raise OutputError(f"The model {path} cannot be written.", str(error)) from error
+        raise OutputError(
+            translate("ScasNet", "The model {path} cannot be written."), str(error), path=path
+        ) from error
     finally:
         Path(unfinished).unlink(missing_ok=True)
     return check
@@ -104,17 +111,29 @@ def _check_fit(network: ScasNet, card: ModelCard, sample: Tensor, fixed_size: in
     config = network.config
     if (len(card.bands), len(card.classes)) != (config.bands, config.classes):
         raise ModelError(
-            f"The card names {len(card.bands)} bands and {len(card.classes)} classes, but the "
-            f"network has {config.bands} and {config.classes}."
+            translate(
+                "ScasNet",
+                "The card names {count} bands and {count_2} classes, but the network has "
+                "{bands} and {classes}.",
+            ),
+            count=len(card.bands),
+            count_2=len(card.classes),
+            bands=config.bands,
+            classes=config.classes,
         )
     if card.standardise:
-        raise ModelError("The normalisation of an exported model lies in its graph.")
+        raise ModelError(
+            translate("ScasNet", "The normalisation of an exported model lies in its graph.")
+        )
     if sample.dim() != 4 or sample.shape[1] != config.bands or not sample.numel():
-        raise ModelError(f"The sample must be [N, {config.bands}, rows, columns] in 0-1.")
+        raise ModelError(
+            translate("ScasNet", "The sample must be [N, {bands}, rows, columns] in 0-1."),
+            bands=config.bands,
+        )
     if not 0 <= float(sample.min()) <= float(sample.max()) <= 1:
-        raise ModelError("The sample must hold values from 0 to 1.")
+        raise ModelError(translate("ScasNet", "The sample must hold values from 0 to 1."))
     if fixed_size is not None and fixed_size < 8:
-        raise ModelError("A fixed tile size must be at least 8 pixels.")
+        raise ModelError(translate("ScasNet", "A fixed tile size must be at least 8 pixels."))
 
 
 def _onnxruntime() -> Any:
@@ -123,7 +142,10 @@ def _onnxruntime() -> Any:
         import onnxruntime
     except ImportError as error:
         raise DependencyError(
-            "To export a model the Python packages onnx and onnxruntime are needed.", str(error)
+            translate(
+                "ScasNet", "To export a model the Python packages onnx and onnxruntime are needed."
+            ),
+            str(error),
         ) from error
     return onnxruntime
 
@@ -204,7 +226,10 @@ def _check(path: Path, exact: _Graph, stored: _Graph, images: list[Tensor]) -> E
             wanted = stored(image).numpy()
             if found.shape != wanted.shape:
                 raise ModelError(
-                    "The exported model gives a map of another size than the network.",
+                    translate(
+                        "ScasNet",
+                        "The exported model gives a map of another size than the network.",
+                    ),
                     f"{tuple(image.shape)}: {found.shape} instead of {wanted.shape}",
                 )
             difference = max(difference, float(np.abs(found - wanted).max()))
@@ -213,7 +238,12 @@ def _check(path: Path, exact: _Graph, stored: _Graph, images: list[Tensor]) -> E
     # Written so that a NaN fails, too.
     if not difference <= TOLERANCE:
         raise ModelError(
-            f"The exported model differs from the network by {difference:.1e} of a probability, "
-            f"more than the {TOLERANCE:.0e} allowed, and was not written."
+            translate(
+                "ScasNet",
+                "The exported model differs from the network by {difference:.1e} of a "
+                "probability, more than the {tolerance:.0e} allowed, and was not written.",
+            ),
+            difference=difference,
+            tolerance=TOLERANCE,
         )
     return ExportCheck(difference, rounding if stored is not exact else difference)

@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from scasnet_qgis.core.errors import ModelError
+from scasnet_qgis.core.messages import translate
 
 
 def fold_batch_norms(network: nn.Module) -> None:
@@ -38,8 +39,11 @@ def round_weights(network: nn.Module) -> None:
             rounded = module.weight.half().float()
             if not torch.isfinite(rounded).all():
                 raise ModelError(
-                    "The network has weights too large for half precision: export it in single "
-                    "precision.",
+                    translate(
+                        "ScasNet",
+                        "The network has weights too large for half precision: export it in single "
+                        "precision.",
+                    ),
                     name,
                 )
             module.weight.copy_(rounded)

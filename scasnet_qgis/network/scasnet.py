@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from scasnet_qgis.core.errors import SettingError
+from scasnet_qgis.core.messages import translate
 from scasnet_qgis.network.blocks import Interp, Merge, Unit, normalised_unit, plain_unit
 from scasnet_qgis.network.encoders import (
     RESNET_SHALLOW,
@@ -42,12 +43,20 @@ class ScasNetConfig:
     def __post_init__(self) -> None:
         if self.variant not in VARIANTS:
             raise SettingError(
-                f"There is no ScasNet called '{self.variant}': choose one of {', '.join(VARIANTS)}."
+                translate(
+                    "ScasNet", "There is no ScasNet called '{variant}': choose one of {names}."
+                ),
+                variant=self.variant,
+                names=", ".join(VARIANTS),
             )
         if self.bands < 1 or self.classes < 1:
-            raise SettingError("A network needs at least one band and one class.")
+            raise SettingError(
+                translate("ScasNet", "A network needs at least one band and one class.")
+            )
         if not 0.0 < self.width <= 4.0:
-            raise SettingError("The width of a network must lie above 0 and at most at 4.")
+            raise SettingError(
+                translate("ScasNet", "The width of a network must lie above 0 and at most at 4.")
+            )
 
     def channels(self, published: int) -> int:
         """Channel count of a layer that has ``published`` channels in the full network."""

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from scasnet_qgis.core.errors import ModelError
+from scasnet_qgis.core.messages import translate
 from scasnet_qgis.network.blocks import convolution
 from scasnet_qgis.network.encoders import VggEncoder
 
@@ -60,15 +61,29 @@ def _full_layer(
     """The published layer, for ``inputs`` channels and with ``like``'s kernel size and dilation."""
     if name not in full:
         raise ModelError(
-            f"The Caffe file has no layer called {name}, which VGG ScasNet starts with."
+            translate(
+                "ScasNet",
+                "The Caffe file has no layer called {name}, which VGG ScasNet starts with.",
+            ),
+            name=name,
         )
     blobs = [torch.from_numpy(np.array(blob)) for blob in full[name]]
     if len(blobs) != 2 or blobs[0].shape[1:] != (inputs, *like.kernel_size):
-        raise ModelError(f"The layer {name} of the Caffe file does not have the shape of VGG's.")
+        raise ModelError(
+            translate(
+                "ScasNet", "The layer {name} of the Caffe file does not have the shape of VGG's."
+            ),
+            name=name,
+        )
     weight, bias = blobs[0], blobs[1].reshape(-1)
     if len(bias) != len(weight) or len(weight) < like.out_channels:
         raise ModelError(
-            f"The layer {name} of the Caffe file has too few channels for a network of this width."
+            translate(
+                "ScasNet",
+                "The layer {name} of the Caffe file has too few channels for a network of "
+                "this width.",
+            ),
+            name=name,
         )
     layer = convolution(inputs, len(weight), like.kernel_size[0], dilation=like.dilation[0])
     layer.load_state_dict({"weight": weight, "bias": bias})

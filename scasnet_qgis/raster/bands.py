@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from osgeo import gdal
 
 from scasnet_qgis.core.errors import InputError, SettingError
+from scasnet_qgis.core.messages import translate
 
 _MEANING = {
     gdal.GCI_RedBand: "red",
@@ -30,8 +31,14 @@ def assign_bands(
         return _checked(list(chosen), count, len(wanted))
     if count < len(wanted):
         raise InputError(
-            f"The raster has {count} band(s), but the model needs {len(wanted)} "
-            f"({', '.join(wanted)}): choose a raster with these bands or another model."
+            translate(
+                "ScasNet",
+                "The raster has {count} band(s), but the model needs {count_2} ({names}): "
+                "choose a raster with these bands or another model.",
+            ),
+            count=count,
+            count_2=len(wanted),
+            names=", ".join(wanted),
         )
     meanings = [_meaning(dataset, number) for number in range(1, count + 1)]
     taken: dict[int, int] = {}
@@ -61,13 +68,23 @@ def _fallback(dataset: gdal.Dataset, name: str, used: set[int]) -> int:
 def _checked(chosen: list[int], count: int, needed: int) -> list[int]:
     if len(chosen) != needed:
         raise SettingError(
-            f"{len(chosen)} band(s) are chosen, but the model needs {needed}: name one band of the "
-            "raster for each band of the model."
+            translate(
+                "ScasNet",
+                "{count} band(s) are chosen, but the model needs {needed}: name one band of "
+                "the raster for each band of the model.",
+            ),
+            count=len(chosen),
+            needed=needed,
         )
     for number in chosen:
         if not 1 <= number <= count:
             raise SettingError(
-                f"Band {number} does not exist: the raster has the bands 1 to {count}."
+                translate(
+                    "ScasNet",
+                    "Band {number} does not exist: the raster has the bands 1 to {count}.",
+                ),
+                number=number,
+                count=count,
             )
     return chosen
 

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from scasnet_qgis.core.errors import OutputError
+from scasnet_qgis.core.messages import translate
 
 ENDINGS = (".tif", ".tiff")
 SIDE_FILES = (".aux.xml", ".ovr", ".msk")  # appended to the full name
@@ -33,7 +34,7 @@ class Delivery:
                 tempfile.mkdtemp(prefix=f"{_prefix(output)}{os.getpid()}-", dir=output.parent)
             )
         except OSError as error:
-            raise OutputError(_cannot_write(output), str(error)) from error
+            raise _cannot_write(output, error) from error
         self.working = self.folder / output.name
 
     def publish(self) -> None:
@@ -69,7 +70,7 @@ def publish(deliveries: Sequence[Delivery]) -> None:
         for place, moved in reversed(done):
             with suppress(OSError):
                 moved.replace(place)
-        raise OutputError(_in_use(target), str(error)) from error
+        raise _in_use(target, error) from error
     finally:
         for each in deliveries:
             each.discard()
@@ -110,14 +111,25 @@ def check_output(output: Path) -> None:
     """Raise OutputError where a GeoTIFF cannot be written under this name."""
     if output.suffix.lower() not in ENDINGS:
         raise OutputError(
-            f"The output {output.name} must be a GeoTIFF: give it a name that ends in .tif."
+            translate(
+                "ScasNet", "The output {name} must be a GeoTIFF: give it a name that ends in .tif."
+            ),
+            name=output.name,
         )
     if not output.parent.is_dir():
-        raise OutputError(f"The folder {output.parent} does not exist: create it first.")
+        raise OutputError(
+            translate("ScasNet", "The folder {parent} does not exist: create it first."),
+            parent=output.parent,
+        )
     if output.is_dir():
-        raise OutputError(f"{output} cannot be written, it is a folder: choose another name.")
+        raise OutputError(
+            translate(
+                "ScasNet", "{output} cannot be written, it is a folder: choose another name."
+            ),
+            output=output,
+        )
     if not os.access(output.parent, os.W_OK):
-        raise OutputError(_cannot_write(output))
+        raise _cannot_write(output)
     if output.exists():
         _check_replaceable(output)
 
@@ -125,11 +137,11 @@ def check_output(output: Path) -> None:
 def _check_replaceable(output: Path) -> None:
     """Find out before the run, not after it, that another program holds the file (Windows)."""
     if not os.access(output, os.W_OK):
-        raise OutputError(_cannot_write(output))
+        raise _cannot_write(output)
     try:
         output.replace(output)
     except OSError as error:
-        raise OutputError(_in_use(output), str(error)) from error
+        raise _in_use(output, error) from error
 
 
 def check_not_input(output: Path, inputs: Sequence[str]) -> None:
@@ -139,13 +151,20 @@ def check_not_input(output: Path, inputs: Sequence[str]) -> None:
     """
     if any(_same_file(output, each) for each in inputs):
         raise OutputError(
-            f"The output {output} is a file of the input raster: choose another name."
+            translate(
+                "ScasNet", "The output {output} is a file of the input raster: choose another name."
+            ),
+            output=output,
         )
     source = Path(inputs[0])
     if source.with_suffix("").resolve() == output.with_suffix("").resolve():
         raise OutputError(
-            f"The output {output.name} has the name of the input image, which would get the style "
-            "of the map: choose another name."
+            translate(
+                "ScasNet",
+                "The output {name} has the name of the input image, which would get the style "
+                "of the map: choose another name.",
+            ),
+            name=output.name,
         )
 
 
@@ -156,15 +175,25 @@ def _same_file(output: Path, name: str) -> bool:
         return False
 
 
-def _in_use(output: Path) -> str:
-    return (
-        f"{output} cannot be replaced: remove the layer from the project or close the program that "
-        "has it open, or choose another name."
+def _in_use(output: Path, error: OSError) -> OutputError:
+    return OutputError(
+        translate(
+            "ScasNet",
+            "{output} cannot be replaced: remove the layer from the project or close the program "
+            "that has it open, or choose another name.",
+        ),
+        str(error),
+        output=output,
     )
 
 
-def _cannot_write(output: Path) -> str:
-    return (
-        f"{output} cannot be written: choose a folder in which you may create files and that has "
-        "room left."
+def _cannot_write(output: Path, error: OSError | None = None) -> OutputError:
+    return OutputError(
+        translate(
+            "ScasNet",
+            "{output} cannot be written: choose a folder in which you may create files and that "
+            "has room left.",
+        ),
+        str(error or ""),
+        output=output,
     )

@@ -9,6 +9,7 @@ from osgeo import gdal, osr
 
 from scasnet_qgis.core.areas import metres_per_degree
 from scasnet_qgis.core.errors import InputError
+from scasnet_qgis.core.messages import translate
 from scasnet_qgis.core.windows import Window
 
 _MERCATOR_END = 1e8  # map units; every Mercator map of the earth ends before
@@ -57,7 +58,12 @@ class Grid:
         """The pixels that an extent in map coordinates touches; raises InputError if none."""
         inverse = gdal.InvGeoTransform(self.geotransform or NO_PLACE)
         if inverse is None:
-            raise InputError("The raster's geotransform is degenerate: assign it a valid position.")
+            raise InputError(
+                translate(
+                    "ScasNet",
+                    "The raster's geotransform is degenerate: assign it a valid position.",
+                )
+            )
         places = [
             gdal.ApplyGeoTransform(inverse, x, y) for x in (x_min, x_max) for y in (y_min, y_max)
         ]
@@ -68,7 +74,11 @@ class Grid:
         )
         inside = wanted.intersect(self.whole)
         if inside.empty:
-            raise InputError("The extent lies outside the raster: choose one that overlaps it.")
+            raise InputError(
+                translate(
+                    "ScasNet", "The extent lies outside the raster: choose one that overlaps it."
+                )
+            )
         return inside
 
     @property

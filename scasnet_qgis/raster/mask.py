@@ -10,6 +10,7 @@ import numpy as np
 from osgeo import gdal
 
 from scasnet_qgis.core.errors import InputError
+from scasnet_qgis.core.messages import Message, message, translate
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.windows import Window
 from scasnet_qgis.raster.bands import is_alpha
@@ -34,13 +35,19 @@ class MaskRule:
     nodata: tuple[float, ...] = ()
 
     @property
-    def sentence(self) -> str:
-        return {
-            "mask": "Pixels without data: by the raster's mask band.",
-            "alpha": f"Pixels without data: where band {self.alpha} (alpha) is 0.",
-            "values": "Pixels without data: where every band used holds its nodata value.",
-            "none": "The raster marks no pixels as without data.",
-        }[self.kind]
+    def sentence(self) -> Message:
+        """The rule in words."""
+        if self.kind == "alpha":
+            text = translate("ScasNet", "Pixels without data: where band {band} (alpha) is 0.")
+            return message(text, band=self.alpha)
+        texts = {
+            "mask": translate("ScasNet", "Pixels without data: by the raster's mask band."),
+            "values": translate(
+                "ScasNet", "Pixels without data: where every band used holds its nodata value."
+            ),
+            "none": translate("ScasNet", "The raster marks no pixels as without data."),
+        }
+        return message(texts[self.kind])
 
 
 def mask_rule(dataset: gdal.Dataset, bands: Sequence[int], progress: Progress) -> MaskRule:
@@ -57,10 +64,12 @@ def mask_rule(dataset: gdal.Dataset, bands: Sequence[int], progress: Progress) -
         if is_alpha(dataset, number) and number not in bands:
             if _is_binary(dataset.GetRasterBand(number), progress):
                 return MaskRule("alpha", alpha=number)
-            progress.info(
-                f"Band {number} is flagged as alpha but holds other values than 0 and 255: "
-                "it is taken as data, not as a mask."
+            text = translate(
+                "ScasNet",
+                "Band {number} is flagged as alpha but holds other values than 0 and 255: it is "
+                "taken as data, not as a mask.",
             )
+            progress.warn(message(text, number=number))
     values = [dataset.GetRasterBand(number).GetNoDataValue() for number in bands]
     if all(each is not None for each in values):
         return MaskRule("values", nodata=tuple(float(each) for each in values))
@@ -74,9 +83,15 @@ def refuse_masks(
     for number, name in zip(bands, wanted):
         if is_alpha(dataset, number) and _is_binary(dataset.GetRasterBand(number), progress):
             raise InputError(
-                f"The raster has too few bands: band {number} is left for the model's band "
-                f"'{name}', but it is a transparency mask; choose a raster with the bands "
-                f"{', '.join(wanted)}."
+                translate(
+                    "ScasNet",
+                    "The raster has too few bands: band {number} is left for the model's band "
+                    "'{name}', but it is a transparency mask; choose a raster with the bands "
+                    "{names}.",
+                ),
+                number=number,
+                name=name,
+                names=", ".join(wanted),
             )
 
 

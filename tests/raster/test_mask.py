@@ -55,7 +55,7 @@ def test_near_infrared_flagged_as_alpha_is_data(
     kind, valid = masked(make_raster(image, meaning=RGBA), recorder)
     assert kind == "none"
     assert valid.all()
-    assert "taken as data" in recorder.infos[0]
+    assert "taken as data" in recorder.warnings[0]
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])

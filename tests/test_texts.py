@@ -1,0 +1,62 @@
+"""Texts for users: translatable, and filled with what they name."""
+
+from __future__ import annotations
+
+import ast
+import string
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scasnet_qgis.core import errors
+from scasnet_qgis.core.messages import Message, message
+
+PACKAGE = Path(__file__).parent.parent / "scasnet_qgis"
+FILES = sorted(PACKAGE.rglob("*.py"))
+ERRORS = {name for name, each in vars(errors).items() if isinstance(each, type)}
+
+
+def _calls(path: Path, names: set[str]) -> Iterator[ast.Call]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names:
+            yield node
+
+
+def _template(call: ast.Call) -> str | None:
+    """The literal of translate("ScasNet", literal)."""
+    context, text = call.args
+    assert isinstance(context, ast.Constant)
+    assert context.value == "ScasNet"
+    return text.value if isinstance(text, ast.Constant) else None
+
+
+def _fields(template: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(template) if name}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda each: str(each.relative_to(PACKAGE)))
+def test_sentences_of_errors_can_be_translated_and_filled(path: Path) -> None:
+    for call in _calls(path, ERRORS | {"message"}):
+        for argument in call.args[:1]:
+            assert not isinstance(argument, ast.JoinedStr), f"line {call.lineno}: an f-string"
+            if isinstance(argument, ast.Call) and ast.unparse(argument.func) == "translate":
+                template = _template(argument)
+                assert template is not None, f"line {call.lineno}: no literal"
+                given = {each.arg for each in call.keywords}
+                assert _fields(template) == given, f"line {call.lineno}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda each: str(each.relative_to(PACKAGE)))
+def test_only_literals_are_translated(path: Path) -> None:
+    """The translation tools find nothing else; what a Message holds was marked where it arose."""
+    shown = {"algorithms/base.py"}
+    if str(path.relative_to(PACKAGE)) not in shown:
+        assert all(_template(call) is not None for call in _calls(path, {"translate"}))
+
+
+def test_message_is_filled_in_any_language() -> None:
+    text = message("{count:,} of {whole}", count=1234, whole=Message("all {n}", {"n": 7}))
+    assert str(text) == "1,234 of all 7"
+    assert text.filled("von {whole}: {count}") == "von all 7: 1234"
+    assert str(Message("a {brace}")) == "a {brace}", "nothing to fill, nothing touched"
