@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
@@ -11,24 +12,28 @@ from typing import Callable
 from scasnet_qgis.core.blending import FinishedBlock
 from scasnet_qgis.core.card import ModelCard, ModelClass
 from scasnet_qgis.core.errors import SettingError
+from scasnet_qgis.core.messages import Message, message, translate
+from scasnet_qgis.core.preprocessing import Scaling
 from scasnet_qgis.core.progress import Progress, Stage
 from scasnet_qgis.core.segmentation import RunReport, Segmentation
 from scasnet_qgis.core.windows import TilePlan, Window, plan_tiles
 from scasnet_qgis.models.backend import OnnxBackend
 from scasnet_qgis.models.onnx_file import ModelInfo
+from scasnet_qgis.models.runtime import CPU
 from scasnet_qgis.raster.class_map import (
     ClassArea,
     ClassMapWriter,
     ProbabilityWriter,
     finish_all,
 )
-from scasnet_qgis.raster.delivery import Delivery, check_output
+from scasnet_qgis.raster.delivery import Delivery, check_not_input, check_output, publish
 from scasnet_qgis.raster.grid import Grid
-from scasnet_qgis.raster.reader import RasterReader
+from scasnet_qgis.raster.reader import RasterReader, files_of, open_raster
 from scasnet_qgis.raster.session import gdal_session
 from scasnet_qgis.raster.writer import BLOCK
 
 PANEL_BYTES = 48 * 1024 * 1024  # what is kept of a row of tiles over the width of a panel
+RESOLUTION_SLACK = 0.05  # of the range the card states, before a run warns
 MAPPING_SHARE = 0.95  # of the progress; overviews and side files take the rest
 
 Style = Callable[[Path, Sequence[ModelClass]], object]
@@ -58,7 +63,10 @@ class MapRequest:
 
 @dataclass(frozen=True)
 class MapResult:
-    """What came out of a run. ``seconds`` covers reading, computing and writing the map."""
+    """What came out of a run.
+
+    ``seconds`` covers reading, computing and writing, overviews included, but not the start.
+    """
 
     areas: list[ClassArea]
     area_unit: str
@@ -67,6 +75,11 @@ class MapResult:
     provider: str
     report: RunReport
     plan: TilePlan
+
+    @property
+    def nodata_pixels(self) -> int:
+        """Pixels of the map without data."""
+        return self.plan.rows * self.plan.cols - sum(each.pixels for each in self.areas)
 
 
 def make_map(request: MapRequest, progress: Progress, style: Style) -> MapResult:
@@ -78,25 +91,30 @@ def make_map(request: MapRequest, progress: Progress, style: Style) -> MapResult
     with gdal_session():
         card = request.model.card
         reader = RasterReader(request.source, card.bands, request.bands, progress)
+        _check_inputs(request, progress)
         grid = _with_reference(reader.grid, request.fallback_wkt)
+        scaling = reader.scaling(card)
         area = grid.window_of(*request.extent) if request.extent else grid.whole
         part = grid.part(area)
         tile, overlap = tile_and_overlap(request)
-        with OnnxBackend(request.model, request.device, request.threads, tile) as backend:
-            _tell(reader, card, grid, backend, progress)
-            plan = make_plan(area, tile, overlap, request, backend)
+        plan = make_plan(area, tile, overlap, request)
+        with _open_backend(request, tile, plan, progress) as backend:
+            _tell(reader, scaling, card, grid, progress)
+            _tell_run(backend, progress)
             job = Segmentation(
                 reader,
                 grid.whole,
                 area,
-                reader.scaling(card),
+                scaling,
                 backend,
                 plan,
                 backend.batch_limit or request.batch,
             )
+            _tell_plan(plan, overlap, progress)
+            started = time.monotonic()
             areas, report = _write(request, part, job, progress, style)
+            seconds = max(time.monotonic() - started, 1e-6)
             provider = describe(backend)
-    seconds = max(report.seconds, 1e-6)
     speed = part.rows * part.cols / 1e6 / seconds
     return MapResult(areas, part.area_unit, seconds, speed, provider, report, plan)
 
@@ -104,13 +122,30 @@ def make_map(request: MapRequest, progress: Progress, style: Style) -> MapResult
 def check_request(request: MapRequest) -> None:
     """Raise a ScasNetError for what can be seen to fail before anything is opened."""
     check_output(request.output)
-    if Path(request.source) == request.output:
-        raise SettingError("The output must not be the input raster: choose another name.")
     if request.probabilities is not None:
         check_output(request.probabilities)
-        if request.probabilities in (request.output, Path(request.source)):
-            raise SettingError("The probabilities need a file of their own: choose another name.")
+        if request.probabilities.resolve() == request.output.resolve():
+            raise SettingError(
+                translate(
+                    "ScasNet", "The probabilities need a file of their own: choose another name."
+                )
+            )
     tile_and_overlap(request)
+
+
+def _check_inputs(request: MapRequest, progress: Progress) -> None:
+    """Raise OutputError where an output would destroy an input."""
+    dataset = open_raster(request.source)
+    files = [request.source, *files_of(request.source), str(request.model.path)]
+    for output in filter(None, (request.output, request.probabilities)):
+        check_not_input(output, files)
+    if dataset.GetGCPCount() and dataset.GetGeoTransform(can_return_null=True) is None:
+        text = translate(
+            "ScasNet",
+            "The raster has a position only by ground control points, which the map does not get: "
+            "warp the raster first if the map needs a position.",
+        )
+        progress.warn(message(text))
 
 
 def tile_and_overlap(request: MapRequest) -> tuple[tuple[int, int], int]:
@@ -120,8 +155,13 @@ def tile_and_overlap(request: MapRequest) -> tuple[tuple[int, int], int]:
     if fixed is not None:
         if request.tile_size and (request.tile_size, request.tile_size) != fixed:
             raise SettingError(
-                f"This model works with tiles of {fixed[0]} x {fixed[1]} pixels only: leave the "
-                "tile size empty."
+                translate(
+                    "ScasNet",
+                    "This model works with tiles of {fixed} x {fixed_2} pixels only: leave the "
+                    "tile size empty.",
+                ),
+                fixed=fixed[0],
+                fixed_2=fixed[1],
             )
         tile = fixed
     else:
@@ -132,21 +172,25 @@ def tile_and_overlap(request: MapRequest) -> tuple[tuple[int, int], int]:
         overlap = min(card.overlap, min(tile) // 2)
     if not 0 <= overlap < min(tile):
         raise SettingError(
-            f"The overlap ({overlap} pixels) must be smaller than the tile size "
-            f"({min(tile)} pixels)."
+            translate(
+                "ScasNet",
+                "The overlap ({overlap} pixels) must be smaller than the tile size ({value} "
+                "pixels).",
+            ),
+            overlap=overlap,
+            value=min(tile),
         )
     return tile, overlap
 
 
-def make_plan(
-    area: Window, tile: tuple[int, int], overlap: int, request: MapRequest, backend: OnnxBackend
-) -> TilePlan:
+def make_plan(area: Window, tile: tuple[int, int], overlap: int, request: MapRequest) -> TilePlan:
     """The tiles of a run, in pixels of the model's output."""
-    rows, cols = tile[0] - 2 * backend.margin, tile[1] - 2 * backend.margin
+    margin, classes = request.model.margin, request.model.classes
+    rows, cols = tile[0] - 2 * margin, tile[1] - 2 * margin
     overlap = min(overlap, min(rows, cols) - 1)
-    scores = 4 * backend.classes
-    # A column holds scores where rows of tiles overlap, labels and maybe scores of finished rows.
-    column = scores * overlap + rows * (1 + (scores if request.probabilities else 0))
+    # A column holds scores where rows of tiles overlap, and labels. Probabilities that wait for
+    # whole blocks come on top: at most BLOCK rows, hence the least that is counted for scores.
+    column = 4 * classes * max(overlap, BLOCK // 4) + rows
     return plan_tiles(
         area.rows,
         area.cols,
@@ -158,8 +202,24 @@ def make_plan(
     )
 
 
+def _open_backend(
+    request: MapRequest, tile: tuple[int, int], plan: TilePlan, progress: Progress
+) -> OnnxBackend:
+    return OnnxBackend(
+        request.model,
+        request.device,
+        request.threads,
+        tile,
+        tiles=plan.count,
+        batch=request.batch,
+        progress=progress,
+    )
+
+
 def describe(backend: OnnxBackend) -> str:
-    """Which execution provider ran, with how many threads."""
+    """Which execution provider ran, on a CPU with how many threads."""
+    if backend.provider != CPU:
+        return backend.provider
     count = f"{backend.threads} thread" + ("s" if backend.threads != 1 else "")
     return f"{backend.provider}, {count}"
 
@@ -169,29 +229,46 @@ def _with_reference(grid: Grid, wkt: str) -> Grid:
 
 
 def _tell(
-    reader: RasterReader, card: ModelCard, grid: Grid, backend: OnnxBackend, progress: Progress
+    reader: RasterReader, scaling: Scaling, card: ModelCard, grid: Grid, progress: Progress
 ) -> None:
-    pairs = zip(card.bands, reader.bands)
-    progress.info("Bands: " + ", ".join(f"{name} from band {number}" for name, number in pairs))
+    pairs = [f"{name} from band {number}" for name, number in zip(card.bands, reader.bands)]
+    text = translate("ScasNet", "Bands of the image: {bands}")
+    progress.info(message(text, bands=", ".join(pairs)))
+    progress.info(scaling.rule)
     progress.info(reader.rule.sentence)
-    progress.info(f"The model runs on {describe(backend)}.")
-    for text in backend.warnings:
-        progress.warn(text)
-    text = resolution_warning(card, grid)
-    if text:
-        progress.warn(text)
+    warning = resolution_warning(card, grid)
+    if warning is not None:
+        progress.warn(warning)
 
 
-def resolution_warning(card: ModelCard, grid: Grid) -> str:
-    """A sentence where the raster is finer or coarser than what the model knows, else ""."""
+def _tell_run(backend: OnnxBackend, progress: Progress) -> None:
+    text = translate("ScasNet", "The model runs on {provider}.")
+    progress.info(message(text, provider=describe(backend)))
+    for warning in backend.warnings:
+        progress.warn(warning)
+
+
+def _tell_plan(plan: TilePlan, overlap: int, progress: Progress) -> None:
+    text = translate(
+        "ScasNet", "{count} tile(s) of {rows} x {cols} pixels, overlap {overlap} pixels."
+    )
+    sizes = {"rows": plan.vertical.size, "cols": plan.horizontal.size}
+    progress.info(message(text, count=plan.count, overlap=overlap, **sizes))
+
+
+def resolution_warning(card: ModelCard, grid: Grid) -> Message | None:
+    """A sentence where the raster is finer or coarser than what the model knows."""
     here = grid.resolution
     low, high = card.resolution or (0.0, inf)
-    if here is None or low <= here <= high:
-        return ""
-    return (
-        f"The raster has a ground resolution of {here:.2f} m, but the model was trained at "
-        f"{low:g} to {high:g} m: expect a worse map, or resample the raster first."
+    if here is None or low * (1 - RESOLUTION_SLACK) <= here <= high * (1 + RESOLUTION_SLACK):
+        return None
+    text = translate(
+        "ScasNet",
+        "The raster has a ground resolution of {here:.2f} m, but the model was trained at {low:g} "
+        "to {high:g} m: expect a worse map, or bring the raster to {good:.2g} m first "
+        "(Raster > Projections > Warp).",
     )
+    return message(text, here=here, low=low, high=high, good=(low * high) ** 0.5)
 
 
 def _write(
@@ -214,8 +291,7 @@ def _write(
         finish_all(writers, Stage(progress, MAPPING_SHARE, 1.0))
         style(deliveries[-1].working, classes)
         progress.check()
-        for delivery in deliveries:
-            delivery.publish()
+        publish(deliveries)
         map_writer = writers[-1]
         return (map_writer.areas if isinstance(map_writer, ClassMapWriter) else []), report
     finally:

@@ -17,6 +17,7 @@ from qgis.PyQt.QtGui import QColor
 
 from scasnet_qgis.core.card import ModelClass
 from scasnet_qgis.core.errors import OutputError
+from scasnet_qgis.core.messages import translate
 
 
 def style(layer: QgsRasterLayer, classes: Sequence[ModelClass]) -> None:
@@ -33,11 +34,16 @@ def write_qml(raster: Path, classes: Sequence[ModelClass]) -> Path:
     target = raster.with_suffix(".qml")
     layer = QgsRasterLayer(str(raster), raster.stem)
     if not layer.isValid():
-        raise OutputError(f"The map {raster.name} cannot be opened to write its style.")
+        raise OutputError(
+            translate("ScasNet", "The map {name} cannot be opened to write its style."),
+            name=raster.name,
+        )
     style(layer, classes)
     message, saved = layer.saveNamedStyle(str(target))
     if not saved:
-        raise OutputError(f"The style {target.name} cannot be written.", message)
+        raise OutputError(
+            translate("ScasNet", "The style {name} cannot be written."), message, name=target.name
+        )
     return target
 
 

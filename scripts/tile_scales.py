@@ -34,8 +34,10 @@ def main() -> None:
     every = [value for values in tiles.values() for value in values]
     lines += [
         "",
-        f"Medians {min(medians):.2f} to {max(medians):.2f} m, single measurements "
-        f"{min(every):.2f} to {max(every):.2f} m.",
+        (
+            f"Medians {min(medians):.2f} to {max(medians):.2f} m, single measurements "
+            f"{min(every):.2f} to {max(every):.2f} m."
+        ),
     ]
     (FOLDER / "dubai_tile_scales.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 

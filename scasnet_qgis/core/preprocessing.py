@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scasnet_qgis.core.messages import Message
 from scasnet_qgis.core.windows import Window
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class Scaling:
     low: tuple[float, ...]
     high: tuple[float, ...]
     fill: tuple[float, ...]
-    rule: str
+    rule: Message
 
     def __call__(
         self, raw: NDArray[np.generic], valid: NDArray[np.bool_] | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -99,6 +100,7 @@ class Segmentation:
         self.scaling, self.backend, self.plan = scaling, backend, plan
         self.batch = max(batch, 1)
         self._computed = self._skipped = 0
+        self._ended_early = threading.Event()
 
     def run(self, sink: Sink, progress: Progress) -> RunReport:
         """Work off the plan; each finished block goes to ``sink``, panel by panel.
@@ -114,6 +116,7 @@ class Segmentation:
                 self._blend(panel, results, sink)
         except BaseException:
             self.backend.cancel()  # so that leaving does not wait for a slow batch
+            self._ended_early.set()  # nor for all the reads of one
             raise
         finally:
             reading.shutdown(wait=True, cancel_futures=True)
@@ -179,6 +182,8 @@ class Segmentation:
         margin = self.backend.margin
         inputs = []
         for index, tile in enumerate(tiles):
+            if self._ended_early.is_set():
+                raise Cancelled
             want = tile.out.shift(self.area.row, self.area.col).grow(margin)
             have = want.intersect(self.raster)
             raw, mask = self.source.read(have)

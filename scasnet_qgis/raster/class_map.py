@@ -13,9 +13,10 @@ from osgeo import gdal
 from scasnet_qgis.core.blending import NODATA_LABEL, FinishedBlock
 from scasnet_qgis.core.card import ModelClass
 from scasnet_qgis.core.progress import Progress, Stage
+from scasnet_qgis.core.windows import Window
 from scasnet_qgis.raster.delivery import Delivery
 from scasnet_qgis.raster.grid import Grid
-from scasnet_qgis.raster.writer import GeoTiffWriter, build_overviews, failed
+from scasnet_qgis.raster.writer import BLOCK, GeoTiffWriter, build_overviews, failed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,25 +35,32 @@ class ClassArea:
     area: float
 
 
-class _RowsOfBlocks:
-    """Puts finished blocks side by side until a row of them is full, then writes it."""
+class _WholeColumns:
+    """Passes finished blocks on in columns of whole blocks of the file.
+
+    What is left over at the right waits for its neighbour. A row of tiles is never gathered: as
+    wide as a panel and with scores for many classes, it would be the largest thing in memory.
+    """
 
     def __init__(self, writer: GeoTiffWriter) -> None:
         self._writer = writer
-        self._values: NDArray[np.generic] | None = None
+        self._waiting: NDArray[np.generic] | None = None
 
     def write(self, block: FinishedBlock, values: NDArray[np.generic]) -> None:
         """``values`` [bands, rows, cols] are what the file gets for the block."""
-        row, window = block.row, block.window
-        if row == window:
-            self._writer.write(row, values)
-            return
-        if self._values is None:
-            self._values = np.empty((len(values), row.rows, row.cols), dtype=values.dtype)
-        self._values[:, :, window.col - row.col : window.col_end - row.col] = values
-        if window.col_end == row.col_end:
-            self._writer.write(row, self._values)
-            self._values = None
+        window = block.window
+        if self._waiting is not None:
+            values = np.concatenate((self._waiting, values), axis=2)
+            self._waiting = None
+        end = window.col_end
+        left = end - values.shape[2]
+        whole = end if end == block.row.col_end else max(end // BLOCK * BLOCK, left)
+        count = whole - left
+        if count:
+            place = Window(window.row, left, window.rows, count)
+            self._writer.write(place, values[:, :, :count])
+        if whole < end:
+            self._waiting = values[:, :, count:].copy()
 
 
 class ClassMapWriter:
@@ -66,12 +74,12 @@ class ClassMapWriter:
             delivery.working, grid, 1, gdal.GDT_Byte, NODATA_LABEL, ["PHOTOMETRIC=PALETTE"]
         )
         self._writer.dataset.GetRasterBand(1).SetColorTable(_color_table(classes))
-        self._rows = _RowsOfBlocks(self._writer)
+        self._columns = _WholeColumns(self._writer)
 
     def write(self, block: FinishedBlock) -> None:
         labels = block.labels()
         self._count(labels, block.window.row)
-        self._rows.write(block, labels[None])
+        self._columns.write(block, labels[None])
 
     def _count(self, labels: NDArray[np.uint8], row: int) -> None:
         for first in range(0, len(labels), 64):  # the pixel area may change with the latitude
@@ -101,7 +109,7 @@ class ClassMapWriter:
         band.SetDefaultRAT(_attribute_table(self.areas))
         self._writer.close()
         _check_side_file(self._delivery.working, len(self._classes))
-        build_overviews(self._delivery.working, "MODE", progress)
+        build_overviews(self._delivery.working, None, progress)
 
     def abandon(self) -> None:
         """Let go of the file, so that its folder can be removed."""
@@ -123,15 +131,15 @@ class ProbabilityWriter:
         )
         for number, each in enumerate(classes, start=1):
             self._writer.dataset.GetRasterBand(number).SetDescription(each.name)
-        self._rows = _RowsOfBlocks(self._writer)
+        self._columns = _WholeColumns(self._writer)
 
     def write(self, block: FinishedBlock) -> None:
         values = np.where(block.valid, block.scores, np.float32(NO_PROBABILITY))
-        self._rows.write(block, values)
+        self._columns.write(block, values)
 
     def finish(self, progress: Progress) -> None:
         self._writer.close()
-        build_overviews(self._delivery.working, "AVERAGE", progress)
+        build_overviews(self._delivery.working, NO_PROBABILITY, progress)
 
     def abandon(self) -> None:
         self._writer.abandon()

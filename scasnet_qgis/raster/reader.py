@@ -6,13 +6,14 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from osgeo import gdal, gdal_array
 
 from scasnet_qgis.core.card import ModelCard
 from scasnet_qgis.core.errors import InputError
+from scasnet_qgis.core.messages import message, translate
 from scasnet_qgis.core.preprocessing import Scaling
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.windows import Window
@@ -23,7 +24,11 @@ from scasnet_qgis.raster.mask import MaskRule, mask_rule, read_mask, refuse_mask
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_SAMPLE = 1024  # rows and columns of the reduced raster that percentiles are taken from
+# Percentiles are taken from windows of this many pixels each way, spread evenly over the raster in
+# a grid of so many at most each way; the finer grid is for rasters that are nearly all nodata.
+_SAMPLE = 64
+_SAMPLE_GRIDS = (16, 64)
+_ENOUGH = 100_000  # pixels with data that percentiles can be taken from
 _PERCENTILES = (2.0, 98.0)
 
 
@@ -32,18 +37,42 @@ def open_raster(source: str) -> gdal.Dataset:
     try:
         dataset = gdal.OpenEx(source, gdal.OF_RASTER)
     except RuntimeError as error:
-        raise InputError(_why_not(source), str(error)) from error
+        raise _not_opened(source, str(error)) from error
     if dataset is None:
-        raise InputError(_why_not(source), gdal.GetLastErrorMsg())
+        raise _not_opened(source, gdal.GetLastErrorMsg())
     if dataset.RasterCount == 0:
-        raise InputError(f"{source} holds no raster bands: choose one of its sublayers.")
+        raise InputError(
+            translate("ScasNet", "{source} holds no raster bands: choose one of its sublayers."),
+            source=source,
+        )
     return dataset
 
 
-def _why_not(source: str) -> str:
+def files_of(source: str) -> list[str]:
+    """The files that a raster is made of, also those behind virtual rasters in virtual rasters."""
+    found: list[str] = []
+    waiting = [source]
+    while waiting:
+        name = waiting.pop()
+        try:
+            dataset = open_raster(name)
+        except InputError:  # a side file, or a source that is missing
+            continue
+        fresh = [each for each in dataset.GetFileList() or [] if each not in found]
+        found += fresh
+        if dataset.GetDriver().ShortName == "VRT":
+            waiting += [each for each in fresh if each != name]
+    return found
+
+
+def _not_opened(source: str, detail: str) -> InputError:
+    text = translate(
+        "ScasNet",
+        "The raster {source} cannot be read: it is damaged or no raster that GDAL knows.",
+    )
     if os.path.sep in source and not source.startswith("/vsi") and not Path(source).exists():
-        return f"The raster {source} does not exist."
-    return f"The raster {source} cannot be read: it is damaged or no raster that GDAL knows."
+        text = translate("ScasNet", "The raster {source} does not exist.")
+    return InputError(text, detail, source=source)
 
 
 @contextmanager
@@ -53,8 +82,12 @@ def _reading(place: str = "") -> Iterator[None]:
         yield
     except (RuntimeError, AttributeError, TypeError) as error:
         raise InputError(
-            f"The raster cannot be read{place}: the file is damaged or no longer reachable.",
+            translate(
+                "ScasNet",
+                "The raster cannot be read{place}: the file is damaged or no longer reachable.",
+            ),
             str(error),
+            place=place,
         ) from error
 
 
@@ -68,7 +101,7 @@ class RasterReader:
         self, source: str, wanted: Sequence[str], chosen: Sequence[int], progress: Progress
     ) -> None:
         """``wanted``: names of the model's bands; ``chosen``: the user's band numbers, or none."""
-        self._dataset = open_raster(source)
+        self._dataset, self._progress = open_raster(source), progress
         self.grid = Grid.of(self._dataset)
         _refuse_palette(self._dataset)
         self.bands = assign_bands(self._dataset, wanted, chosen)
@@ -82,24 +115,19 @@ class RasterReader:
     def read(self, window: Window) -> tuple[NDArray[np.generic], NDArray[np.bool_] | None]:
         """Raw values [bands, rows, cols] of a window and where they hold data (None: all)."""
         with _reading(f" at row {window.row}, column {window.col}"):
-            return self._read(window, window.rows, window.cols)
+            return self._read(window)
 
-    def _read(
-        self, window: Window, rows: int, cols: int
-    ) -> tuple[NDArray[np.generic], NDArray[np.bool_] | None]:
-        """A window, reduced to ``rows`` x ``cols`` pixels."""
+    def _read(self, window: Window) -> tuple[NDArray[np.generic], NDArray[np.bool_] | None]:
         data = self._dataset.ReadRaster(  # Dataset.ReadAsArray takes no list of bands in GDAL 3.2
             window.col,
             window.row,
             window.cols,
             window.rows,
-            buf_xsize=cols,
-            buf_ysize=rows,
             buf_type=self._kind,
             band_list=self.bands,
         )
         dtype = gdal_array.GDALTypeCodeToNumericTypeCode(self._kind)
-        pixels = np.frombuffer(data, dtype=dtype).reshape(len(self.bands), rows, cols)
+        pixels = np.frombuffer(data, dtype=dtype).reshape(len(self.bands), window.rows, window.cols)
         return pixels, read_mask(self._dataset, self.rule, self.bands, window, pixels)
 
     def scaling(self, card: ModelCard) -> Scaling:
@@ -112,35 +140,70 @@ class RasterReader:
         fill = card.mean if card.mean and len(card.mean) == count else (0.5,) * count
         low, high = card.value_range
         if self.is_byte or (low, high) != (0.0, 255.0):
-            rule = f"Values are scaled by the model's range, {low:g} to {high:g}."
+            text = translate(
+                "ScasNet", "Values are scaled by the model's range, {low:g} to {high:g}."
+            )
+            rule = message(text, low=low, high=high)
             return Scaling((low,) * count, (high,) * count, tuple(fill), rule)
         lows, highs = self._percentiles()
         limits = ", ".join(f"{a:g} to {b:g}" for a, b in zip(lows, highs))
-        rule = (
+        text = translate(
+            "ScasNet",
             "The raster is not 8-bit, but the model was trained on 8-bit images: each band is "
-            f"scaled by its {_PERCENTILES[0]:g} and {_PERCENTILES[1]:g} percentiles over the whole "
-            f"raster ({limits})."
+            "scaled by its {first:g} and {last:g} percentiles over the whole raster ({limits}).",
         )
+        first, last = _PERCENTILES
+        rule = message(text, first=first, last=last, limits=limits)
         return Scaling(tuple(lows), tuple(highs), tuple(fill), rule)
 
     def _percentiles(self) -> tuple[list[float], list[float]]:
-        rows, cols = min(self.grid.rows, _SAMPLE), min(self.grid.cols, _SAMPLE)
-        with _reading():
-            sample, valid = self._read(self.grid.whole, rows, cols)
         lows, highs = [], []
-        for band in sample:
-            values = band[np.isfinite(band) & (True if valid is None else valid)]
+        for values in self._sample():
             low, high = np.percentile(values, _PERCENTILES) if values.size else (0.0, 1.0)
             lows.append(float(low))
             highs.append(float(high) if high > low else float(low) + 1.0)
         return lows, highs
 
+    def _sample(self) -> list[NDArray[Any]]:
+        """Finite values of pixels with data, band by band, from all over the raster.
+
+        Reading all of a large raster would take minutes, in one call that cannot be stopped.
+        """
+        found: list[NDArray[Any]] = []
+        for grid in _SAMPLE_GRIDS:
+            parts: list[list[NDArray[Any]]] = [[] for _ in self.bands]
+            for window in _spread(self.grid, grid):
+                self._progress.check()
+                pixels, valid = self.read(window)
+                for part, band in zip(parts, pixels):
+                    part.append(band[np.isfinite(band) & (True if valid is None else valid)])
+            found = [np.concatenate(part) for part in parts]
+            if min(values.size for values in found) >= _ENOUGH:
+                break
+        return found
+
+
+def _spread(grid: Grid, count: int) -> Iterator[Window]:
+    """Windows over all of a raster, or in the middle of ``count`` parts where it is longer."""
+    for row in _starts(grid.rows, count):
+        for col in _starts(grid.cols, count):
+            yield Window(row, col, _SAMPLE, _SAMPLE).intersect(grid.whole)
+
+
+def _starts(length: int, count: int) -> list[int]:
+    if length <= count * _SAMPLE:
+        return list(range(0, length, _SAMPLE))
+    return [(2 * index + 1) * length // (2 * count) - _SAMPLE // 2 for index in range(count)]
+
 
 def _refuse_palette(dataset: gdal.Dataset) -> None:
     if dataset.GetRasterBand(1).GetColorInterpretation() == gdal.GCI_PaletteIndex:
         raise InputError(
-            "The raster holds numbers of a colour palette, not colours: convert it first with "
-            "Raster > Conversion > PCT to RGB."
+            translate(
+                "ScasNet",
+                "The raster holds numbers of a colour palette, not colours: convert it first "
+                "with Raster > Conversion > PCT to RGB.",
+            )
         )
 
 
@@ -149,7 +212,10 @@ def _common_type(dataset: gdal.Dataset, bands: Sequence[int]) -> int:
     kinds = {dataset.GetRasterBand(number).DataType for number in bands}
     if any(gdal.DataTypeIsComplex(kind) for kind in kinds):
         raise InputError(
-            "The raster holds complex numbers (radar?): convert it to real values first."
+            translate(
+                "ScasNet",
+                "The raster holds complex numbers (radar?): convert it to real values first.",
+            )
         )
     return int(kinds.pop()) if len(kinds) == 1 else int(gdal.GDT_Float64)
 

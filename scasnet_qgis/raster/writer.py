@@ -1,4 +1,4 @@
-"""GeoTIFFs written in finished rows, block by block."""
+"""GeoTIFFs written as their pixels are finished, block by block."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from osgeo import gdal
 
-from scasnet_qgis.core.errors import Cancelled, OutputError
+from scasnet_qgis.core.errors import OutputError
+from scasnet_qgis.core.messages import translate
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.windows import Window
 from scasnet_qgis.raster.grid import Grid
+from scasnet_qgis.raster.overviews import close, fill_overviews, mean_of, most_frequent
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,7 +32,7 @@ _OPTIONS = (
 
 
 class GeoTiffWriter:
-    """A tiled, compressed GeoTIFF that is filled from top to bottom, panel by panel.
+    """A tiled, compressed GeoTIFF that is filled in strips of columns, each from top to bottom.
 
     Rows wait until they fill a row of blocks, so that no compressed block is written twice.
     """
@@ -59,8 +61,7 @@ class GeoTiffWriter:
                 self._dataset.GetRasterBand(number).SetNoDataValue(nodata)
         except (RuntimeError, AttributeError) as error:
             raise failed(path, error) from error
-        self._waiting: list[NDArray[np.generic]] = []
-        self._top = 0
+        self._waiting: dict[int, NDArray[np.generic]] = {}  # by the first column of their strip
 
     @property
     def dataset(self) -> gdal.Dataset:
@@ -68,84 +69,73 @@ class GeoTiffWriter:
         return self._dataset
 
     def write(self, window: Window, values: NDArray[np.generic]) -> None:
-        """Add rows [bands, rows, cols]; within a panel they come from top to bottom.
+        """Add rows [bands, rows, cols] to a strip, which get them from top to bottom.
 
-        Panels begin at multiples of BLOCK columns and each is finished before the next one.
+        A strip begins at a multiple of BLOCK columns, reaches to another one or to the raster's
+        edge, and always gets all of its columns. Strips may be filled in turns.
         """
-        if not self._waiting:
-            self._top = window.row
-        self._waiting.append(np.array(values))
+        waiting = self._waiting.pop(window.col, None)
+        if waiting is not None:
+            values = np.concatenate((waiting, values), axis=1)
         end = window.row_end
-        whole = end if end == self.grid.rows else end // BLOCK * BLOCK
-        if whole <= self._top:
-            return
-        rows = np.concatenate(self._waiting, axis=1)
-        count = whole - self._top
+        top = end - values.shape[1]
+        whole = end if end == self.grid.rows else max(end // BLOCK * BLOCK, top)
+        count = whole - top
+        if count:
+            self._place(values[:, :count], top, window.col)
+        if whole < end:
+            self._waiting[window.col] = values[:, count:].copy()
+
+    def _place(self, values: NDArray[np.generic], row: int, col: int) -> None:
         try:
-            for number, plane in enumerate(rows[:, :count], start=1):
+            for number, plane in enumerate(values, start=1):
                 band = self._dataset.GetRasterBand(number)
-                band.WriteArray(plane, window.col, self._top)
+                band.WriteArray(plane, col, row)
                 band.FlushCache()  # or a full disk would show while the next input is read
         except RuntimeError as error:
             raise failed(self.path, error) from error
-        self._waiting = [rows[:, count:].copy()] if count < rows.shape[1] else []
-        self._top = whole
 
     def close(self) -> None:
         """Write what is still in GDAL's cache, and close."""
         dataset, self._dataset = self._dataset, None
         try:
             dataset.FlushCache()
-            _close(dataset)
+            close(dataset)
         except RuntimeError as error:
             raise failed(self.path, error) from error
 
     def abandon(self) -> None:
         """Close without caring for the content, so that the file can be removed."""
-        self._waiting = []
+        self._waiting = {}
         if self._dataset is not None:
             with suppress(RuntimeError):
-                _close(self._dataset)
+                close(self._dataset)
             self._dataset = None
 
 
-def _close(dataset: gdal.Dataset) -> None:
-    """Close a dataset; raises RuntimeError where its last bytes cannot be written.
+def build_overviews(path: Path, nodata: float | None, progress: Progress) -> None:
+    """Add reduced copies to a GeoTIFF, down to one block.
 
-    Letting go of it does the same, but Python drops what is raised then, and a full disk with it.
+    Class numbers (``nodata`` None) are reduced to the most frequent one, other values to the mean
+    of those that hold data.
     """
-    if hasattr(dataset, "Close"):  # from GDAL 3.8 on
-        dataset.Close()
-    else:
-        gdal.Dataset.__swig_destroy__(dataset)
-
-
-def build_overviews(path: Path, resampling: str, progress: Progress) -> None:
-    """Add reduced copies to a GeoTIFF, down to one block."""
-
-    def heard(fraction: float, _message: str, _data: object) -> int:
-        progress.report(fraction)
-        return 0 if progress.cancelled else 1
-
+    reduce = most_frequent if nodata is None else mean_of(nodata)
     try:
-        dataset = gdal.Open(str(path), gdal.GA_Update)
-        size = max(dataset.RasterXSize, dataset.RasterYSize)
-        factors = [2**power for power in range(1, 24) if size / 2 ** (power - 1) > BLOCK]
-        if factors:
-            dataset.BuildOverviews(resampling, factors, heard)
-        dataset.FlushCache()
-        _close(dataset)
-    except RuntimeError as error:
+        fill_overviews(path, BLOCK, reduce, progress)
+    except (RuntimeError, AttributeError) as error:
         progress.check()
         raise failed(path, error) from error
-    if progress.cancelled:
-        raise Cancelled
+    progress.check()
 
 
 def failed(path: Path, error: object) -> OutputError:
     """What to tell the user where a file cannot be written to its end."""
     return OutputError(
-        f"Writing {path.name} failed: the disk may be full or the folder gone; free some space or "
-        "choose another folder.",
+        translate(
+            "ScasNet",
+            "Writing {name} failed: the disk may be full or the folder gone; free some "
+            "space or choose another folder.",
+        ),
         str(error),
+        name=path.name,
     )

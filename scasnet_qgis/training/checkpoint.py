@@ -11,6 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from scasnet_qgis.core.errors import TrainingError
+from scasnet_qgis.core.messages import translate
 
 TENSORS, STATE = "tensors.safetensors", "state.json"
 
@@ -33,29 +34,28 @@ class Checkpoint:
         """Write the folder whole: an interruption leaves the former checkpoint or this one."""
         from safetensors.torch import save_file
 
-        fresh, former = (
-            folder.with_name(folder.name + ".new"),
-            folder.with_name(folder.name + ".old"),
-        )
-        for leftover in (fresh, former):
-            shutil.rmtree(leftover, ignore_errors=True)
+        fresh, former = folder.with_name(folder.name + ".new"), _former(folder)
+        shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True)
         save_file({key: each.contiguous() for key, each in self.tensors.items()}, fresh / TENSORS)
         (fresh / STATE).write_text(json.dumps(self.state, indent=1), encoding="utf-8")
-        if folder.exists():
+        if folder.exists():  # else the former one may be the only one: it stays until the end
+            shutil.rmtree(former, ignore_errors=True)
             folder.replace(former)
         fresh.replace(folder)
         shutil.rmtree(former, ignore_errors=True)
 
     @classmethod
     def load(cls, folder: Path) -> Checkpoint | None:
-        """The checkpoint in ``folder``, None where there is none."""
+        """The checkpoint in ``folder``, None where there is none.
+
+        Nothing is moved, as the run that owns the folder may be replacing it right now.
+        """
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
-        former = folder.with_name(folder.name + ".old")
-        if not folder.exists() and former.exists():
-            former.replace(folder)
+        if not folder.exists():
+            folder = _former(folder)
         if not folder.exists():
             return None
         try:
@@ -63,5 +63,14 @@ class Checkpoint:
             return cls(load_file(folder / TENSORS), state)
         except (OSError, ValueError, SafetensorError) as error:
             raise TrainingError(
-                f"The checkpoint {folder} is damaged: delete it to start again.", str(error)
+                translate(
+                    "ScasNet", "The checkpoint {folder} is damaged: delete it to start again."
+                ),
+                str(error),
+                folder=folder,
             ) from error
+
+
+def _former(folder: Path) -> Path:
+    """Where the former checkpoint lies while a new one takes its place."""
+    return folder.with_name(folder.name + ".old")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from scasnet_qgis.core.errors import SettingError
+from scasnet_qgis.core.messages import translate
 
 PHASE_KEYS = ("crop", "batch", "scale_range", "balanced_share", "class_weight_power")
 
@@ -28,7 +29,6 @@ class TrainingConfig:
     labels: str
     validation: str
     classes: list[dict[str, Any]]  # value in the label files, name, colour
-    ignore_value: int = 255
     bands: list[str] = field(default_factory=lambda: ["red", "green", "blue"])
     value_range: tuple[float, float] = (0.0, 255.0)
     variant: str = "vgg"
@@ -66,23 +66,36 @@ class TrainingConfig:
             values = json.loads(Path(path).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise SettingError(
-                f"The training settings {path} cannot be read.", str(error)
+                translate("ScasNet", "The training settings {path} cannot be read."),
+                str(error),
+                path=path,
             ) from error
         known = {each.name for each in fields(cls)}
         unknown = sorted(set(values) - known)
         if unknown:
             raise SettingError(
-                f"The training settings {path} have unknown keys: {', '.join(unknown)}."
+                translate("ScasNet", "The training settings {path} have unknown keys: {names}."),
+                path=path,
+                names=", ".join(unknown),
             )
         missing = sorted({"images", "labels", "validation", "classes"} - set(values))
         if missing:
-            raise SettingError(f"The training settings {path} lack: {', '.join(missing)}.")
+            raise SettingError(
+                translate("ScasNet", "The training settings {path} lack: {names}."),
+                path=path,
+                names=", ".join(missing),
+            )
         for phase in values.get("phases", []):
             odd = sorted(set(phase) - {"step", *PHASE_KEYS})
             if odd or "step" not in phase:
                 raise SettingError(
-                    f"A phase of {path} needs 'step' and may set {', '.join(PHASE_KEYS)}; it has "
-                    f"{', '.join(odd) or 'no step'}."
+                    translate(
+                        "ScasNet",
+                        "A phase of {path} needs 'step' and may set {names}; it has {value}.",
+                    ),
+                    path=path,
+                    names=", ".join(PHASE_KEYS),
+                    value=", ".join(odd) or "no step",
                 )
         return cls(**{"folder": str(data or Path(path).parent), **values})
 

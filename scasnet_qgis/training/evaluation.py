@@ -24,7 +24,8 @@ def confusion(
     total = ConfusionMatrix.empty(classes)
     with torch.inference_mode():
         for scene in scenes:
-            image = normalisation(torch.from_numpy(np.array(scene.pixels))[None].float())
+            pixels = np.array(scene.pixels, dtype=np.float32)
+            image = normalisation(torch.from_numpy(pixels)[None])
             scores: Tensor = network(_on(device, image))
             mapped = scores.argmax(dim=1)[0].cpu().numpy()
             total += ConfusionMatrix.of(scene.labels, mapped, classes)

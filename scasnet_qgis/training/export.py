@@ -12,6 +12,7 @@ from torch import Tensor
 
 from scasnet_qgis.core.card import ModelCard, ModelClass, default_color
 from scasnet_qgis.core.errors import SettingError, TrainingError
+from scasnet_qgis.core.messages import translate
 from scasnet_qgis.network.export import ExportCheck, export
 from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig
 from scasnet_qgis.training.checkpoint import Checkpoint
@@ -42,7 +43,10 @@ def export_best(
     """
     best = Checkpoint.load(work / "best")
     if best is None:
-        raise TrainingError(f"The training in {work} has no best network yet: train longer.")
+        raise TrainingError(
+            translate("ScasNet", "The training in {work} has no best network yet: train longer."),
+            work=work,
+        )
     card = build_card(config, best.state)
     network = ScasNet(ScasNetConfig(**best.state["network"]))
     network.load_state_dict(best.group("model"))
@@ -56,7 +60,8 @@ def build_card(config: TrainingConfig, state: dict[str, Any]) -> ModelCard:
     unknown = sorted(set(given) - set(CARD_KEYS))
     if unknown:
         raise SettingError(
-            f"The card in the training settings has unknown keys: {', '.join(unknown)}."
+            translate("ScasNet", "The card in the training settings has unknown keys: {names}."),
+            names=", ".join(unknown),
         )
     measured_on = given.pop("accuracy_data", f"scenes matching {config.validation}")
     network = _NAMES[state["network"]["variant"]]

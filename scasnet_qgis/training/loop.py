@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from scasnet_qgis.core.accuracy import ConfusionMatrix
+from scasnet_qgis.core.errors import TrainingError
+from scasnet_qgis.core.messages import translate
 from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig
 from scasnet_qgis.training.checkpoint import Checkpoint
 from scasnet_qgis.training.config import TrainingConfig
@@ -38,6 +40,9 @@ class Trainer:
         device: str = "cpu",
     ) -> None:
         self.config, self.folder, self.say, self.device = config, folder, say, device
+        saved = Checkpoint.load(folder / "checkpoint")
+        if saved is not None:
+            _check_resumable(config, saved.state["config"], folder)
         folder.mkdir(parents=True, exist_ok=True)
         scenes = load_scenes(
             config.path(config.images),
@@ -50,12 +55,10 @@ class Trainer:
         self.normalisation = measure(self.training, config.value_range)
         self.sampler = CropSampler(self.training, config)
         self.step, self.seconds, self.best = 0, 0.0, -1.0
-        self.history: list[dict[str, Any]] = []
         torch.manual_seed(config.seed)
         self.network = ScasNet(
             ScasNetConfig(config.variant, len(config.bands), len(config.classes), config.width)
         )
-        saved = Checkpoint.load(folder / "checkpoint")
         if saved is None and config.start_from:
             start_encoder(self.network, config, self.training, self.normalisation)
         self.network = self.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -166,13 +169,14 @@ class Trainer:
             len(self.config.classes),
             self.device,
         )
+        # Rounded as in the file, from which a resumed run takes it.
+        score = round(matrix.mean_iou, 4)
         result = {
             "overall_accuracy": round(matrix.overall_accuracy, 4),
-            "mean_iou": round(matrix.mean_iou, 4),
+            "mean_iou": score,
             "iou": dict(zip(self.config.class_names, np.round(matrix.iou, 4).tolist())),
         }
         self._log(**result)
-        score = matrix.mean_iou
         if score > self.best:
             self.best = score
             tensors = {
@@ -193,7 +197,6 @@ class Trainer:
         state = {
             "step": self.step,
             "seconds": self.seconds,
-            "best": self.best,
             "config": self.config.as_dict(),
         }
         Checkpoint(tensors, state).save(self.folder / "checkpoint")
@@ -208,10 +211,32 @@ class Trainer:
         current = self.optimizer.state_dict()
         self.optimizer.load_state_dict({"state": state, "param_groups": current["param_groups"]})
         self.step = int(saved.state["step"])
-        self.seconds, self.best = float(saved.state["seconds"]), float(saved.state["best"])
+        self.seconds = float(saved.state["seconds"])
+        # The best network may be newer than the checkpoint: it alone knows how good it is.
+        best = Checkpoint.load(self.folder / "best")
+        self.best = -1.0 if best is None else float(best.state["mean_iou"])
 
     def _log(self, **values: Any) -> None:
         record = {"step": self.step, "minutes": round(self.seconds / 60, 2), **values}
         with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
             log.write(json.dumps(record) + "\n")
         self.say(json.dumps(record))
+
+
+def _check_resumable(config: TrainingConfig, begun: dict[str, Any], folder: Path) -> None:
+    """Refuse settings that make another network, or other classes, than the checkpoint's."""
+    now = config.as_dict()
+    changed = [key for key in ("variant", "width", "bands") if now[key] != begun[key]]
+    values, former = ([each["value"] for each in some["classes"]] for some in (now, begun))
+    if values != former:  # names and colours may change
+        changed.append("classes")
+    if changed:
+        raise TrainingError(
+            translate(
+                "ScasNet",
+                "The training in {folder} was begun with other settings for {names}: set them "
+                "back or use another work folder.",
+            ),
+            folder=folder,
+            names=", ".join(changed),
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,16 +36,19 @@ class Normalisation:
 
 
 def measure(scenes: list[Scene], value_range: tuple[float, float]) -> Normalisation:
-    """Mean and standard deviation of each band over all pixels of the scenes."""
+    """Mean and standard deviation of each band over all pixels of the scenes.
+
+    Values outside ``value_range`` count as its ends, which is what the network gets to see.
+    """
+    low, high = value_range
     bands = scenes[0].pixels.shape[0]
     total, squares, count = np.zeros(bands), np.zeros(bands), 0
     for scene in scenes:
         for strip in _strips(scene):
-            values = strip.reshape(bands, -1).astype(np.float64)
+            values = strip.reshape(bands, -1).astype(np.float64).clip(low, high)
             total += values.sum(axis=1)
             squares += (values**2).sum(axis=1)
             count += values.shape[1]
-    low, high = value_range
     mean = total / count
     deviation = np.sqrt(np.maximum(squares / count - mean**2, 1e-12))
     scaled_mean, scaled_std = (mean - low) / (high - low), deviation / (high - low)
@@ -55,5 +59,5 @@ def measure(scenes: list[Scene], value_range: tuple[float, float]) -> Normalisat
     )
 
 
-def _strips(scene: Scene, rows: int = 512) -> list[NDArray[np.uint8]]:
+def _strips(scene: Scene, rows: int = 512) -> list[NDArray[Any]]:
     return [scene.pixels[:, top : top + rows] for top in range(0, scene.labels.shape[0], rows)]

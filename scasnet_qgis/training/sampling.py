@@ -89,13 +89,14 @@ def _cut(scene: Scene, row: int, col: int, extent: int) -> tuple[Tensor, Tensor]
     rows, cols = scene.labels.shape
     top = int(np.clip(row - extent // 2, 0, max(rows - extent, 0)))
     left = int(np.clip(col - extent // 2, 0, max(cols - extent, 0)))
-    image = np.array(scene.pixels[:, top : top + extent, left : left + extent])
+    # As float in numpy already: PyTorch knows no uint16 before 2.3.
+    image = np.array(scene.pixels[:, top : top + extent, left : left + extent], dtype=np.float32)
     labels = np.array(scene.labels[top : top + extent, left : left + extent])
     below, right = extent - labels.shape[0], extent - labels.shape[1]
     if below or right:
         image = np.pad(image, ((0, 0), (0, below), (0, right)), mode="symmetric")
         labels = np.pad(labels, ((0, below), (0, right)), constant_values=IGNORE)
-    return torch.from_numpy(image).float(), torch.from_numpy(labels)
+    return torch.from_numpy(image), torch.from_numpy(labels)
 
 
 def _turn_and_colour(

@@ -287,3 +287,17 @@ def test_a_run_cancelled_between_batches_stops_there(recorder: Recorder) -> None
     with pytest.raises(Cancelled):
         job(ArraySource(image_of(900, 400)), backend).run(Canvas(900, 400), recorder)
     assert len(computed) <= 3 + backend.workers + READ_AHEAD
+
+
+def test_a_cancel_does_not_wait_for_all_reads_of_a_batch(recorder: Recorder) -> None:
+    source = ArraySource(image_of(64, 1600))
+    read = source.read
+    source.read = lambda window: (time.sleep(0.1), read(window))[1]
+    timer = threading.Timer(0.3, lambda: setattr(recorder, "stop", True))
+    timer.start()
+    started = time.monotonic()
+    with pytest.raises(Cancelled):
+        job(source, PixelBackend(), batch=32).run(Canvas(64, 1600), recorder)
+    assert time.monotonic() - started < 1.0
+    assert source.reads < 10
+    timer.join()

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ import pytest
 
 from scasnet_qgis.core.errors import Cancelled, ModelError, SettingError
 from scasnet_qgis.models import backend as backend_module
-from scasnet_qgis.models.backend import OnnxBackend
+from scasnet_qgis.models.backend import OnnxBackend, workers_for
 from scasnet_qgis.models.onnx_file import inspect
+from tests.conftest import Recorder
 
 from . import tiny_models as tiny
 
@@ -89,7 +91,7 @@ def test_a_smaller_output_is_the_middle(tmp_path: Path, size: tuple[Any, Any]) -
 def test_an_output_half_as_large_is_said(tmp_path: Path) -> None:
     path = tiny.pixelwise(tmp_path / "m.onnx", size=(64, 64), margin=16)
     with opened(path) as backend:
-        assert any("half as large" in each for each in backend.warnings)
+        assert any("half as large" in str(each) for each in backend.warnings)
 
 
 def test_half_precision(tmp_path: Path) -> None:
@@ -149,8 +151,8 @@ def test_a_provider_that_does_not_load_is_said(
     with backend:
         assert backend.provider == "CPUExecutionProvider"
         assert len(backend.warnings) == 1
-        assert "'cuda'" in backend.warnings[0]
-        assert "'cpu' is used instead" in backend.warnings[0]
+        assert "'cuda'" in str(backend.warnings[0])
+        assert "'cpu' is used instead" in str(backend.warnings[0])
         check(backend.predict(tiles()), tiny.softmax(tiny.logits(tiles(), 3)))
 
 
@@ -230,3 +232,49 @@ def test_a_closed_model_says_so(tmp_path: Path) -> None:
     backend.close()
     with pytest.raises(ModelError, match="closed"):
         backend.predict(tiles())
+
+
+ADVISED = (1088, 1088)  # the shipped model's tile
+
+
+@pytest.mark.parametrize(
+    ("threads", "size", "batch", "tiles", "workers"),
+    [
+        (2, ADVISED, 1, None, 2),
+        (64, ADVISED, 1, None, 4),
+        (64, ADVISED, 1, 1, 1),
+        (64, ADVISED, 4, None, 1),
+        (64, (256, 256), 1, None, 64),
+        (64, (256, 256), 4, 10, 3),
+        (1, (9000, 9000), 1, 50, 1),
+    ],
+)
+def test_as_many_workers_as_memory_and_tiles_allow(
+    threads: int, size: tuple[int, int], batch: int, tiles: int | None, workers: int
+) -> None:
+    assert workers_for(threads, size, batch, tiles) == workers
+
+
+@pytest.mark.parametrize(("count", "workers", "inside"), [(1, 1, 3), (2, 2, 2), (None, 3, 1)])
+def test_threads_that_are_no_workers_help_inside_tiles(
+    tmp_path: Path, count: int | None, workers: int, inside: int
+) -> None:
+    path = tiny.pixelwise(tmp_path / "m.onnx")
+    with opened(path, threads=3) as alone, opened(path, threads=3, tiles=count) as backend:
+        assert (backend.workers, backend.threads) == (workers, 3)
+        options = backend._session.get_session_options()
+        assert options.intra_op_num_threads == inside
+        np.testing.assert_array_equal(backend.predict(tiles()), alone.predict(tiles()))
+
+
+def test_the_probe_of_a_large_fixed_tile_can_be_cancelled(
+    tmp_path: Path, recorder: Recorder
+) -> None:
+    info = inspect(tiny.slow(tmp_path / "slow.onnx"))
+    timer = threading.Timer(0.5, lambda: setattr(recorder, "stop", True))
+    timer.start()
+    started = time.monotonic()
+    with pytest.raises(Cancelled):
+        OnnxBackend(replace(info, fixed_size=(1024, 1024)), "cpu", 1, progress=recorder)
+    assert 0.5 < time.monotonic() - started < CANCEL_SECONDS
+    timer.join()

@@ -7,17 +7,20 @@ import json
 import pytest
 from osgeo import gdal
 from qgis.core import (
+    QgsApplication,
+    QgsProcessingFeedback,
     QgsProcessingModelAlgorithm,
     QgsProcessingModelChildAlgorithm,
     QgsProcessingModelChildParameterSource,
     QgsProcessingModelOutput,
     QgsProcessingModelParameter,
+    QgsProcessingOutputLayerDefinition,
     QgsProcessingParameterRasterLayer,
     QgsProject,
     QgsVectorLayer,
 )
 
-from tests.qgis.conftest import CLASSES, leftovers, pixels, qgis_process
+from tests.qgis.conftest import CLASSES, leftovers, legend_of, pixels, qgis_process
 
 Source = QgsProcessingModelChildParameterSource
 
@@ -82,14 +85,39 @@ def test_model_of_segment_and_zonal_histogram(provider, context, feedback, image
     QgsProject.instance().removeAllMapLayers()
 
 
-def test_batch_gives_each_image_its_map(run, image, tmp_path):
-    """As the batch dialog does: one instance after the other, each with its own parameters."""
+def test_batch_gives_each_image_its_map(run, provider, image, tmp_path):
+    """As the batch dialog does: one instance, run again and again with a context of its own."""
+    from processing.gui.Postprocessing import handleAlgorithmResults
+    from processing.tools import dataobjects
+
     other = tmp_path / "other.tif"
     gdal.Translate(str(other), str(image), srcWin=[0, 0, 120, 90])
-    for source, name in ((image, "first.tif"), (other, "second.tif")):
-        run("scasnet:segment", INPUT=str(source), OUTPUT=str(tmp_path / name))
-    assert pixels(tmp_path / "first.tif").shape == (260, 300)
-    assert pixels(tmp_path / "second.tif").shape == (90, 120)
+    place = gdal.Open(str(other)).GetGeoTransform()
+    box = f"{place[0]},{place[0] + 40 * place[1]},{place[3] + 30 * place[5]},{place[3]}"
+    rows = [
+        {"INPUT": str(other), "EXTENT": box, "BANDS": [3, 2, 1]},
+        {"INPUT": str(image), "TILE_SIZE": 128, "OVERLAP": 32},
+        {"INPUT": str(other)},  # nothing of the rows before may stick
+    ]
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("scasnet:segment")
+    feedback = QgsProcessingFeedback(False)
+    for number, row in enumerate(rows):
+        target = str(tmp_path / f"batch{number}.tif")
+        sink = QgsProcessingOutputLayerDefinition(target, QgsProject.instance())
+        parameters = algorithm.preprocessParameters({**row, "OUTPUT": sink})
+        context = dataobjects.createContext(feedback)
+        outputs, done = algorithm.run(parameters, context, feedback)
+        assert done
+        assert outputs["OUTPUT"] == target
+        assert handleAlgorithmResults(algorithm, context, feedback, False, parameters)
+        run("scasnet:segment", **row, OUTPUT=str(tmp_path / f"single{number}.tif"))
+    for number, shape in enumerate([(30, 40), (260, 300), (90, 120)]):
+        labels = pixels(tmp_path / f"batch{number}.tif")
+        assert labels.shape == shape
+        assert (labels == pixels(tmp_path / f"single{number}.tif")).all()
+    layers = QgsProject.instance().mapLayers().values()
+    assert [legend_of(each) for each in layers] == [CLASSES] * 3
+    QgsProject.instance().removeAllMapLayers()
 
 
 def test_command_line_makes_the_same_map(run, image, tmp_path):
@@ -126,19 +154,31 @@ def test_command_line_with_umlauts_and_spaces(image, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "sentence"),
     [
-        (["BANDS=7"], "Band"),
-        (["MODEL=/nowhere/model.onnx"], "/nowhere/model.onnx"),
+        (
+            ["BANDS=1", "BANDS=2", "BANDS=9"],
+            "Band 9 does not exist: the raster has the bands 1 to 3.",
+        ),
+        (["BANDS=1;2;9"], "Band 9 does not exist: the raster has the bands 1 to 3."),
+        (
+            ["MODEL=/nowhere/m.onnx"],
+            "The model file /nowhere/m.onnx does not exist or cannot be read: choose another file.",
+        ),
     ],
 )
-def test_command_line_failure_is_exit_code_1_and_one_line(image, tmp_path, arguments, words):
+def test_command_line_failure_is_exit_code_1_and_one_sentence(image, tmp_path, arguments, sentence):
+    """QGIS says the sentence up to three times; beside it stands only QGIS's own heading."""
     done = qgis_process(
         "run", "scasnet:segment", "--", f"INPUT={image}", f"OUTPUT={tmp_path / 'm.tif'}", *arguments
     )
     assert done.returncode == 1
-    assert "Traceback" not in done.stderr + done.stdout
-    assert sum(words in line for line in (done.stderr + done.stdout).splitlines()) >= 1
+    assert "Traceback" not in done.stdout
+    said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    heading = "An error was encountered while checking parameter values"
+    texts = {line.removeprefix("ERROR:").strip() for line in said}
+    assert sentence in texts
+    assert texts <= {sentence, heading}
     assert leftovers(tmp_path) == []
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
-from qgis.core import QgsApplication, QgsProcessingParameterDefinition
+from qgis.core import QgsApplication, QgsProcessingParameterDefinition, QgsSettings
+from qgis.PyQt import sip
+from qgis.PyQt.QtCore import Qt
 
 IDS = {"scasnet:segment", "scasnet:checksetup"}
 
@@ -43,3 +45,45 @@ def test_settings_are_in_the_options_of_processing(provider):
 
     keys = {each.name for each in ProcessingConfig.settings.values() if each.group == "ScasNet"}
     assert keys == {"SCASNET_PACKAGES_FOLDER", "SCASNET_TORCH_PYTHON", "SCASNET_DEFAULT_DEVICE"}
+
+
+def test_options_page_of_processing_shows_the_settings(provider):
+    from processing.core.ProcessingConfig import ProcessingConfig
+    from processing.gui.ConfigDialog import ConfigDialog
+
+    dialog = ConfigDialog()
+    try:
+        flag = Qt.MatchFlag.MatchExactly | Qt.MatchFlag.MatchRecursive
+        groups = [each.rowCount() for each in dialog.model.findItems("ScasNet", flag)]
+        assert 3 in groups
+        device = dialog.items[ProcessingConfig.settings["SCASNET_DEFAULT_DEVICE"]]
+        assert device.text() == "auto"
+    finally:
+        sip.delete(dialog)
+
+
+@pytest.fixture
+def device_setting(provider):
+    from processing.core.ProcessingConfig import ProcessingConfig
+
+    setting = ProcessingConfig.settings["SCASNET_DEFAULT_DEVICE"]
+    before, stored = setting.value, QgsSettings().value(setting.qname)
+    yield setting
+    setting.value = before
+    QgsSettings().remove(setting.qname)
+    if stored is not None:
+        QgsSettings().setValue(setting.qname, stored)
+
+
+def test_default_device_chosen_in_the_options_is_used(device_setting):
+    from scasnet_qgis import settings
+
+    assert settings.default_device() == "auto"
+    device_setting.setValue("cpu")
+    device_setting.save()  # as an index, which is how QGIS stores a choice
+    assert settings.default_device() == "cpu"
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("scasnet:segment")
+    assert algorithm.parameterDefinition("DEVICE").defaultValue() == "cpu"
+    device_setting.value = "auto"
+    device_setting.read()
+    assert device_setting.value == "cpu"

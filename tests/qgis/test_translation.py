@@ -31,10 +31,8 @@ def german(qgis_app):
 
 
 def test_error_is_translated_and_filled(german, run, image, tmp_path):
-    with pytest.raises(QgsProcessingException, match="Band 9 gibt es nicht.*1 bis 3"):
-        run(
-            "scasnet:segment", INPUT=str(image), BANDS=[1, 2, 9], OUTPUT=str(tmp_path / "map.tif")
-        )
+    with pytest.raises(QgsProcessingException, match=r"Band 9 gibt es nicht.*1 bis 3"):
+        run("scasnet:segment", INPUT=str(image), BANDS=[1, 2, 9], OUTPUT=str(tmp_path / "map.tif"))
 
 
 def test_log_is_translated(german, run, image, feedback, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -245,3 +246,35 @@ def test_as_many_classes_as_a_map_can_hold(tmp_path: Path) -> None:
     band = dataset.GetRasterBand(1)
     assert band.ReadAsArray()[0].tolist() == list(range(1, 255))
     assert {area.pixels for area in writer.areas} == {1}
+
+
+@pytest.mark.parametrize("steps", [(100, 70), (400, 300), (900, 530), (256, 512)])
+@pytest.mark.parametrize("panel_cols", [512, 768])
+def test_blocks_of_any_size_arrive_whole_and_once(
+    tmp_path: Path, steps: tuple[int, int], panel_cols: int
+) -> None:
+    """No row of blocks is gathered: only what does not fill a block of the file waits."""
+    rows, cols, count = 540, 1100, 3
+    scores = np.random.default_rng(2).random((count, rows, cols), dtype=np.float32)
+    delivery, reference = Delivery(tmp_path / "parts.tif"), Delivery(tmp_path / "whole.tif")
+    writer, whole = (
+        ProbabilityWriter(each, Grid(rows, cols, None), CLASSES) for each in (delivery, reference)
+    )
+    for left, top in product(range(0, cols, panel_cols), range(0, rows, steps[0])):
+        panel = (left, min(panel_cols, cols - left))
+        for col in range(left, sum(panel), steps[1]):
+            at = Window(top, col, *steps).intersect(Window(0, 0, rows, sum(panel)))
+            part = scores[:, at.row : at.row_end, at.col : at.col_end].copy()
+            writer.write(FinishedBlock(at, part, np.ones(part.shape[1:], bool), panel))
+            part[:] = 9  # the blender may use it again
+            waiting = writer._columns._waiting
+            assert waiting is None or waiting.shape[2] < 256
+            assert all(each.shape[1] < 256 for each in writer._writer._waiting.values())
+    assert not writer._writer._waiting
+    whole.write(FinishedBlock(Window(0, 0, rows, cols), scores, np.ones((rows, cols), bool)))
+    for each in (writer, whole):
+        each._writer.close()
+    np.testing.assert_array_equal(gdal.Open(str(delivery.working)).ReadAsArray(), scores)
+    assert delivery.working.stat().st_size == reference.working.stat().st_size
+    delivery.discard()
+    reference.discard()

@@ -11,11 +11,11 @@ import pytest
 from osgeo import gdal
 
 from scasnet_qgis.core.card import ModelCard, ModelClass
-from scasnet_qgis.core.errors import InputError
+from scasnet_qgis.core.errors import Cancelled, InputError
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.windows import Window
 from scasnet_qgis.raster.reader import RasterReader, open_raster
-from tests.conftest import MakeRaster
+from tests.conftest import MakeRaster, Recorder
 
 RGB = ("red", "green", "blue")
 CLASSES = (ModelClass("land", "#aabbcc"), ModelClass("water", "#001122"))
@@ -74,7 +74,7 @@ def test_other_values_are_scaled_by_percentiles(make_raster: MakeRaster, dtype: 
     scaling = reader.scaling(CARD)
     np.testing.assert_allclose(scaling.low, np.percentile(image, 2, axis=(1, 2)))
     np.testing.assert_allclose(scaling.high, np.percentile(image, 98, axis=(1, 2)))
-    assert "percentiles" in scaling.rule
+    assert "percentiles" in str(scaling.rule)
     whole = scaling(*reader.read(reader.grid.whole))
     assert 0.3 < whole.mean() < 0.7
     for window in (Window(0, 0, 50, 50), Window(60, 90, 50, 50)):
@@ -196,3 +196,54 @@ def test_a_vrt_whose_source_is_gone(make_raster: MakeRaster, tmp_path: Path) -> 
     Path(source).unlink()
     with pytest.raises(InputError):
         reader_of(str(tmp_path / "all.vrt")).read(Window(0, 0, 9, 9))
+
+
+class Watched(RasterReader):
+    """Keeps the windows that are read; cancelled at the tenth."""
+
+    def read(self, window: Window) -> tuple[np.ndarray, np.ndarray | None]:
+        self.windows = [*getattr(self, "windows", []), window]
+        self._progress.stop = len(self.windows) == 10 and self._progress.stops
+        return super().read(window)
+
+
+def watched(source: str, *, stops: bool = False) -> Watched:
+    progress = Recorder()
+    progress.stops = stops
+    return Watched(source, RGB, (), progress)
+
+
+def slope(rows: int, cols: int) -> np.ndarray:
+    """Brighter from left to right and from top to bottom, differently in each band."""
+    plane = np.arange(rows)[:, None] * 3 + np.arange(cols)[None] * 2 + 100
+    return np.stack([plane, plane * 2, plane[::-1]]).astype(np.uint16)
+
+
+def test_the_percentiles_of_a_large_raster_come_from_all_over_it(make_raster: MakeRaster) -> None:
+    image = slope(2000, 3000)
+    source = make_raster(image)
+    reader = watched(source)
+    scaling = reader.scaling(CARD)
+    expected = np.percentile(image, (2, 98), axis=(1, 2))
+    span = expected[1] - expected[0]
+    assert (np.abs(np.array((scaling.low, scaling.high)) - expected) < 0.02 * span).all()
+    assert len(reader.windows) == 256
+    assert sum(each.rows * each.cols for each in reader.windows) == 1024 * 1024
+    assert (reader.windows[0].row, reader.windows[0].col) == (30, 61)
+    assert (reader.windows[-1].row, reader.windows[-1].col) == (1905, 2874)
+    assert watched(source).scaling(CARD) == scaling
+
+
+def test_reading_for_percentiles_can_be_cancelled(make_raster: MakeRaster) -> None:
+    reader = watched(make_raster(slope(1100, 1200)), stops=True)
+    with pytest.raises(Cancelled):
+        reader.scaling(CARD)
+    assert len(reader.windows) == 10
+
+
+def test_a_small_island_of_data_is_found(make_raster: MakeRaster) -> None:
+    image = np.zeros((3, 3000, 3000), np.uint16)
+    image[:, 1320:1360, 1320:1360] = 5000  # between the windows of the coarse grid
+    image[:, 1340:1360, 1320:1360] = 7000
+    scaling = reader_of(make_raster(image, nodata=0)).scaling(CARD)
+    assert (scaling.low, scaling.high) == ((5000.0,) * 3, (7000.0,) * 3)

@@ -81,15 +81,15 @@ def test_the_file_is_tiled_and_compressed(tmp_path: Path) -> None:
 def test_rows_that_wait_hold_no_rows_that_are_written(tmp_path: Path) -> None:
     writer = GeoTiffWriter(tmp_path / "map.tif", Grid(1000, 300, None), 1, gdal.GDT_Byte, 0)
     writer.write(Window(0, 0, 600, 300), labels_of(600, 300))
-    assert [rows.shape[1] for rows in writer._waiting] == [600 - 512]
-    assert all(rows.base is None for rows in writer._waiting)
+    assert [rows.shape[1] for rows in writer._waiting.values()] == [600 - 512]
+    assert all(rows.base is None for rows in writer._waiting.values())
 
 
 def test_overviews_go_down_to_one_block(tmp_path: Path, recorder: Recorder) -> None:
     path = tmp_path / "map.tif"
     values = np.repeat(np.repeat(labels_of(64, 160), 8, axis=1), 8, axis=2)
     write(path, values).close()
-    build_overviews(path, "MODE", recorder)
+    build_overviews(path, None, recorder)
     dataset = gdal.Open(str(path))
     band = dataset.GetRasterBand(1)
     sizes = [band.GetOverview(i).XSize for i in range(band.GetOverviewCount())]
@@ -102,7 +102,7 @@ def test_overviews_go_down_to_one_block(tmp_path: Path, recorder: Recorder) -> N
 
 def test_a_small_map_needs_no_overviews(tmp_path: Path) -> None:
     write(tmp_path / "map.tif", labels_of(BLOCK, 10)).close()
-    build_overviews(tmp_path / "map.tif", "MODE", Progress())
+    build_overviews(tmp_path / "map.tif", None, Progress())
     dataset = gdal.Open(str(tmp_path / "map.tif"))
     assert dataset.GetRasterBand(1).GetOverviewCount() == 0
 
@@ -111,7 +111,7 @@ def test_overviews_can_be_cancelled(tmp_path: Path, recorder: Recorder) -> None:
     write(tmp_path / "map.tif", labels_of(1000, 1000)).close()
     recorder.stop = True
     with pytest.raises(Cancelled):
-        build_overviews(tmp_path / "map.tif", "MODE", recorder)
+        build_overviews(tmp_path / "map.tif", None, recorder)
 
 
 def test_a_folder_that_is_gone(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_a_folder_that_is_gone(tmp_path: Path) -> None:
         write(tmp_path / "none" / "map.tif", labels_of(10, 10))
     assert caught.value.detail
     with pytest.raises(OutputError):
-        build_overviews(tmp_path / "none.tif", "MODE", Progress())
+        build_overviews(tmp_path / "none.tif", None, Progress())
 
 
 @contextmanager
@@ -141,7 +141,7 @@ def test_a_full_disk_is_an_output_error_at_any_moment(tmp_path: Path, kind: int)
     def whole() -> None:
         writer = write(path, values, (256,), 512, kind)
         writer.close()
-        build_overviews(path, "MODE", Progress())
+        build_overviews(path, None, Progress())
 
     whole()
     size = path.stat().st_size

@@ -200,3 +200,82 @@ def test_checkpoint_of_an_interrupted_replacement_is_found(tmp_path):
     found = Checkpoint.load(tmp_path / "checkpoint")
     assert found is not None
     assert found.state["step"] == 4
+    # The trainer may be between its two renames, so reading must not take the name from it.
+    assert [each.name for each in tmp_path.iterdir()] == ["checkpoint.old"]
+
+
+def test_the_only_checkpoint_stays_until_the_next_is_whole(tmp_path, monkeypatch):
+    Checkpoint({"a": torch.ones(3)}, {"step": 4}).save(tmp_path / "checkpoint")
+    (tmp_path / "checkpoint").rename(tmp_path / "checkpoint.old")
+    with monkeypatch.context() as patched:
+        patched.setattr("safetensors.torch.save_file", _interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            Checkpoint({"a": torch.ones(3)}, {"step": 5}).save(tmp_path / "checkpoint")
+    assert Checkpoint.load(tmp_path / "checkpoint").state["step"] == 4
+    Checkpoint({"a": torch.ones(3)}, {"step": 5}).save(tmp_path / "checkpoint")
+    assert [each.name for each in tmp_path.iterdir()] == ["checkpoint"]
+
+
+def _interrupt(*_arguments):
+    raise KeyboardInterrupt
+
+
+def test_a_resumed_run_keeps_a_best_network_newer_than_its_checkpoint(landscape, tmp_path):
+    first = Trainer(_config(landscape), tmp_path, say=lambda _text: None)
+    first.save()
+    first.evaluate()
+    best = Checkpoint.load(tmp_path / "best")
+    Checkpoint(best.tensors, {**best.state, "mean_iou": 0.9}).save(tmp_path / "best")
+    second = Trainer(_config(landscape), tmp_path, say=lambda _text: None)
+    second.evaluate()
+    assert Checkpoint.load(tmp_path / "best").state["mean_iou"] == 0.9
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"width": 0.125}, "width"),
+        ({"variant": "resnet"}, "variant"),
+        ({"bands": ["red", "green"]}, "bands"),
+        ({"classes": SETTINGS["classes"][:2]}, "classes"),
+        ({"classes": SETTINGS["classes"][::-1]}, "classes"),
+    ],
+)
+def test_settings_of_another_network_are_refused_on_resuming(landscape, tmp_path, changes, named):
+    Checkpoint({}, {"config": _config(landscape).as_dict()}).save(tmp_path / "checkpoint")
+    with pytest.raises(TrainingError, match=f"other settings for {named}: "):
+        Trainer(_config(landscape, **changes), tmp_path)
+
+
+def test_command_line_writes_a_half_model_of_fixed_size(landscape, tmp_path, monkeypatch, capsys):
+    from scasnet_qgis.models.onnx_file import inspect
+    from scasnet_qgis.training.__main__ import main
+
+    Trainer(_config(landscape), tmp_path, say=lambda _text: None).evaluate()
+    monkeypatch.setattr(Trainer, "run", lambda _trainer: None)
+    (tmp_path / "settings.json").write_text(json.dumps(SETTINGS))
+    command = f"scasnet {tmp_path / 'settings.json'} --data {landscape} --work {tmp_path} "
+    for name, options in (("free", ""), ("fixed", "--fixed-size 64 --half")):
+        line = f"{command} --model {tmp_path / name}.onnx {options}"
+        monkeypatch.setattr(sys, "argv", line.split())
+        assert main() == 0
+    said = capsys.readouterr().out
+    assert said.count("differs from PyTorch by at most") == 2
+    assert said.count("Half precision changes a probability by at most") == 1
+    assert inspect(tmp_path / "free.onnx").fixed_size is None
+    assert inspect(tmp_path / "fixed.onnx").fixed_size == (64, 64)
+    sizes = [(tmp_path / f"{name}.onnx").stat().st_size for name in ("free", "fixed")]
+    assert sizes[1] < 0.7 * sizes[0]
+
+
+@pytest.mark.parametrize("options", ["--half", "--fixed-size 64", "--model m.onnx --fixed-size 7"])
+def test_export_options_that_cannot_work_are_refused_before_training(
+    tmp_path, monkeypatch, options
+):
+    from scasnet_qgis.training.__main__ import main
+
+    line = f"scasnet {tmp_path / 'none.json'} --work {tmp_path} {options}"
+    monkeypatch.setattr(sys, "argv", line.split())
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 2

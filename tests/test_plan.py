@@ -1,0 +1,72 @@
+"""The tile plan of a run and what is told of its threads."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from osgeo import gdal
+
+from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.core.windows import Window
+from scasnet_qgis.mapping import MapRequest, describe, make_map, make_plan
+from scasnet_qgis.models.onnx_file import inspect
+from tests.conftest import MakeRaster
+from tests.models import tiny_models as tiny
+
+CUDA = "CUDAExecutionProvider"
+AREA = Window(0, 0, 20_000, 30_000)
+
+
+@pytest.fixture
+def request_of_20(tmp_path: Path) -> MapRequest:
+    """A request for a model of 20 classes."""
+    info = inspect(tiny.pixelwise(tmp_path / "m.onnx", classes=20))
+    return MapRequest("image.tif", info, tmp_path / "map.tif")
+
+
+def test_probabilities_do_not_multiply_the_computing(request_of_20: MapRequest) -> None:
+    both = replace(request_of_20, probabilities=Path("scores.tif"))
+    plans = [make_plan(AREA, (1088, 1088), 128, each) for each in (request_of_20, both)]
+    assert plans[0] == plans[1]
+    assert plans[1].computed_pixels < 2 * AREA.rows * AREA.cols
+
+
+def test_probabilities_of_many_tiles_and_panels(
+    make_raster: MakeRaster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is what the model gives, and each of its blocks is in it once."""
+    monkeypatch.setattr("scasnet_qgis.mapping.PANEL_BYTES", 400_000)
+    image = np.random.default_rng(3).integers(0, 256, (3, 530, 800)).astype(np.uint8)
+    info = inspect(tiny.pixelwise(tmp_path / "m.onnx", classes=4))
+    scores = tmp_path / "scores.tif"
+    request = MapRequest(
+        make_raster(image), info, tmp_path / "map.tif", scores, tile_size=200, overlap=40
+    )
+    result = make_map(request, Progress(), lambda _path, _classes: None)
+    assert len(result.plan.panels) > 1
+    wanted = tiny.softmax(tiny.logits(image[None] / 255, 4))[0]
+    found = gdal.Open(str(scores)).ReadAsArray()
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+    again = tmp_path / "again.tif"
+    options = ["TILED=YES", "COMPRESS=DEFLATE", "PREDICTOR=3", "INTERLEAVE=BAND"]
+    gdal.Translate(str(again), str(scores), creationOptions=options)
+    dataset = gdal.Open(str(again), gdal.GA_Update)
+    dataset.BuildOverviews("AVERAGE", [2, 4])
+    del dataset
+    assert scores.stat().st_size == pytest.approx(again.stat().st_size, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("provider", "threads", "text"),
+    [
+        ("CPUExecutionProvider", 2, "CPUExecutionProvider, 2 threads"),
+        ("CPUExecutionProvider", 1, "CPUExecutionProvider, 1 thread"),
+        (CUDA, 16, CUDA),
+    ],
+)
+def test_threads_are_told_of_a_processor_only(provider: str, threads: int, text: str) -> None:
+    assert describe(SimpleNamespace(provider=provider, threads=threads)) == text
