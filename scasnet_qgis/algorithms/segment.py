@@ -8,14 +8,13 @@ from typing import Any
 
 from qgis.core import (
     QgsProcessingContext,
-    QgsProcessingException,
     QgsProcessingFeedback,
 )
 
 from scasnet_qgis import dependencies, paths
 from scasnet_qgis.algorithms import segment_parameters as names
 from scasnet_qgis.algorithms.base import FeedbackProgress, ScasNetAlgorithm, sentence_of
-from scasnet_qgis.core.errors import ScasNetError
+from scasnet_qgis.core.errors import InputError, ScasNetError, SettingError
 from scasnet_qgis.i18n import translate
 from scasnet_qgis.mapping import MapRequest, make_map
 from scasnet_qgis.models.onnx_file import ModelInfo, inspect
@@ -30,6 +29,7 @@ class Segment(ScasNetAlgorithm):
         self._source = ""
         self._fallback_wkt = ""
         self._extent: tuple[float, float, float, float] | None = None
+        self._refusal: ScasNetError | None = None
 
     def name(self) -> str:
         return "segment"
@@ -69,12 +69,21 @@ class Segment(ScasNetAlgorithm):
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
     ) -> bool:
+        self._refusal = None
+        try:
+            self._read_layer(parameters, context)
+        except ScasNetError as error:
+            # QGIS shows no sentence of what is raised here: ``compute`` raises it again.
+            self._refusal = error
+        return True
+
+    def _read_layer(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
         layer = self.parameterAsRasterLayer(parameters, names.INPUT, context)
         if layer is None or layer.providerType() != "gdal":
             text = translate(
                 "ScasNet", "The input must be a raster file: save the layer as a file first."
             )
-            raise QgsProcessingException(text)
+            raise InputError(text)
         self._source = layer.source().split("|option:")[0]
         self._fallback_wkt = layer.crs().toWkt() if layer.crs().isValid() else ""
         self._extent = None
@@ -82,9 +91,8 @@ class Segment(ScasNetAlgorithm):
             box = self.parameterAsExtent(parameters, names.EXTENT, context, layer.crs())
             if box.isNull():
                 text = translate("ScasNet", "The extent is empty: choose another one or none.")
-                raise QgsProcessingException(text)
+                raise SettingError(text)
             self._extent = (box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum())
-        return True
 
     def compute(
         self,
@@ -92,6 +100,8 @@ class Segment(ScasNetAlgorithm):
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
     ) -> dict[str, Any]:
+        if self._refusal is not None:
+            raise self._refusal
         model = self._model(parameters, context)
         feedback.pushInfo(names.card_text(model))
         # QGIS knows the layers to load by the text of their path, however it is spelled.
