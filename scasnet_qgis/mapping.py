@@ -5,21 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf
 from pathlib import Path
 from typing import Callable
 
 from scasnet_qgis.core.blending import FinishedBlock
-from scasnet_qgis.core.card import ModelCard, ModelClass
+from scasnet_qgis.core.card import ModelClass
 from scasnet_qgis.core.errors import SettingError
-from scasnet_qgis.core.messages import Message, message, translate
-from scasnet_qgis.core.preprocessing import Scaling
+from scasnet_qgis.core.messages import message, translate
 from scasnet_qgis.core.progress import Progress, Stage
 from scasnet_qgis.core.segmentation import RunReport, Segmentation
 from scasnet_qgis.core.windows import TilePlan, Window, plan_tiles
+from scasnet_qgis.mapping_log import describe, tell_backend, tell_input, tell_plan
 from scasnet_qgis.models.backend import OnnxBackend
 from scasnet_qgis.models.onnx_file import ModelInfo
-from scasnet_qgis.models.runtime import CPU
 from scasnet_qgis.raster.class_map import (
     ClassArea,
     ClassMapWriter,
@@ -33,7 +31,6 @@ from scasnet_qgis.raster.session import gdal_session
 from scasnet_qgis.raster.writer import BLOCK
 
 PANEL_BYTES = 48 * 1024 * 1024  # what is kept of a row of tiles over the width of a panel
-RESOLUTION_SLACK = 0.05  # of the range the card states, before a run warns
 MAPPING_SHARE = 0.95  # of the progress; overviews and side files take the rest
 
 Style = Callable[[Path, Sequence[ModelClass]], object]
@@ -99,8 +96,8 @@ def make_map(request: MapRequest, progress: Progress, style: Style) -> MapResult
         tile, overlap = tile_and_overlap(request)
         plan = make_plan(area, tile, overlap, request)
         with _open_backend(request, tile, plan, progress) as backend:
-            _tell(reader, scaling, card, grid, progress)
-            _tell_run(backend, progress)
+            tell_input(reader, scaling, card, grid, progress)
+            tell_backend(backend, progress)
             job = Segmentation(
                 reader,
                 grid.whole,
@@ -110,7 +107,7 @@ def make_map(request: MapRequest, progress: Progress, style: Style) -> MapResult
                 plan,
                 backend.batch_limit or request.batch,
             )
-            _tell_plan(plan, overlap, progress)
+            tell_plan(plan, overlap, progress)
             started = time.monotonic()
             areas, report = _write(request, part, job, progress, style)
             seconds = max(time.monotonic() - started, 1e-6)
@@ -216,59 +213,8 @@ def _open_backend(
     )
 
 
-def describe(backend: OnnxBackend) -> str:
-    """Which execution provider ran, on a CPU with how many threads."""
-    if backend.provider != CPU:
-        return backend.provider
-    count = f"{backend.threads} thread" + ("s" if backend.threads != 1 else "")
-    return f"{backend.provider}, {count}"
-
-
 def _with_reference(grid: Grid, wkt: str) -> Grid:
     return grid if grid.wkt or not wkt else Grid(grid.rows, grid.cols, grid.geotransform, wkt)
-
-
-def _tell(
-    reader: RasterReader, scaling: Scaling, card: ModelCard, grid: Grid, progress: Progress
-) -> None:
-    pairs = [f"{name} from band {number}" for name, number in zip(card.bands, reader.bands)]
-    text = translate("ScasNet", "Bands of the image: {bands}")
-    progress.info(message(text, bands=", ".join(pairs)))
-    progress.info(scaling.rule)
-    progress.info(reader.rule.sentence)
-    warning = resolution_warning(card, grid)
-    if warning is not None:
-        progress.warn(warning)
-
-
-def _tell_run(backend: OnnxBackend, progress: Progress) -> None:
-    text = translate("ScasNet", "The model runs on {provider}.")
-    progress.info(message(text, provider=describe(backend)))
-    for warning in backend.warnings:
-        progress.warn(warning)
-
-
-def _tell_plan(plan: TilePlan, overlap: int, progress: Progress) -> None:
-    text = translate(
-        "ScasNet", "{count} tile(s) of {rows} x {cols} pixels, overlap {overlap} pixels."
-    )
-    sizes = {"rows": plan.vertical.size, "cols": plan.horizontal.size}
-    progress.info(message(text, count=plan.count, overlap=overlap, **sizes))
-
-
-def resolution_warning(card: ModelCard, grid: Grid) -> Message | None:
-    """A sentence where the raster is finer or coarser than what the model knows."""
-    here = grid.resolution
-    low, high = card.resolution or (0.0, inf)
-    if here is None or low * (1 - RESOLUTION_SLACK) <= here <= high * (1 + RESOLUTION_SLACK):
-        return None
-    text = translate(
-        "ScasNet",
-        "The raster has a ground resolution of {here:.2f} m, but the model was trained at {low:g} "
-        "to {high:g} m: expect a worse map, or bring the raster to {good:.2g} m first "
-        "(Raster > Projections > Warp).",
-    )
-    return message(text, here=here, low=low, high=high, good=(low * high) ** 0.5)
 
 
 def _write(

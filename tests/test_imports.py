@@ -23,7 +23,8 @@ ALLOWED = {
     "models": {"models", "core"},
     "network": {"network", "core"},
     "training": {"training", "raster", "models", "network", "core"},
-    "mapping": {"raster", "models", "core"},
+    "mapping": {"mapping_log", "raster", "models", "core"},
+    "mapping_log": {"raster", "models", "core"},
 }
 # Not in Python 3.9, which has sys.stdlib_module_names neither.
 STANDARD = set(getattr(sys, "stdlib_module_names", ())) or None

@@ -17,7 +17,7 @@ from scasnet_qgis.network.export import ExportCheck, export
 from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig
 from scasnet_qgis.training.checkpoint import Checkpoint
 from scasnet_qgis.training.config import TrainingConfig
-from scasnet_qgis.training.scenes import Scene, load_scenes, split
+from scasnet_qgis.training.scenes import Scene, scenes_of
 
 SAMPLE_SIZE = 512  # pixels
 _NAMES = {"vgg": "VGG ScasNet", "resnet": "ResNet ScasNet"}
@@ -102,14 +102,7 @@ def _accuracy(state: dict[str, Any]) -> dict[str, Any]:
 
 def _sample(work: Path, config: TrainingConfig, value_range: tuple[float, float]) -> Tensor:
     """Windows of two validation scenes in 0-1, [2, bands, H, W]."""
-    scenes = load_scenes(
-        config.path(config.images),
-        config.path(config.labels),
-        [int(each["value"]) for each in config.classes],
-        len(config.bands),
-        work / "scenes",
-    )
-    _, validation = split(scenes, config.validation)
+    _, validation = scenes_of(config, work)
     chosen = [validation[0], validation[len(validation) // 2]]
     rows, cols = (
         min(SAMPLE_SIZE, *(each.labels.shape[axis] for each in chosen)) for axis in (0, 1)

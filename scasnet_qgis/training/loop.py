@@ -24,7 +24,7 @@ from scasnet_qgis.training.evaluation import confusion
 from scasnet_qgis.training.initialisation import start_encoder
 from scasnet_qgis.training.normalisation import measure
 from scasnet_qgis.training.sampling import CropSampler
-from scasnet_qgis.training.scenes import IGNORE, load_scenes, split
+from scasnet_qgis.training.scenes import IGNORE, scenes_of
 
 LOG_EVERY = 20  # steps
 
@@ -44,14 +44,7 @@ class Trainer:
         if saved is not None:
             _check_resumable(config, saved.state["config"], folder)
         folder.mkdir(parents=True, exist_ok=True)
-        scenes = load_scenes(
-            config.path(config.images),
-            config.path(config.labels),
-            [int(each["value"]) for each in config.classes],
-            len(config.bands),
-            folder / "scenes",
-        )
-        self.training, self.validation = split(scenes, config.validation)
+        self.training, self.validation = scenes_of(config, folder)
         self.normalisation = measure(self.training, config.value_range)
         self.sampler = CropSampler(self.training, config)
         self.step, self.seconds, self.best = 0, 0.0, -1.0

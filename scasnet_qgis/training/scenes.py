@@ -16,6 +16,7 @@ from osgeo import gdal, gdal_array
 
 from scasnet_qgis.core.errors import TrainingError
 from scasnet_qgis.core.messages import translate
+from scasnet_qgis.training.config import TrainingConfig
 
 IGNORE = 255
 _STRIP = 512  # rows copied at a time
@@ -62,6 +63,18 @@ def load_scenes(
         _unpack(stem, pictures[stem], masks[stem], values, bands, cache)
         for stem in sorted(pictures)
     ]
+
+
+def scenes_of(config: TrainingConfig, work: Path) -> tuple[list[Scene], list[Scene]]:
+    """Training and validation scenes of a run in the folder ``work``, which keeps the copies."""
+    scenes = load_scenes(
+        config.path(config.images),
+        config.path(config.labels),
+        [int(each["value"]) for each in config.classes],
+        len(config.bands),
+        work / "scenes",
+    )
+    return split(scenes, config.validation)
 
 
 def split(scenes: list[Scene], pattern: str) -> tuple[list[Scene], list[Scene]]:

@@ -1,0 +1,71 @@
+"""What a run says about itself in the log."""
+
+from __future__ import annotations
+
+from math import inf
+
+from scasnet_qgis.core.card import ModelCard
+from scasnet_qgis.core.messages import Message, message, translate
+from scasnet_qgis.core.preprocessing import Scaling
+from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.core.windows import TilePlan
+from scasnet_qgis.models.backend import OnnxBackend
+from scasnet_qgis.models.runtime import CPU
+from scasnet_qgis.raster.grid import Grid
+from scasnet_qgis.raster.reader import RasterReader
+
+RESOLUTION_SLACK = 0.05  # of the range the card states, before a run warns
+
+
+def tell_input(
+    reader: RasterReader, scaling: Scaling, card: ModelCard, grid: Grid, progress: Progress
+) -> None:
+    """Bands, scaling, nodata and resolution of the image."""
+    pairs = [f"{name} from band {number}" for name, number in zip(card.bands, reader.bands)]
+    text = translate("ScasNet", "Bands of the image: {bands}")
+    progress.info(message(text, bands=", ".join(pairs)))
+    progress.info(scaling.rule)
+    progress.info(reader.rule.sentence)
+    warning = resolution_warning(card, grid)
+    if warning is not None:
+        progress.warn(warning)
+
+
+def tell_backend(backend: OnnxBackend, progress: Progress) -> None:
+    """What the model runs on."""
+    text = translate("ScasNet", "The model runs on {provider}.")
+    progress.info(message(text, provider=describe(backend)))
+    for warning in backend.warnings:
+        progress.warn(warning)
+
+
+def tell_plan(plan: TilePlan, overlap: int, progress: Progress) -> None:
+    """Tiles and their overlap."""
+    text = translate(
+        "ScasNet", "{count} tile(s) of {rows} x {cols} pixels, overlap {overlap} pixels."
+    )
+    sizes = {"rows": plan.vertical.size, "cols": plan.horizontal.size}
+    progress.info(message(text, count=plan.count, overlap=overlap, **sizes))
+
+
+def resolution_warning(card: ModelCard, grid: Grid) -> Message | None:
+    """A sentence where the raster is finer or coarser than what the model knows."""
+    here = grid.resolution
+    low, high = card.resolution or (0.0, inf)
+    if here is None or low * (1 - RESOLUTION_SLACK) <= here <= high * (1 + RESOLUTION_SLACK):
+        return None
+    text = translate(
+        "ScasNet",
+        "The raster has a ground resolution of {here:.2f} m, but the model was trained at {low:g} "
+        "to {high:g} m: expect a worse map, or bring the raster to {good:.2g} m first "
+        "(Raster > Projections > Warp).",
+    )
+    return message(text, here=here, low=low, high=high, good=(low * high) ** 0.5)
+
+
+def describe(backend: OnnxBackend) -> str:
+    """Which execution provider ran, on a CPU with how many threads."""
+    if backend.provider != CPU:
+        return backend.provider
+    count = f"{backend.threads} thread" + ("s" if backend.threads != 1 else "")
+    return f"{backend.provider}, {count}"
