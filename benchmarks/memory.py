@@ -21,7 +21,7 @@ from benchmarks.measures import map_image
 from scasnet_qgis import paths
 
 ROOT = Path(__file__).parent.parent
-SIZES = ("2000x2000", "20000x20000", "60000x1000", "1000x60000")
+SIZES = ("2000x2000", "8000x2000", "20000x20000", "60000x1000", "1000x60000")
 
 
 def repeated_image(target: Path, rows: int, cols: int, image: Path | None = None) -> Path:
