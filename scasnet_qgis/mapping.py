@@ -11,7 +11,7 @@ from typing import Callable
 from scasnet_qgis.core.blending import FinishedBlock
 from scasnet_qgis.core.card import ModelClass
 from scasnet_qgis.core.errors import SettingError
-from scasnet_qgis.core.messages import message, translate
+from scasnet_qgis.core.messages import translate
 from scasnet_qgis.core.progress import Progress, Stage
 from scasnet_qgis.core.segmentation import RunReport, Segmentation
 from scasnet_qgis.core.windows import TilePlan, Window, plan_tiles
@@ -26,7 +26,7 @@ from scasnet_qgis.raster.class_map import (
 )
 from scasnet_qgis.raster.delivery import Delivery, check_not_input, check_output, publish
 from scasnet_qgis.raster.grid import Grid
-from scasnet_qgis.raster.reader import RasterReader, files_of, open_raster
+from scasnet_qgis.raster.reader import RasterReader, files_of
 from scasnet_qgis.raster.session import gdal_session
 from scasnet_qgis.raster.writer import BLOCK
 
@@ -88,7 +88,7 @@ def make_map(request: MapRequest, progress: Progress, style: Style) -> MapResult
     with gdal_session():
         card = request.model.card
         reader = RasterReader(request.source, card.bands, request.bands, progress)
-        _check_inputs(request, progress)
+        _check_inputs(request)
         grid = _with_reference(reader.grid, request.fallback_wkt)
         scaling = reader.scaling(card)
         area = grid.window_of(*request.extent) if request.extent else grid.whole
@@ -130,19 +130,11 @@ def check_request(request: MapRequest) -> None:
     tile_and_overlap(request)
 
 
-def _check_inputs(request: MapRequest, progress: Progress) -> None:
+def _check_inputs(request: MapRequest) -> None:
     """Raise OutputError where an output would destroy an input."""
-    dataset = open_raster(request.source)
     files = [request.source, *files_of(request.source), str(request.model.path)]
     for output in filter(None, (request.output, request.probabilities)):
         check_not_input(output, files)
-    if dataset.GetGCPCount() and dataset.GetGeoTransform(can_return_null=True) is None:
-        text = translate(
-            "ScasNet",
-            "The raster has a position only by ground control points, which the map does not get: "
-            "warp the raster first if the map needs a position.",
-        )
-        progress.warn(message(text))
 
 
 def tile_and_overlap(request: MapRequest) -> tuple[tuple[int, int], int]:
@@ -154,11 +146,11 @@ def tile_and_overlap(request: MapRequest) -> tuple[tuple[int, int], int]:
             raise SettingError(
                 translate(
                     "ScasNet",
-                    "This model works with tiles of {fixed} x {fixed_2} pixels only: leave the "
+                    "This model works with tiles of {rows} x {cols} pixels only: leave the "
                     "tile size empty.",
                 ),
-                fixed=fixed[0],
-                fixed_2=fixed[1],
+                rows=fixed[0],
+                cols=fixed[1],
             )
         tile = fixed
     else:

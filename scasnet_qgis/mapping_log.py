@@ -26,6 +26,13 @@ def tell_input(
     progress.info(message(text, bands=", ".join(pairs)))
     progress.info(scaling.rule)
     progress.info(reader.rule.sentence)
+    if reader.has_only_control_points:
+        text = translate(
+            "ScasNet",
+            "The raster has a position only by ground control points, which the map does not get: "
+            "warp the raster first if the map needs a position.",
+        )
+        progress.warn(message(text))
     warning = resolution_warning(card, grid)
     if warning is not None:
         progress.warn(warning)

@@ -33,11 +33,11 @@ class ConfusionMatrix:
             raise SettingError(
                 translate(
                     "ScasNet",
-                    "The reference has {shape} pixels and the map {shape_2}: compare windows of "
+                    "The reference has {reference} pixels and the map {mapped}: compare windows of "
                     "one size.",
                 ),
-                shape=reference.shape,
-                shape_2=mapped.shape,
+                reference=reference.shape,
+                mapped=mapped.shape,
             )
         first = reference.astype(np.int64).ravel()
         second = mapped.astype(np.int64).ravel()

@@ -79,7 +79,8 @@ class Blender:
         rows, cols = self._finished_size(tile)
         self._right = whole[:, :, cols:].copy()
         self._exchange_below(tile, whole, rows, cols)
-        return self._block(tile, whole, None if scores is None else valid, scores is None)
+        holds_data = np.full(whole.shape[1:], scores is not None) if valid is None else valid
+        return self._block(tile, whole, holds_data, rows, cols)
 
     def _weighted(self, tile: Tile, scores: NDArray[np.float32] | None) -> NDArray[np.float32]:
         plan = self._plan
@@ -114,10 +115,10 @@ class Blender:
         self,
         tile: Tile,
         whole: NDArray[np.float32],
-        valid: NDArray[np.bool_] | None,
-        empty: bool,
+        valid: NDArray[np.bool_],
+        rows: int,
+        cols: int,
     ) -> FinishedBlock | None:
-        rows, cols = self._finished_size(tile)
         raster = Window(0, self._panel.col, self._plan.rows, self._panel.cols)
         window = Window(tile.out.row, tile.out.col, rows, cols).intersect(raster)
         if window.empty:
@@ -126,11 +127,5 @@ class Blender:
             slice(0, window.rows),
             slice(window.col - tile.out.col, window.col_end - tile.out.col),
         )
-        if empty:
-            inside = np.zeros((window.rows, window.cols), dtype=np.bool_)
-        elif valid is None:
-            inside = np.ones((window.rows, window.cols), dtype=np.bool_)
-        else:
-            inside = valid[part]
         panel = (self._panel.col, self._panel.cols)
-        return FinishedBlock(window, whole[(slice(None), *part)], inside, panel)
+        return FinishedBlock(window, whole[(slice(None), *part)], valid[part], panel)

@@ -170,13 +170,13 @@ class OnnxBackend:
             raise ModelError(
                 translate(
                     "ScasNet",
-                    "{name} gives scores of another size for tiles of {shape} x {shape_2} pixels: "
+                    "{name} gives scores of another size for tiles of {rows} x {cols} pixels: "
                     "choose another tile size.",
                 ),
                 f"{inputs.shape} became {scores.shape}",
                 name=self.info.path.name,
-                shape=inputs.shape[2],
-                shape_2=inputs.shape[3],
+                rows=inputs.shape[2],
+                cols=inputs.shape[3],
             )
         result = self._activation(scores)
         if not np.isfinite(result.sum(dtype=np.float64)):
@@ -266,21 +266,20 @@ def _failed(name: str, shape: tuple[int, ...], detail: str) -> ModelError:
         return ModelError(
             translate(
                 "ScasNet",
-                "There is not enough memory for tiles of {shape} x {shape_2} pixels: choose a "
+                "There is not enough memory for tiles of {rows} x {cols} pixels: choose a "
                 "smaller tile size, a smaller batch or fewer threads.",
             ),
             detail,
-            shape=shape[2],
-            shape_2=shape[3],
+            rows=shape[2],
+            cols=shape[3],
         )
     return ModelError(
         translate(
             "ScasNet",
-            "{name} fails on tiles of {shape} x {shape_2} pixels: choose another tile "
-            "size or device.",
+            "{name} fails on tiles of {rows} x {cols} pixels: choose another tile size or device.",
         ),
         detail,
         name=name,
-        shape=shape[2],
-        shape_2=shape[3],
+        rows=shape[2],
+        cols=shape[3],
     )

@@ -104,13 +104,13 @@ def refuse_coarse(name: str, size: Sequence[int], result: Sequence[int]) -> NoRe
 def _refuse(name: str, size: Sequence[int], result: Sequence[int], what: str) -> NoReturn:
     raise ModelError(
         translate(
-            "ScasNet", "{name} turns {size} x {size_2} pixels into {result} x {result_2}, {what}."
+            "ScasNet", "{name} turns {rows} x {cols} pixels into {out_rows} x {out_cols}, {what}."
         ),
         name=name,
-        size=size[0],
-        size_2=size[1],
-        result=result[0],
-        result_2=result[1],
+        rows=size[0],
+        cols=size[1],
+        out_rows=result[0],
+        out_cols=result[1],
         what=what,
     )
 
@@ -145,14 +145,14 @@ def probe(
         raise ModelError(
             translate(
                 "ScasNet",
-                "{name} cannot be run on a tile of {shape} x {shape_2} pixels with {shape_3} "
+                "{name} cannot be run on a tile of {rows} x {cols} pixels with {bands} "
                 "bands: choose another tile size or model.",
             ),
             str(error),
             name=name,
-            shape=shape[2],
-            shape_2=shape[3],
-            shape_3=shape[1],
+            rows=shape[2],
+            cols=shape[3],
+            bands=shape[1],
         ) from error
     check_output(name, list(np.shape(result)) or [0], np.issubdtype(result.dtype, np.floating))
     if _bands_last(shape[2:], result.shape):

@@ -113,11 +113,11 @@ def _check_fit(network: ScasNet, card: ModelCard, sample: Tensor, fixed_size: in
         raise ModelError(
             translate(
                 "ScasNet",
-                "The card names {count} bands and {count_2} classes, but the network has "
-                "{bands} and {classes}.",
+                "The card names {named_bands} bands and {named_classes} classes, but the network "
+                "has {bands} and {classes}.",
             ),
-            count=len(card.bands),
-            count_2=len(card.classes),
+            named_bands=len(card.bands),
+            named_classes=len(card.classes),
             bands=config.bands,
             classes=config.classes,
         )

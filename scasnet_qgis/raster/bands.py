@@ -33,11 +33,11 @@ def assign_bands(
         raise InputError(
             translate(
                 "ScasNet",
-                "The raster has {count} band(s), but the model needs {count_2} ({names}): "
+                "The raster has {count} band(s), but the model needs {needed} ({names}): "
                 "choose a raster with these bands or another model.",
             ),
             count=count,
-            count_2=len(wanted),
+            needed=len(wanted),
             names=", ".join(wanted),
         )
     meanings = [_meaning(dataset, number) for number in range(1, count + 1)]

@@ -82,7 +82,7 @@ def _fill(
     done: float,
     share: float,
 ) -> None:
-    windows = list(_windows(coarse.YSize, coarse.XSize)) if coarse.YSize else []
+    windows = list(_windows(coarse.YSize, coarse.XSize))
     for index, window in enumerate(windows):
         progress.check()
         high, wide = min(2 * window.rows, fine.YSize - 2 * window.row), 2 * window.cols

@@ -76,19 +76,23 @@ def _not_opened(source: str, detail: str) -> InputError:
 
 
 @contextmanager
-def _reading(place: str = "") -> Iterator[None]:
+def _reading(window: Window | None = None) -> Iterator[None]:
     """Turn what GDAL raises, or what follows from its None, into an InputError."""
     try:
         yield
     except (RuntimeError, AttributeError, TypeError) as error:
-        raise InputError(
-            translate(
+        if window is None:
+            text = translate(
                 "ScasNet",
-                "The raster cannot be read{place}: the file is damaged or no longer reachable.",
-            ),
-            str(error),
-            place=place,
-        ) from error
+                "The raster cannot be read: the file is damaged or no longer reachable.",
+            )
+            raise InputError(text, str(error)) from error
+        text = translate(
+            "ScasNet",
+            "The raster cannot be read at row {row}, column {col}: the file is damaged or no "
+            "longer reachable.",
+        )
+        raise InputError(text, str(error), row=window.row, col=window.col) from error
 
 
 class RasterReader:
@@ -112,9 +116,14 @@ class RasterReader:
                 refuse_masks(self._dataset, self.bands, wanted, progress)
             self.rule: MaskRule = mask_rule(self._dataset, self.bands, progress)
 
+    @property
+    def has_only_control_points(self) -> bool:
+        """Whether the raster has a position, but no geotransform that a map could take over."""
+        return bool(self._dataset.GetGCPCount()) and self.grid.geotransform is None
+
     def read(self, window: Window) -> tuple[NDArray[np.generic], NDArray[np.bool_] | None]:
         """Raw values [bands, rows, cols] of a window and where they hold data (None: all)."""
-        with _reading(f" at row {window.row}, column {window.col}"):
+        with _reading(window):
             return self._read(window)
 
     def _read(self, window: Window) -> tuple[NDArray[np.generic], NDArray[np.bool_] | None]:

@@ -85,12 +85,12 @@ def split(scenes: list[Scene], pattern: str) -> tuple[list[Scene], list[Scene]]:
         raise TrainingError(
             translate(
                 "ScasNet",
-                "The pattern '{pattern}' leaves {count} images for training and {count_2} for "
-                "validation: both are needed.",
+                "The pattern '{pattern}' leaves {training} images for training and {validation} "
+                "for validation: both are needed.",
             ),
             pattern=pattern,
-            count=len(training),
-            count_2=len(validation),
+            training=len(training),
+            validation=len(validation),
         )
     return training, validation
 
@@ -110,15 +110,15 @@ def _unpack(
     source, truth = _open(image), _open(mask)
     if (truth.RasterYSize, truth.RasterXSize) != (source.RasterYSize, source.RasterXSize):
         raise TrainingError(
-            translate("ScasNet", "{name} and its labels {name_2} differ in size."),
-            name=image.name,
-            name_2=mask.name,
+            translate("ScasNet", "{image} and its labels {labels} differ in size."),
+            image=image.name,
+            labels=mask.name,
         )
     if source.RasterCount < bands:
         raise TrainingError(
-            translate("ScasNet", "{name} has {rastercount} bands, but {bands} are needed."),
+            translate("ScasNet", "{name} has {count} bands, but {bands} are needed."),
             name=image.name,
-            rastercount=source.RasterCount,
+            count=source.RasterCount,
             bands=bands,
         )
     # The name says what the files were made from, so that no other run's are taken for them.
