@@ -1,0 +1,96 @@
+"""Files that are whole or not there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from scasnet_qgis.core.errors import OutputError
+from scasnet_qgis.raster.whole_files import check_targets, whole_files
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(each.name for each in folder.iterdir())
+
+
+def write(targets: list[Path], text: str, fail: bool = False) -> None:
+    with whole_files(targets) as working:
+        for target in targets:
+            working[target].write_text(text)
+        assert not any(each.exists() and each.read_text() == text for each in targets)
+        if fail:
+            raise KeyError("stop")
+
+
+def test_all_files_appear_together(tmp_path) -> None:
+    targets = [tmp_path / "a.html", tmp_path / "b.csv"]
+    write(targets, "new")
+    assert names(tmp_path) == ["a.html", "b.csv"]
+    assert [each.read_text() for each in targets] == ["new", "new"]
+
+
+def test_a_failure_leaves_what_was_there(tmp_path) -> None:
+    targets = [tmp_path / "a.html", tmp_path / "b.csv"]
+    targets[0].write_text("old")
+    with pytest.raises(KeyError):
+        write(targets, "new", fail=True)
+    assert names(tmp_path) == ["a.html"]
+    assert targets[0].read_text() == "old"
+
+
+def test_older_files_are_replaced_and_others_stay(tmp_path) -> None:
+    target = tmp_path / "map.html"
+    target.write_text("old")
+    (tmp_path / "map.qml").write_text("the style of a map")
+    write([target], "new")
+    assert target.read_text() == "new"
+    assert names(tmp_path) == ["map.html", "map.qml"]
+
+
+def test_the_first_file_comes_back_where_the_second_cannot_take_its_name(tmp_path) -> None:
+    targets = [tmp_path / "a.html", tmp_path / "b.csv"]
+    targets[0].write_text("old")
+    with (
+        pytest.raises(OutputError, match=r"b\.csv cannot be written"),
+        whole_files(targets) as working,
+    ):
+        working[targets[0]].write_text("new")  # and b.csv is never written
+    assert targets[0].read_text() == "old"
+    assert names(tmp_path) == ["a.html"]
+
+
+def test_parts_of_a_file_come_along(tmp_path) -> None:
+    target = tmp_path / "points.shp"
+    with whole_files([target]) as working:
+        for ending in (".shp", ".dbf", ".prj"):
+            working[target].with_suffix(ending).write_text(ending)
+    assert names(tmp_path) == ["points.dbf", "points.prj", "points.shp"]
+
+
+def test_a_full_disk_is_one_sentence(tmp_path) -> None:
+    target = tmp_path / "a.html"
+
+    def fill() -> None:
+        with whole_files([target]) as working:
+            working[target].symlink_to("/dev/full")
+            working[target].write_text("x" * 100_000)
+
+    with pytest.raises(OutputError, match="has room left"):
+        fill()
+    assert names(tmp_path) == []
+
+
+def test_targets_that_cannot_work(tmp_path) -> None:
+    source = tmp_path / "map.tif"
+    source.write_text("map")
+    cases = [
+        ([tmp_path / "no" / "a.html"], "does not exist: create it first"),
+        ([tmp_path], "cannot be written"),
+        ([source], "is an input"),
+        ([tmp_path / "a.html", tmp_path / "." / "a.html"], "Two outputs have the name"),
+    ]
+    for targets, sentence in cases:
+        with pytest.raises(OutputError, match=sentence):
+            check_targets(targets, [str(source)])
+    check_targets([tmp_path / "a.html", tmp_path / "b.html"], [str(source), "not a file"])
