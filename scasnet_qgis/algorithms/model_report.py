@@ -1,0 +1,197 @@
+"""A model file described in words: for the log, and as a page."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from scasnet_qgis.algorithms import card_texts
+from scasnet_qgis.algorithms.card_texts import Facts
+from scasnet_qgis.algorithms.model_facts import ModelFacts
+from scasnet_qgis.core import html
+from scasnet_qgis.core.card import PREFIX
+from scasnet_qgis.core.heat_map import MOST_WITH_TEXT
+from scasnet_qgis.core.untrusted import clean_name
+from scasnet_qgis.i18n import translate
+from scasnet_qgis.models.onnx_file import ModelInfo
+
+
+def as_text(facts: ModelFacts) -> str:
+    """The whole card for the log."""
+    card = facts.model.card
+    classes = [(f"{value} {each.name}", each.color) for value, each in enumerate(card.classes, 1)]
+    lines = [
+        *card_texts.identity(facts.model),
+        *_network(facts),
+        *_values(facts),
+        *card_texts.origin(card),
+        *_description(facts),
+        *card_texts.accuracy(card),
+        *_class_accuracy(facts),
+        *_confusion(facts),
+        *_file(facts),
+        *_keys(facts),
+    ]
+    heading = translate("ScasNet", "Values of the map, classes and colours")
+    listed = "; ".join(f"{name} ({color})" for name, color in classes)
+    return card_texts.as_text([*lines, (heading, listed)])
+
+
+def as_html(facts: ModelFacts) -> str:
+    """The whole card as a page."""
+    model, card = facts.model, facts.model.card
+    first = [*card_texts.identity(model), *card_texts.origin(card), *_description(facts)]
+    sections = [
+        html.section(translate("ScasNet", "Model"), html.facts(first)),
+        html.section(translate("ScasNet", "Classes"), _class_table(facts)),
+        _accuracy_section(facts),
+        html.section(
+            translate("ScasNet", "Network and input"),
+            html.facts([*_network(facts), *_values(facts)]),
+        ),
+        html.section(translate("ScasNet", "File"), html.facts([*_file(facts), *_keys(facts)])),
+    ]
+    language = translate("ScasNet", "en")  # the code of the language the texts are in
+    return html.page(card.name or model.path.name, *filter(None, sections), lang=language)
+
+
+def _network(facts: ModelFacts) -> Facts:
+    model, card = facts.model, facts.model.card
+    found = []
+    if card.network:
+        found.append((translate("ScasNet", "Network"), card.network))
+    if card.width is not None:
+        label = translate("ScasNet", "Width, 1 being the published network")
+        found.append((label, f"{card.width:g}"))
+    if facts.inside.precision:
+        text = translate("ScasNet", "{count:,}, stored as {kind}")
+        weights = text.format(count=facts.inside.weights, kind=facts.inside.precision)
+        found.append((translate("ScasNet", "Weights"), weights))
+    found.append((translate("ScasNet", "Tiles"), _tiles(model)))
+    if model.margin:
+        text = translate("ScasNet", "{margin} pixels on each side are context and get no class")
+        found.append((translate("ScasNet", "Margin"), text.format(margin=model.margin)))
+    if model.fixed_batch is not None:
+        found.append((translate("ScasNet", "Tiles at a time"), str(model.fixed_batch)))
+    return found
+
+
+def _tiles(model: ModelInfo) -> str:
+    card = model.card
+    if model.fixed_size is not None:
+        text = translate("ScasNet", "{rows} x {cols} pixels only, overlap {overlap} pixels")
+        rows, cols = model.fixed_size
+        return str(text.format(rows=rows, cols=cols, overlap=card.overlap))
+    text = translate("ScasNet", "of any size; {size} pixels with an overlap of {overlap} advised")
+    return str(text.format(size=card.tile_size, overlap=card.overlap))
+
+
+def _values(facts: ModelFacts) -> Facts:
+    """What the model wants its numbers to be."""
+    model, card = facts.model, facts.model.card
+    limits = translate("ScasNet", "{low:g} to {high:g} become 0 to 1, as {kind}").format(
+        low=card.value_range[0], high=card.value_range[1], kind=model.input_type
+    )
+    means = ", ".join(f"{each:.4g}" for each in card.mean)
+    deviations = ", ".join(f"{each:.4g}" for each in card.std)
+    if card.standardise:
+        text = translate("ScasNet", "before the model, by mean {means} and deviation {deviations}")
+    elif f"{PREFIX}mean" in facts.own_keys:
+        text = translate("ScasNet", "inside the model, by mean {means} and deviation {deviations}")
+    else:
+        text = translate("ScasNet", "none stated; the model gets values from 0 to 1")
+    return [
+        (translate("ScasNet", "Values of the image"), limits),
+        (
+            translate("ScasNet", "Normalisation"),
+            text.format(means=means, deviations=deviations),
+        ),
+    ]
+
+
+def _description(facts: ModelFacts) -> Facts:
+    text = facts.model.card.description
+    return [(translate("ScasNet", "Description"), text)] if text else []
+
+
+def _class_accuracy(facts: ModelFacts) -> Facts:
+    shares = facts.model.card.accuracy.get("iou")
+    if not shares:
+        return []
+    listed = ", ".join(f"{name} {html.decimal(share)}" for name, share in shares.items())
+    return [(translate("ScasNet", "IoU of the classes"), listed)]
+
+
+def _confusion(facts: ModelFacts) -> Facts:
+    """A line for each class of the reference; of many classes, they would be no help."""
+    names = facts.model.card.class_names
+    counts = facts.model.card.accuracy.get("confusion", [])
+    if len(counts) != len(names) or len(names) > MOST_WITH_TEXT:
+        return []
+    text = translate("ScasNet", "Pixels of {name} in the reference, as they were mapped")
+    return [
+        (
+            text.format(name=name),
+            ", ".join(f"{other} {count:,}" for other, count in zip(names, row)),
+        )
+        for name, row in zip(names, counts)
+    ]
+
+
+def _class_table(facts: ModelFacts) -> str:
+    card = facts.model.card
+    shares = card.accuracy.get("iou", {})
+    head = [
+        translate("ScasNet", "Class"),
+        translate("ScasNet", "Value in the map"),
+        translate("ScasNet", "Colour"),
+        translate("ScasNet", "IoU"),
+    ]
+    rows = [
+        [each.name, str(value), each.color, html.decimal(shares.get(each.name))]
+        for value, each in enumerate(card.classes, start=1)
+    ]
+    return html.table(head, rows, [each.color for each in card.classes])
+
+
+def _accuracy_section(facts: ModelFacts) -> str:
+    card = facts.model.card
+    parts = [html.paragraph(f"{label}: {value}") for label, value in card_texts.accuracy(card)]
+    confusion = card.accuracy.get("confusion")
+    if confusion and len(confusion) == len(card.classes):
+        caption = translate(
+            "ScasNet",
+            "Pixels by the class of the reference (rows) and of the map (columns), with their "
+            "share of the row; outlined where both agree",
+        )
+        corner, names = translate("ScasNet", "Reference ↓ Map →"), card.class_names
+        counts = np.array(confusion)
+        parts.append(html.heat_map(counts, names, names, corner=corner, caption=caption))
+    return html.section(translate("ScasNet", "Accuracy"), *parts) if parts else ""
+
+
+def _file(facts: ModelFacts) -> Facts:
+    size = translate("ScasNet", "{megabytes:.2f} MB ({count:,} bytes)").format(
+        megabytes=facts.size / 1e6, count=facts.size
+    )
+    found = [
+        (translate("ScasNet", "File"), str(facts.model.path)),
+        (translate("ScasNet", "Size"), size),
+        ("SHA-256", facts.sha256),
+    ]
+    producer = clean_name(facts.inside.producer)
+    if producer:
+        found.append((translate("ScasNet", "Written by"), producer))
+    if facts.inside.opset is not None:
+        found.append((translate("ScasNet", "Version of ONNX's operators"), str(facts.inside.opset)))
+    return found
+
+
+def _keys(facts: ModelFacts) -> Facts:
+    listed = (
+        (translate("ScasNet", "Keys of this plugin"), facts.own_keys),
+        (translate("ScasNet", "Keys of Deepness and GeoDeep"), facts.peer_keys),
+        (translate("ScasNet", "Other keys, which were not read"), facts.other_keys),
+    )
+    found = [(label, ", ".join(keys)) for label, keys in listed if keys]
+    none = translate("ScasNet", "none: the file says nothing about itself, all else are defaults")
+    return found or [(translate("ScasNet", "Keys"), none)]
