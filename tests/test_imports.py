@@ -22,7 +22,8 @@ ALLOWED = {
     "raster": {"raster", "core"},
     "models": {"models", "core"},
     "network": {"network", "core"},
-    "training": {"training", "raster", "models", "network", "core"},
+    "training": {"training", "raster", "models", "network", "core", "paths"},
+    "assessment": {"assessment", "raster", "core"},
     "mapping": {"mapping_log", "raster", "models", "core"},
     "mapping_log": {"raster", "models", "core"},
 }
@@ -131,3 +132,8 @@ def test_loading_the_plugin_loads_nothing_else() -> None:
 
 def test_everything_that_maps_loads_without_qgis_and_onnx_runtime() -> None:
     assert not fresh("import scasnet_qgis.mapping") & {*HEAVY, "qgis", "PyQt5", "PyQt6"}
+
+
+def test_everything_that_judges_maps_loads_without_qgis() -> None:
+    loaded = fresh("import scasnet_qgis.assessment.run, scasnet_qgis.assessment.sample")
+    assert not loaded & {*HEAVY, "qgis", "PyQt5", "PyQt6"}

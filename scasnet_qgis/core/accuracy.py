@@ -49,20 +49,90 @@ class ConfusionMatrix:
         return ConfusionMatrix(self.counts + other.counts)
 
     @property
+    def total(self) -> int:
+        """How many pixels (or points) were compared."""
+        return int(self.counts.sum())
+
+    @property
+    def in_reference(self) -> NDArray[np.int64]:
+        """Pixels of each class in the reference."""
+        return np.asarray(self.counts.sum(axis=1))
+
+    @property
+    def in_map(self) -> NDArray[np.int64]:
+        """Pixels of each class in the map, of those that were compared."""
+        return np.asarray(self.counts.sum(axis=0))
+
+    @property
+    def correct(self) -> NDArray[np.int64]:
+        """Pixels of each class that are the same on both sides."""
+        return np.diag(self.counts).copy()
+
+    @property
     def overall_accuracy(self) -> float:
         """Share of pixels mapped as their reference class; NaN where there are none."""
-        total = self.counts.sum()
-        return float(np.trace(self.counts) / total) if total else float("nan")
+        return float(self.correct.sum() / self.total) if self.total else float("nan")
+
+    @property
+    def kappa(self) -> float:
+        """Cohen's kappa, (p - e) / (1 - e) with the agreement e that chance alone would give.
+
+        NaN where there are no pixels, or where both sides hold one and the same class only
+        (Cohen 1960, Educational and Psychological Measurement 20, 37-46).
+        """
+        if not self.total:
+            return float("nan")
+        sides = self.in_reference.astype(np.float64) * self.in_map.astype(np.float64)
+        chance = float(sides.sum()) / float(self.total) ** 2
+        return (self.overall_accuracy - chance) / (1.0 - chance) if chance < 1.0 else float("nan")
+
+    @property
+    def precision(self) -> NDArray[np.float64]:
+        """User's accuracy: share of what is mapped as a class that is it; NaN where none is."""
+        return _ratio(self.correct, self.in_map)
+
+    @property
+    def recall(self) -> NDArray[np.float64]:
+        """Producer's accuracy: share of a class that is mapped as it; NaN where there is none."""
+        return _ratio(self.correct, self.in_reference)
+
+    @property
+    def f1(self) -> NDArray[np.float64]:
+        """Harmonic mean of precision and recall; NaN for a class that occurs on neither side."""
+        return _ratio(2 * self.correct, self.in_map + self.in_reference)
 
     @property
     def iou(self) -> NDArray[np.float64]:
         """Intersection over union of each class; NaN for a class that occurs on neither side."""
-        hits = np.diag(self.counts).astype(np.float64)
-        union = self.counts.sum(axis=0) + self.counts.sum(axis=1) - hits
-        return np.divide(hits, union, out=np.full_like(hits, np.nan), where=union > 0)
+        return _ratio(self.correct, self.in_map + self.in_reference - self.correct)
+
+    @property
+    def mean_precision(self) -> float:
+        """Mean of the precision over the classes that are mapped."""
+        return mean_of(self.precision)
+
+    @property
+    def mean_recall(self) -> float:
+        """Mean of the recall over the classes of the reference."""
+        return mean_of(self.recall)
+
+    @property
+    def mean_f1(self) -> float:
+        """Mean of the F1 score over the classes that occur."""
+        return mean_of(self.f1)
 
     @property
     def mean_iou(self) -> float:
         """Mean of the IoU over the classes that occur; NaN where none does."""
-        values = self.iou[~np.isnan(self.iou)]
-        return float(values.mean()) if values.size else float("nan")
+        return mean_of(self.iou)
+
+
+def mean_of(values: NDArray[np.float64]) -> float:
+    """Mean of the values that are numbers; NaN where none is."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else float("nan")
+
+
+def _ratio(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
+    result = np.full(part.shape, np.nan)
+    return np.divide(part, whole, out=result, where=whole > 0)

@@ -1,9 +1,10 @@
-"""Measures of a confusion matrix, against numbers worked out by hand."""
+"""Measures of a confusion matrix, against numbers worked out by hand and scikit-learn."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn import metrics
 
 from scasnet_qgis.core.accuracy import ConfusionMatrix
 from scasnet_qgis.core.errors import SettingError
@@ -56,3 +57,50 @@ def test_nothing_compared_is_not_a_number() -> None:
 def test_windows_of_two_sizes_are_refused() -> None:
     with pytest.raises(SettingError, match="one size"):
         ConfusionMatrix.of(np.zeros((2, 3), int), np.zeros((3, 2), int), 2)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_all_measures_agree_with_scikit_learn(seed) -> None:
+    """Class 3 is never mapped, class 4 is not in the reference, class 5 on neither side."""
+    generator = np.random.default_rng(seed)
+    reference = generator.choice([0, 1, 2, 3], 500, p=[0.6, 0.2, 0.15, 0.05])
+    mapped = np.where(generator.random(500) < 0.7, reference, generator.integers(0, 5, 500))
+    mapped[mapped == 3] = 0
+    matrix = ConfusionMatrix.of(reference, mapped, 6)
+    labels = list(range(6))
+    expected = metrics.confusion_matrix(reference, mapped, labels=labels)
+    np.testing.assert_array_equal(matrix.counts, expected)
+    assert matrix.total == 500
+    assert matrix.overall_accuracy == pytest.approx(metrics.accuracy_score(reference, mapped))
+    assert matrix.kappa == pytest.approx(metrics.cohen_kappa_score(reference, mapped))
+    how = {"labels": labels, "zero_division": np.nan}
+    scores = {
+        "precision": metrics.precision_score,
+        "recall": metrics.recall_score,
+        "f1": metrics.f1_score,
+    }
+    for name, score in scores.items():
+        each = score(reference, mapped, average=None, **how)
+        np.testing.assert_allclose(getattr(matrix, name), each, err_msg=name)
+        mean = score(reference, mapped, average="macro", **how)
+        assert getattr(matrix, f"mean_{name}") == pytest.approx(mean), name
+    occurring = [0, 1, 2, 3, 4]
+    iou = metrics.jaccard_score(reference, mapped, labels=occurring, average=None)
+    np.testing.assert_allclose(matrix.iou, [*iou, np.nan])
+    assert matrix.mean_iou == pytest.approx(iou.mean())
+    assert np.isnan(matrix.precision[3])
+    assert matrix.recall[3] == 0
+    assert np.isnan(matrix.recall[4])
+    assert matrix.f1[3] == matrix.f1[4] == 0
+
+
+def test_kappa_of_one_class_only_is_not_a_number() -> None:
+    assert np.isnan(ConfusionMatrix.of(np.zeros(9, int), np.zeros(9, int), 2).kappa)
+    assert np.isnan(ConfusionMatrix.empty(2).kappa)
+
+
+def test_kappa_of_counts_beyond_32_bits() -> None:
+    counts = np.array([[3, 1], [1, 3]], dtype=np.int64)
+    huge = ConfusionMatrix(counts * 10**10)
+    assert huge.kappa == pytest.approx(ConfusionMatrix(counts).kappa) == pytest.approx(0.5)
+    assert huge.overall_accuracy == 0.75

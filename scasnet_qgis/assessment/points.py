@@ -1,0 +1,186 @@
+"""A map compared with points; and what a sample of points says about the whole map."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scasnet_qgis.assessment.request import (
+    Assessment,
+    AssessmentRequest,
+    LeftOut,
+    SampleFigures,
+    no_sample,
+    refused,
+)
+from scasnet_qgis.core.accuracy import ConfusionMatrix
+from scasnet_qgis.core.errors import InputError, SettingError
+from scasnet_qgis.core.messages import Message, message, translate
+from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.core.sampling_design import area_adjusted
+from scasnet_qgis.core.windows import Window
+from scasnet_qgis.raster.grid import Grid
+from scasnet_qgis.raster.label_class import value_text
+from scasnet_qgis.raster.labels import IGNORE, Labels
+from scasnet_qgis.raster.matching import LEFT_OUT, ClassMatch
+from scasnet_qgis.raster.reference import UNKNOWN, Points, classes_below, read_points
+from scasnet_qgis.raster.sample_design import Design
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Flags = NDArray[np.bool_]
+
+
+def assess_points(
+    request: AssessmentRequest,
+    match: ClassMatch,
+    grid: Grid,
+    area: Window,
+    mapped: Labels,
+    progress: Progress,
+) -> Assessment:
+    """Compare each point of ``area`` with the pixel below it; raises InputError, SettingError."""
+    if request.boundary:
+        raise SettingError(
+            translate(
+                "ScasNet",
+                "Points have no boundaries: set the pixels to leave out along them to 0.",
+            )
+        )
+    points = read_points(request.reference, grid, request.reference_classes, progress)
+    labels = np.append(match.table().astype(np.int16), np.int16(UNKNOWN))[points.labels]
+    inside = points.inside(area)
+    values = classes_below(points, inside, mapped, progress)
+    matrix = ConfusionMatrix.of(np.where(inside, labels, IGNORE), values, len(request.classes))
+    adjusted: SampleFigures | None = None
+    why: Message | None = None
+    notes: tuple[Message, ...] = ()
+    if matrix.total and request.adjusted != "no":
+        adjusted, why, notes = _adjust(request, points, matrix, values, inside)
+    return Assessment(
+        classes=request.classes,
+        matrix=matrix,
+        points=True,
+        left_out=_left_out(points, labels, inside, values),
+        matching=match.sentence,
+        adjusted=adjusted,
+        not_adjusted=why,
+        notes=(*_unlabelled(request, labels, inside), *notes),
+    )
+
+
+def _left_out(
+    points: Points, labels: NDArray[np.int16], inside: Flags, values: NDArray[np.uint8]
+) -> tuple[LeftOut, ...]:
+    compared = inside & (labels < LEFT_OUT)
+    unknown = translate("ScasNet", "with a value that is no class")
+    reasons = (
+        (translate("ScasNet", "without a position"), points.without_place),
+        (translate("ScasNet", "outside the map or the extent"), (~inside).sum()),
+        (translate("ScasNet", "without a class"), (inside & (labels == IGNORE)).sum()),
+        (unknown, (inside & (labels == UNKNOWN)).sum()),
+        (
+            translate("ScasNet", "of a class that is to be left out"),
+            (inside & (labels == LEFT_OUT)).sum(),
+        ),
+        (
+            translate("ScasNet", "without a class in the map"),
+            (compared & (values == IGNORE)).sum(),
+        ),
+    )
+    return tuple(LeftOut(Message(text), int(count)) for text, count in reasons if count)
+
+
+def _unlabelled(
+    request: AssessmentRequest, labels: NDArray[np.int16], inside: Flags
+) -> tuple[Message, ...]:
+    """A warning where points have no class yet."""
+    count = int((inside & (labels == IGNORE)).sum())
+    if not count:
+        return ()
+    text = translate(
+        "ScasNet",
+        "{count} of {total} points have no class in the field {field}: they are left out.",
+    )
+    return (message(text, count=count, total=int(inside.sum()), field=request.reference.field),)
+
+
+_Outcome = tuple["SampleFigures | None", "Message | None", tuple[Message, ...]]
+
+
+def _adjust(
+    request: AssessmentRequest,
+    points: Points,
+    matrix: ConfusionMatrix,
+    values: NDArray[np.uint8],
+    inside: Flags,
+) -> _Outcome:
+    """Figures for the whole map, or why there are none; and warnings about them."""
+    design = points.design
+    if design is None:
+        return None, no_sample(request, points=True), ()
+    reason = _why_not(design, inside)
+    if reason is not None:
+        return None, refused(request, reason), ()
+    _check_map(request, design, values)
+    known = {value_text(each.value): index for index, each in enumerate(request.classes)}
+    pixels, areas = [0] * len(known), [0.0] * len(known)
+    for stratum in design.strata:
+        pixels[known[stratum.value]] = stratum.pixels
+        areas[known[stratum.value]] = stratum.area
+    labelled = matrix.in_map
+    missing = [i for i, count in enumerate(pixels) if count and not labelled[i]]
+    if missing:
+        text = translate("ScasNet", "no point in these classes of the map is labelled: {names}")
+        names = ", ".join(request.classes[index].name for index in missing)
+        return None, refused(request, message(text, names=names)), ()
+    figures = area_adjusted(matrix, pixels)
+    result = SampleFigures(figures, tuple(pixels), tuple(areas), design.area_unit)
+    return result, None, _lone_points(request, labelled)
+
+
+def _why_not(design: Design, inside: Flags) -> Message | None:
+    """What is wrong with a sample; None where it is whole."""
+    if not inside.all():
+        return message(
+            translate("ScasNet", "some points of the sample lie outside the map or the extent")
+        )
+    if not design.consistent:
+        return message(
+            translate("ScasNet", "the fields that tell how the points were drawn were changed")
+        )
+    if not design.whole:
+        return message(translate("ScasNet", "all points of a class were removed from the sample"))
+    return None
+
+
+def _check_map(request: AssessmentRequest, design: Design, values: NDArray[np.uint8]) -> None:
+    """Raise InputError where points do not lie on the class they were drawn from."""
+    of_value = {value_text(each.value): index for index, each in enumerate(request.classes)}
+    drawn = np.array([of_value.get(each.value, -1) for each in design.strata])[design.drawn]
+    wrong = int((drawn != values).sum())
+    if wrong:
+        raise InputError(
+            translate(
+                "ScasNet",
+                "The sample was drawn from another map, or its points were moved: {wrong} of "
+                "{total} points lie on another class than when they were drawn. Choose the map it "
+                "was drawn from, or set the area-adjusted figures to no.",
+            ),
+            wrong=wrong,
+            total=len(values),
+        )
+
+
+def _lone_points(request: AssessmentRequest, labelled: NDArray[np.int64]) -> tuple[Message, ...]:
+    names = [each.name for each, count in zip(request.classes, labelled) if count == 1]
+    if not names:
+        return ()
+    text = translate(
+        "ScasNet",
+        "There is only one labelled point in {names}, so that confidence intervals cannot be "
+        "given: label at least two in each class of the map.",
+    )
+    return (message(text, names=", ".join(names)),)

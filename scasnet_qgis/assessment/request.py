@@ -1,0 +1,124 @@
+"""What one evaluation is asked, and what it finds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scasnet_qgis.core.accuracy import ConfusionMatrix
+from scasnet_qgis.core.errors import SettingError
+from scasnet_qgis.core.messages import Message, message, translate
+from scasnet_qgis.core.sampling_design import AreaAdjusted
+from scasnet_qgis.raster.grid import Grid
+from scasnet_qgis.raster.label_class import LabelClass
+from scasnet_qgis.raster.reader import open_raster
+from scasnet_qgis.raster.reference import ReferenceSource
+
+ADJUSTED = ("auto", "yes", "no")
+MOST_BOUNDARY = 100  # pixels
+
+
+@dataclass(frozen=True)
+class AssessmentRequest:
+    """What to compare with what, and how.
+
+    ``extent`` is x_min, y_min, x_max, y_max in the map's coordinates; ``boundary`` the radius in
+    pixels within which another reference class leaves a pixel out; ``ignored`` names reference
+    classes to leave out; ``adjusted`` is one of ADJUSTED: "auto" gives area-adjusted figures where
+    the reference is a sample, "yes" fails where it is none.
+    """
+
+    source: str
+    classes: tuple[LabelClass, ...]
+    reference: ReferenceSource
+    reference_classes: tuple[LabelClass, ...]
+    extent: tuple[float, float, float, float] | None = None
+    boundary: int = 0
+    ignored: str = ""
+    adjusted: str = "auto"
+    fallback_wkt: str = ""
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """How many pixels or points were not compared, and why; ``reason`` goes behind "pixels"."""
+
+    reason: Message
+    count: int
+
+    def sentence(self, points: bool) -> Message:
+        """For the log."""
+        if points:
+            text = translate("ScasNet", "Left out: {count:,} points {reason}.")
+        else:
+            text = translate("ScasNet", "Left out: {count:,} pixels {reason}.")
+        return Message(text, {"count": self.count, "reason": self.reason})
+
+
+@dataclass(frozen=True)
+class SampleFigures:
+    """Area-adjusted figures, and the design they follow from; a value for each class."""
+
+    figures: AreaAdjusted
+    pixels: tuple[int, ...]
+    areas: tuple[float, ...]
+    area_unit: str
+
+    @property
+    def area(self) -> float:
+        """Ground area of all classes."""
+        return sum(self.areas)
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """The outcome: ``matrix`` counts pixels or points by the classes of the map.
+
+    ``not_adjusted`` says why there are no area-adjusted figures, where nobody forwent them;
+    ``notes`` are warnings about the figures.
+    """
+
+    classes: tuple[LabelClass, ...]
+    matrix: ConfusionMatrix
+    points: bool
+    left_out: tuple[LeftOut, ...]
+    matching: Message
+    boundary: int = 0
+    adjusted: SampleFigures | None = None
+    not_adjusted: Message | None = None
+    notes: tuple[Message, ...] = ()
+
+
+def map_grid(source: str, fallback_wkt: str) -> Grid:
+    """The grid of a map, with another reference system where it states none."""
+    grid = Grid.of(open_raster(source))
+    if grid.wkt or not fallback_wkt:
+        return grid
+    return Grid(grid.rows, grid.cols, grid.geotransform, fallback_wkt)
+
+
+def no_sample(request: AssessmentRequest, points: bool) -> Message | None:
+    """Why a reference that is no sample gives no area-adjusted figures; None where nobody asks.
+
+    Raises SettingError where they were asked for.
+    """
+    if request.adjusted == "no":
+        return None
+    if points:
+        kind = message(translate("ScasNet", "these points do not say how they were drawn"))
+    elif request.reference.is_vector:
+        kind = message(translate("ScasNet", "polygons that somebody chose are no random sample"))
+    else:
+        kind = message(translate("ScasNet", "a reference raster is no random sample of points"))
+    return refused(request, kind)
+
+
+def refused(request: AssessmentRequest, reason: Message) -> Message:
+    """The sentence that figures are not given; a SettingError where they were asked for."""
+    text = translate(
+        "ScasNet",
+        "Area-adjusted accuracy and areas are not given, because {reason}: they need points that "
+        "were drawn at random with the tool Draw sample points, and then labelled.",
+    )
+    if request.adjusted == "yes":
+        raise SettingError(text, reason=reason)
+    return Message(text, {"reason": reason})

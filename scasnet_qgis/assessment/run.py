@@ -1,0 +1,111 @@
+"""One evaluation from the request to the figures and their files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from scasnet_qgis.assessment.pixels import assess_pixels
+from scasnet_qgis.assessment.points import assess_points
+from scasnet_qgis.assessment.report import Say, html_report
+from scasnet_qgis.assessment.request import Assessment, AssessmentRequest, map_grid
+from scasnet_qgis.assessment.tables import csv_text, json_text
+from scasnet_qgis.core.errors import InputError
+from scasnet_qgis.core.messages import translate
+from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.raster.labels import Labels
+from scasnet_qgis.raster.matching import match_classes
+from scasnet_qgis.raster.reader import files_of
+from scasnet_qgis.raster.reference import holds_points
+from scasnet_qgis.raster.session import gdal_session
+from scasnet_qgis.raster.whole_files import check_targets, whole_files
+
+
+@dataclass(frozen=True)
+class Reports:
+    """The files to write; None for one that nobody wants."""
+
+    html: Path | None = None
+    csv: Path | None = None
+    json: Path | None = None
+
+
+def evaluate(
+    request: AssessmentRequest, reports: Reports, progress: Progress, say: Say = str
+) -> Assessment:
+    """Compare and write the reports, all of them or none; raises a ScasNetError.
+
+    ``say`` gives a text of the HTML page in the reader's language.
+    """
+    writers: list[tuple[Path | None, Callable[[Assessment], str]]] = [
+        (reports.html, lambda result: html_report(request, result, say)),
+        (reports.csv, csv_text),
+        (reports.json, lambda result: json_text(request, result)),
+    ]
+    wanted = [(path, write) for path, write in writers if path is not None]
+    targets = [path for path, _ in wanted]
+    with gdal_session():
+        inputs = [request.source, request.reference.path, *files_of(request.source)]
+    check_targets(targets, inputs)
+    result = assess(request, progress)
+    progress.check()
+    with whole_files(targets) as working:
+        for path, write in wanted:
+            # Names of files may hold halves of characters, which cannot be written.
+            working[path].write_bytes(write(result).encode("utf-8", "replace"))
+    return result
+
+
+def assess(request: AssessmentRequest, progress: Progress) -> Assessment:
+    """Compare, and say in the log what was left out; raises a ScasNetError."""
+    with gdal_session():
+        points = holds_points(request.reference)
+        if points and not request.reference_classes:
+            raise InputError(
+                translate(
+                    "ScasNet",
+                    "No point has a class in the field {field}: label the points first, or choose "
+                    "another field.",
+                ),
+                field=request.reference.field,
+            )
+        match = match_classes(request.reference_classes, request.classes, request.ignored)
+        progress.info(match.sentence)
+        grid = map_grid(request.source, request.fallback_wkt)
+        area = grid.window_of(*request.extent) if request.extent else grid.whole
+        mapped = Labels(request.source, grid, request.classes, by_place=False)
+        compare = assess_points if points else assess_pixels
+        result = compare(request, match, grid, area, mapped, progress)
+    _refuse_nothing(result)
+    for each in result.left_out:
+        progress.info(each.sentence(points))
+    for note in result.notes:
+        progress.warn(note)
+    if result.not_adjusted is not None:
+        progress.info(result.not_adjusted)
+    return result
+
+
+def _refuse_nothing(result: Assessment) -> None:
+    """Raise InputError, which says why, where nothing was compared."""
+    if result.matrix.total:
+        return
+    if not result.left_out:
+        raise InputError(
+            translate("ScasNet", "The reference layer is empty: choose one that holds classes.")
+        )
+    most = max(result.left_out, key=lambda each: each.count)
+    if result.points:
+        text = translate(
+            "ScasNet",
+            "No point can be compared: {count:,} of them are left out, {reason}. Check the "
+            "position of the points and their classes.",
+        )
+        raise InputError(text, count=most.count, reason=most.reason)
+    text = translate(
+        "ScasNet",
+        "No pixel can be compared: {count:,} of them are left out, {reason}. Check the reference "
+        "and the extent.",
+    )
+    raise InputError(text, count=most.count, reason=most.reason)

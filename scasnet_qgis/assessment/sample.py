@@ -1,0 +1,124 @@
+"""A stratified random sample of a map, for a person to label. Needs no QGIS."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable
+
+import numpy as np
+
+from scasnet_qgis.assessment.request import map_grid
+from scasnet_qgis.core.errors import InputError, SettingError
+from scasnet_qgis.core.messages import message, translate
+from scasnet_qgis.core.progress import Progress, Stage
+from scasnet_qgis.core.sampling_design import allocate, sample_size
+from scasnet_qgis.raster.labels import LabelClass, Labels
+from scasnet_qgis.raster.reader import files_of
+from scasnet_qgis.raster.sample_file import Stratum, check_sample_file, write_sample
+from scasnet_qgis.raster.session import gdal_session
+from scasnet_qgis.raster.strata import Strata, count_strata, draw_pixels
+from scasnet_qgis.raster.whole_files import check_targets, whole_files
+
+COUNTING_SHARE = 0.6  # of the progress; then come drawing and writing
+MOST_POINTS = 100_000
+FEW_POINTS = 2  # a class with fewer has no confidence interval
+
+Style = Callable[[Path, Sequence[Stratum]], object]
+
+
+@dataclass(frozen=True)
+class SampleRequest:
+    """What to draw from; ``extent`` is x_min, y_min, x_max, y_max in the map's coordinates.
+
+    With a ``target_error`` (standard error of the overall accuracy), the number of points follows
+    from it and from ``expected_accuracy``; else it is ``points``.
+    """
+
+    source: str
+    classes: tuple[LabelClass, ...]
+    output: Path
+    extent: tuple[float, float, float, float] | None = None
+    points: int = 500
+    least: int = 50
+    seed: int = 1
+    target_error: float | None = None
+    expected_accuracy: float = 0.8
+    fallback_wkt: str = ""
+
+
+@dataclass(frozen=True)
+class SampleResult:
+    """All classes of the map, also those without a pixel here; and pixels without a class."""
+
+    strata: tuple[Stratum, ...]
+    area_unit: str
+    nodata_pixels: int
+
+    @property
+    def points(self) -> int:
+        return sum(each.points for each in self.strata)
+
+
+def draw_sample(request: SampleRequest, progress: Progress, style: Style) -> SampleResult:
+    """Draw and write a sample; ``style`` adds to the file before it gets its name.
+
+    Raises a ScasNetError; whatever happens, no unfinished file stays.
+    """
+    with gdal_session():
+        check_sample_file(request.output)
+        check_targets([request.output], [request.source, *files_of(request.source)])
+        grid = map_grid(request.source, request.fallback_wkt)
+        labels = Labels(request.source, grid, request.classes, by_place=False)
+        area = grid.window_of(*request.extent) if request.extent else grid.whole
+        counting = Stage(progress, 0.0, COUNTING_SHARE)
+        counted = count_strata(labels, grid, area, len(request.classes), counting)
+        strata = _strata(request, counted, progress)
+        generator = np.random.default_rng(request.seed)
+        drawing = Stage(progress, COUNTING_SHARE, 1.0)
+        points = [each.points for each in strata]
+        pixels = draw_pixels(labels, counted, points, generator, drawing)
+        with whole_files([request.output]) as working:
+            write_sample(working[request.output], grid, pixels, strata, grid.area_unit)
+            style(working[request.output], strata)
+            progress.check()
+    without = area.rows * area.cols - sum(counted.pixels)
+    return SampleResult(tuple(strata), grid.area_unit, without)
+
+
+def _strata(request: SampleRequest, counted: Strata, progress: Progress) -> list[Stratum]:
+    pixels = counted.pixels
+    if not sum(pixels):
+        raise InputError(
+            translate("ScasNet", "The map has no class here: choose another extent or map.")
+        )
+    total = request.points
+    if request.target_error is not None:
+        total = sample_size(request.expected_accuracy, request.target_error, sum(pixels))
+        total = max(total, sum(min(request.least, each) for each in pixels))
+        text = translate(
+            "ScasNet",
+            "{total} points give the overall accuracy a standard error of about {error:g}, if "
+            "{expected:.0%} of the map is right.",
+        )
+        expected = request.expected_accuracy
+        progress.info(message(text, total=total, error=request.target_error, expected=expected))
+    if total > MOST_POINTS:
+        raise SettingError(
+            translate(
+                "ScasNet",
+                "{total} points are more than anybody can label: ask for {most} at the most.",
+            ),
+            total=total,
+            most=MOST_POINTS,
+        )
+    points = allocate(pixels, total, request.least)
+    if any(0 < each < FEW_POINTS for each in points):
+        text = translate(
+            "ScasNet",
+            "A class with one pixel gets one point, which is too few for a confidence interval.",
+        )
+        progress.warn(message(text))
+    rows = zip(request.classes, pixels, counted.areas, points)
+    return [Stratum(c.value, c.name, c.color, n, float(a), p) for c, n, a, p in rows]

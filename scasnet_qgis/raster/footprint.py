@@ -1,0 +1,140 @@
+"""Where windows of one grid lie on another, also between reference systems."""
+
+from __future__ import annotations
+
+from math import ceil, floor, isfinite
+from typing import Any
+
+from osgeo import gdal, osr
+
+from scasnet_qgis.core.errors import InputError
+from scasnet_qgis.core.messages import translate
+from scasnet_qgis.core.windows import Window
+from scasnet_qgis.raster.grid import NO_PLACE, Grid
+
+Point = tuple[float, float]
+Bounds = tuple[float, float, float, float]  # x_min, y_min, x_max, y_max
+
+_STEPS = 20  # an edge becomes a curve in another reference system; so many chords follow it
+_BULGE = 0.01  # what a curve may lie outside its chords, as a share of the outline's size
+_IDENTITY = ((0.0, 1.0, 0.0, 0.0, 0.0, 1.0), NO_PLACE)
+
+
+def has_place(grid: Grid) -> bool:
+    """Whether a grid lies anywhere on earth; some programs write a geotransform of pixels."""
+    placed = grid.geotransform
+    return placed is not None and (bool(grid.wkt) or placed not in _IDENTITY)
+
+
+def reference_of(wkt: str) -> osr.SpatialReference | None:
+    """The reference system of a WKT, with x before y as in a geotransform."""
+    if not wkt:
+        return None
+    reference = osr.SpatialReference()
+    reference.ImportFromWkt(wkt)
+    reference.SetAxisMappingStrategy(osr.OAMS_TRADITIONAL_GIS_ORDER)
+    return reference
+
+
+def transformation(
+    source: osr.SpatialReference | None, target: osr.SpatialReference | None
+) -> osr.CoordinateTransformation | None:
+    """None where both are the same, or where one is not known and is taken for the other."""
+    if source is None or target is None or source.IsSame(target):
+        return None
+    try:
+        found = osr.CoordinateTransformation(source, target)
+    except RuntimeError as error:
+        raise _no_way(str(error)) from error
+    if getattr(found, "this", None) is None:  # without GDAL's exceptions
+        raise _no_way("")
+    return found
+
+
+def _no_way(detail: str) -> InputError:
+    return InputError(
+        translate(
+            "ScasNet",
+            "The coordinate reference system of the labels cannot be transformed to that of the "
+            "raster: save the labels in the raster's system.",
+        ),
+        detail,
+    )
+
+
+def inverse_of(grid: Grid) -> tuple[float, ...]:
+    """The geotransform from map coordinates to columns and rows."""
+    inverse = gdal.InvGeoTransform(grid.geotransform or NO_PLACE)
+    if inverse is None:
+        raise InputError(
+            translate(
+                "ScasNet",
+                "The raster's geotransform is degenerate: assign it a valid position.",
+            )
+        )
+    return tuple(inverse)
+
+
+def outline(grid: Grid, window: Window) -> list[Point]:
+    """Points around a window in the grid's map coordinates."""
+    corners: list[Point] = [
+        (window.row, window.col),
+        (window.row, window.col_end),
+        (window.row_end, window.col_end),
+        (window.row_end, window.col),
+    ]
+    return [grid.to_map(*each) for each in _along(corners)]
+
+
+def outline_of(bounds: Bounds) -> list[Point]:
+    """Points around a rectangle in map coordinates."""
+    left, bottom, right, top = bounds
+    return _along([(left, bottom), (right, bottom), (right, top), (left, top)])
+
+
+def _along(corners: list[Point]) -> list[Point]:
+    return [
+        (a[0] + (b[0] - a[0]) * step / _STEPS, a[1] + (b[1] - a[1]) * step / _STEPS)
+        for a, b in zip(corners, [*corners[1:], corners[0]])
+        for step in range(_STEPS)
+    ]
+
+
+def transformed(points: list[Point], way: osr.CoordinateTransformation | None) -> list[Point]:
+    """Points in the other system; an empty list where one of them has no place there."""
+    if way is None:
+        return points
+    try:
+        found: list[Any] = way.TransformPoints(points)
+    except RuntimeError:  # this, or infinity, depending on GDAL's version
+        return []
+    moved = [(float(x), float(y)) for x, y, *_ in found]
+    return moved if all(isfinite(x) and isfinite(y) for x, y in moved) else []
+
+
+def bounds_of(points: list[Point], *, curved: bool) -> Bounds:
+    """The rectangle around points; ``curved``: with room for what the chords cut off."""
+    xs, ys = [x for x, _ in points], [y for _, y in points]
+    room = _BULGE * max(max(xs) - min(xs), max(ys) - min(ys)) if curved else 0.0
+    return min(xs) - room, min(ys) - room, max(xs) + room, max(ys) + room
+
+
+def window_around(grid: Grid, points: list[Point], *, curved: bool) -> Window | None:
+    """The smallest window of the grid around map coordinates; None where they lie outside."""
+    inverse = inverse_of(grid)
+    places = [tuple(gdal.ApplyGeoTransform(list(inverse), x, y)) for x, y in points]
+    left, top, right, bottom = bounds_of(places, curved=curved)
+    row, col = floor(top), floor(left)
+    found = Window(row, col, ceil(bottom) - row, ceil(right) - col).intersect(grid.whole)
+    return None if found.empty else found
+
+
+def window_on(target: Grid, source: Grid, window: Window) -> Window | None:
+    """A window of ``target`` that holds what ``window`` of ``source`` shows; None if nothing.
+
+    It may be too large where grids are rotated or differ in their reference system, and is all of
+    the target where the place of the source cannot be expressed in its system.
+    """
+    way = transformation(reference_of(source.wkt), reference_of(target.wkt))
+    points = transformed(outline(source, window), way)
+    return window_around(target, points, curved=way is not None) if points else target.whole

@@ -1,0 +1,163 @@
+"""Which class of a reference is which class of a map.
+
+The rule, in this order:
+
+1. by name, without regard to case and spaces: the name of every reference class, or else its value,
+   is the name of a class of the map;
+2. by value, where at least one side has no names of its own: every value of the reference is a
+   value of the map;
+3. else there is no match. Names that differ are never passed over for the sake of equal values.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scasnet_qgis.core.errors import InputError, SettingError
+from scasnet_qgis.core.messages import Message, message, translate
+from scasnet_qgis.raster.label_class import IGNORE, LabelClass, value_text
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LEFT_OUT = 254  # what a reference class becomes that is not to be compared; IGNORE is "no label"
+_MOST_LISTED = 40
+
+
+@dataclass(frozen=True)
+class ClassMatch:
+    """``indices``: for each reference class that of its class of the map, or LEFT_OUT."""
+
+    indices: tuple[int, ...]
+    sentence: Message
+
+    def table(self) -> NDArray[np.uint8]:
+        """[256] from the index of a reference class, or IGNORE, to that of its class of the map."""
+        result = np.full(256, IGNORE, dtype=np.uint8)
+        result[: len(self.indices)] = self.indices
+        return result
+
+
+def name_key(name: str) -> str:
+    """A name as it is compared: without case and spaces."""
+    return "".join(name.split()).casefold()
+
+
+def has_names(classes: Sequence[LabelClass]) -> bool:
+    """Whether any class has a name that is more than its value."""
+    return any(not _is_nameless(each) for each in classes)
+
+
+def _is_nameless(each: LabelClass) -> bool:
+    """Whether the name is the value, or what raster.label_class makes of a number."""
+    return name_key(each.name) in (name_key(each.value), name_key(f"class {each.value}"))
+
+
+def match_classes(
+    reference: Sequence[LabelClass], mapped: Sequence[LabelClass], left_out: str = ""
+) -> ClassMatch:
+    """Find the class of the map for each class of the reference.
+
+    ``left_out`` are names or values of reference classes that are not compared, separated by
+    semicolons or commas. Raises InputError, which lists both sides, where there is no match.
+    """
+    ignored = _ignored(reference, left_out)
+    compared = [each for index, each in enumerate(reference) if index not in ignored]
+    names = _lookup([name_key(each.name) for each in mapped])
+    values = _lookup([value_text(each.value) for each in mapped])
+    by_name = translate("ScasNet", "Classes are matched by name: {pairs}.")
+    by_value = translate("ScasNet", "Classes are matched by value: {pairs}.")
+    rules: list[tuple[str, dict[str, int], Callable[[LabelClass], str]]] = [
+        (by_name, names, lambda each: name_key(each.name)),
+        (by_name, names, lambda each: name_key(each.value)),
+    ]
+    if not (has_names(compared) and has_names(mapped)):
+        rules.append((by_value, values, lambda each: value_text(each.value)))
+    for template, known, key in rules:
+        if compared and all(key(each) in known for each in compared):
+            found = [known[key(each)] for each in compared]
+            _refuse_twins([mapped[index] for index in found], mapped, template == by_name)
+            pairs = zip(compared, (mapped[index] for index in found))
+            text = ", ".join(f"{told(first)} = {told(second)}" for first, second in pairs)
+            ahead = iter(found)
+            indices = (
+                LEFT_OUT if index in ignored else next(ahead) for index in range(len(reference))
+            )
+            return ClassMatch(tuple(indices), Message(template, {"pairs": text}))
+    raise _mismatch(compared, mapped)
+
+
+def told(each: LabelClass) -> str:
+    """A class for people: its name, and its value where that is something else."""
+    return each.name if _is_nameless(each) else f"{each.name} ({each.value})"
+
+
+def _lookup(keys: Sequence[str]) -> dict[str, int]:
+    """The first index of each key."""
+    return {key: len(keys) - 1 - index for index, key in enumerate(reversed(keys))}
+
+
+def _ignored(reference: Sequence[LabelClass], left_out: str) -> set[int]:
+    """Indices of the classes that are named; SettingError for one that there is not."""
+    result: set[int] = set()
+    for part in filter(None, (each.strip() for each in re.split("[;,]", left_out))):
+        found = {
+            index
+            for index, each in enumerate(reference)
+            if name_key(part) == name_key(each.name) or value_text(part) == value_text(each.value)
+        }
+        if not found:
+            raise SettingError(
+                translate(
+                    "ScasNet",
+                    "The class {name} cannot be left out, the reference has no such class: it has "
+                    "{classes}.",
+                ),
+                name=part,
+                classes=_list(reference),
+            )
+        result |= found
+    return result
+
+
+def _refuse_twins(used: list[LabelClass], mapped: Sequence[LabelClass], by_name: bool) -> None:
+    """Raise InputError where a name that is asked for belongs to two classes of the map."""
+    keys = [name_key(each.name) for each in mapped]
+    twins = [each.name for each in used if by_name and keys.count(name_key(each.name)) > 1]
+    if twins:
+        raise InputError(
+            translate(
+                "ScasNet",
+                "Several classes of the map are called {name}: give each a name of its own.",
+            ),
+            name=twins[0],
+        )
+
+
+def _mismatch(reference: Sequence[LabelClass], mapped: Sequence[LabelClass]) -> InputError:
+    if not reference:
+        return InputError(
+            translate("ScasNet", "The reference has no classes that could be compared.")
+        )
+    return InputError(
+        translate(
+            "ScasNet",
+            "The classes do not match: the reference has {reference}; the map has {mapped}. Give "
+            "the same classes the same names, or leave out those that the map does not have.",
+        ),
+        reference=_list(reference),
+        mapped=_list(mapped),
+    )
+
+
+def _list(classes: Sequence[LabelClass]) -> Message | str:
+    text = ", ".join(told(each) for each in classes[:_MOST_LISTED])
+    more = len(classes) - _MOST_LISTED
+    if more <= 0:
+        return text
+    return message(translate("ScasNet", "{names} and {more} more"), names=text, more=more)

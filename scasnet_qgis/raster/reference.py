@@ -1,0 +1,183 @@
+"""Reference points on the grid of a map, and the classes of the map below them."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from osgeo import ogr, osr
+
+from scasnet_qgis.core.errors import InputError
+from scasnet_qgis.core.messages import translate
+from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.core.windows import Window
+from scasnet_qgis.raster.class_field import ClassField
+from scasnet_qgis.raster.footprint import inverse_of, reference_of, transformation
+from scasnet_qgis.raster.grid import Grid
+from scasnet_qgis.raster.label_class import IGNORE, LabelClass, reading_labels, value_text
+from scasnet_qgis.raster.labels import Labels
+from scasnet_qgis.raster.sample_design import Design, DesignReader
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+UNKNOWN = 256  # label of a point whose class is not in the list; IGNORE is one without a class
+_CHUNK = 4096  # points that are transformed in one go
+_BLOCK = 256  # rows and columns of the map that are read for the points in them
+_POINTS = (ogr.wkbPoint, ogr.wkbMultiPoint)
+
+
+@dataclass(frozen=True)
+class ReferenceSource:
+    """Where a reference is: a raster, or a layer of a vector file with its field of classes.
+
+    ``wkt`` is the reference system of points in a file that states none.
+    """
+
+    path: str
+    is_vector: bool = False
+    layer: str = ""
+    field: str = ""
+    wkt: str = ""
+
+
+@dataclass(frozen=True)
+class Points:
+    """Reference points on a map's grid, one entry a point.
+
+    ``rows`` and ``cols`` are -1 for a point outside the map; ``labels`` are indices into the
+    reference's classes, UNKNOWN or IGNORE for a point without a class.
+    """
+
+    rows: NDArray[np.int64]
+    cols: NDArray[np.int64]
+    labels: NDArray[np.int16]
+    without_place: int = 0  # features without a geometry
+    design: Design | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def inside(self, window: Window) -> NDArray[np.bool_]:
+        """Which points lie in a window of the grid."""
+        by_row = (self.rows >= window.row) & (self.rows < window.row_end)
+        return np.asarray(by_row & (self.cols >= window.col) & (self.cols < window.col_end))
+
+
+def holds_points(source: ReferenceSource) -> bool:
+    """Whether the reference is a layer of points; by its first geometry where it does not say."""
+    if not source.is_vector:
+        return False
+    chosen = ClassField(source.path, source.layer, source.field)
+    kind = ogr.GT_Flatten(chosen.layer.GetGeomType())
+    if kind in (ogr.wkbUnknown, ogr.wkbGeometryCollection):
+        with reading_labels(source.path):
+            shapes = (feature.GetGeometryRef() for feature in chosen.features(None))
+            kinds = (ogr.GT_Flatten(each.GetGeometryType()) for each in shapes if each is not None)
+            kind = next(kinds, kind)
+    return kind in _POINTS
+
+
+def read_points(
+    source: ReferenceSource, grid: Grid, classes: Sequence[LabelClass], progress: Progress
+) -> Points:
+    """All points of a layer, reprojected to the grid; every part of a multipoint is one.
+
+    Raises InputError where the layer cannot be read or holds other geometries.
+    """
+    chosen = ClassField(source.path, source.layer, source.field)
+    known = {value_text(each.value): index for index, each in enumerate(classes)}
+    places, labels, without_place = array("d"), array("h"), 0
+    with reading_labels(source.path):
+        design = DesignReader.of(chosen.layer)
+        for number, feature in enumerate(chosen.layer):
+            if number % _CHUNK == 0:
+                progress.check()
+            parts = list(_parts(feature.GetGeometryRef()))
+            for x, y in parts:
+                places.extend((x, y))
+            without_place += not parts
+            text = chosen.value(feature)
+            label = known.get(text, UNKNOWN) if text else IGNORE
+            labels.extend([label] * len(parts))
+            if design is not None:
+                design.read(feature, len(parts))
+        own = chosen.layer.GetSpatialRef() or reference_of(source.wkt)
+    xy = np.array(places, dtype=np.float64).reshape(-1, 2)
+    rows, cols = _on_grid(xy, own, grid)
+    found = None if design is None else design.finished()
+    return Points(rows, cols, np.array(labels, dtype=np.int16), without_place, found)
+
+
+def _parts(shape: ogr.Geometry | None) -> Iterator[tuple[float, float]]:
+    if shape is None or shape.IsEmpty():
+        return
+    kind = ogr.GT_Flatten(shape.GetGeometryType())
+    if kind == ogr.wkbPoint:
+        yield shape.GetX(), shape.GetY()
+    elif kind in (ogr.wkbMultiPoint, ogr.wkbGeometryCollection):
+        for index in range(shape.GetGeometryCount()):
+            yield from _parts(shape.GetGeometryRef(index))
+    else:
+        raise InputError(
+            translate("ScasNet", "The reference holds points and other geometries: separate them.")
+        )
+
+
+def _on_grid(
+    xy: NDArray[np.float64], own: osr.SpatialReference | None, grid: Grid
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Row and column of each place [places, 2]; -1 for both outside the grid."""
+    there = reference_of(grid.wkt) if grid.geotransform is not None else None
+    if own is not None:
+        own = own.Clone()  # the layer's is not to be changed
+        own.SetAxisMappingStrategy(osr.OAMS_TRADITIONAL_GIS_ORDER)
+    way = transformation(own, there)
+    if way is not None:
+        for at in range(0, len(xy), _CHUNK):
+            xy[at : at + _CHUNK] = _moved(xy[at : at + _CHUNK].tolist(), way)
+    inverse = inverse_of(grid)
+    with np.errstate(invalid="ignore"):  # places that the other system does not have
+        cols = inverse[0] + xy[:, 0] * inverse[1] + xy[:, 1] * inverse[2]
+        rows = inverse[3] + xy[:, 0] * inverse[4] + xy[:, 1] * inverse[5]
+        inside = (rows >= 0) & (rows < grid.rows) & (cols >= 0) & (cols < grid.cols)
+    rows, cols = np.where(inside, rows, -1.0), np.where(inside, cols, -1.0)
+    return np.floor(rows).astype(np.int64), np.floor(cols).astype(np.int64)
+
+
+def _moved(places: list[list[float]], way: osr.CoordinateTransformation) -> list[list[float]]:
+    """Places in the other system; infinity for those that it does not have."""
+    try:
+        return [[x, y] for x, y, *_ in way.TransformPoints(places)]
+    except RuntimeError:  # newer GDAL raises where one of them fails
+        if len(places) == 1:
+            return [[float("inf"), float("inf")]]
+    middle = len(places) // 2
+    return _moved(places[:middle], way) + _moved(places[middle:], way)
+
+
+def classes_below(
+    points: Points, chosen: NDArray[np.bool_], mapped: Labels, progress: Progress
+) -> NDArray[np.uint8]:
+    """The map's class index below each chosen point; IGNORE for the others and without data.
+
+    The map is read in the windows around neighbouring points only.
+    """
+    result = np.full(len(points), IGNORE, dtype=np.uint8)
+    places = np.flatnonzero(chosen & (points.rows >= 0))
+    keys = np.stack((points.rows[places] // _BLOCK, points.cols[places] // _BLOCK))
+    order = np.lexsort(keys[::-1])
+    places, keys = places[order], keys[:, order]
+    changes = np.flatnonzero((np.diff(keys, axis=1) != 0).any(axis=0)) + 1
+    groups = [each for each in np.split(places, changes) if each.size]
+    for number, group in enumerate(groups):
+        progress.check()
+        rows, cols = points.rows[group], points.cols[group]
+        row, col = int(rows.min()), int(cols.min())
+        window = Window(row, col, int(rows.max()) - row + 1, int(cols.max()) - col + 1)
+        result[group] = mapped.read(window)[rows - row, cols - col]
+        progress.report((number + 1) / len(groups))
+    return result
