@@ -1,121 +1,161 @@
-"""Weights from a Caffe file (``.caffemodel``), by layer name.
-
-The container is a protocol buffer. Only the few fields that hold names and weights are described
-here, so no Caffe and no generated code is needed.
-"""
+"""Published encoder weights: read from a Caffe file or from our own file, put into a network."""
 
 from __future__ import annotations
 
-import math
-from functools import lru_cache
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scasnet_qgis.core.errors import ModelError
+from scasnet_qgis.core.errors import ModelError, SettingError
 from scasnet_qgis.core.messages import translate
+from scasnet_qgis.core.untrusted import clean_name
+from scasnet_qgis.network.caffe_container import CaffeFile
+from scasnet_qgis.network.caffe_loading import CaffeInput, load, read_pair
+from scasnet_qgis.network.caffe_names import FIRST, Matching, match
+from scasnet_qgis.network.encoder_file import SUFFIX, read_layers, write_layers
+from scasnet_qgis.network.scasnet import ScasNet
 
-_INT32, _INT64, _FLOAT, _DOUBLE, _STRING, _ENUM_AS_INT, _MESSAGE = 5, 3, 2, 1, 9, 5, 11
-_OPTIONAL, _REPEATED = 1, 3
+Numbers = tuple[float, ...]
 
-# message -> (field, number, label, type, message type, packed)
-_SCHEMA: dict[str, list[tuple[str, int, int, int, str, bool]]] = {
-    "BlobShape": [("dim", 1, _REPEATED, _INT64, "", True)],
-    "BlobProto": [
-        ("num", 1, _OPTIONAL, _INT32, "", False),
-        ("channels", 2, _OPTIONAL, _INT32, "", False),
-        ("height", 3, _OPTIONAL, _INT32, "", False),
-        ("width", 4, _OPTIONAL, _INT32, "", False),
-        ("data", 5, _REPEATED, _FLOAT, "", True),
-        ("shape", 7, _OPTIONAL, _MESSAGE, "BlobShape", False),
-        ("double_data", 8, _REPEATED, _DOUBLE, "", True),
-    ],
-    "LayerParameter": [
-        ("name", 1, _OPTIONAL, _STRING, "", False),
-        ("type", 2, _OPTIONAL, _STRING, "", False),
-        ("blobs", 7, _REPEATED, _MESSAGE, "BlobProto", False),
-    ],
-    "V1LayerParameter": [
-        ("name", 4, _OPTIONAL, _STRING, "", False),
-        ("type", 5, _OPTIONAL, _ENUM_AS_INT, "", False),
-        ("blobs", 6, _REPEATED, _MESSAGE, "BlobProto", False),
-    ],
-    "NetParameter": [
-        ("name", 1, _OPTIONAL, _STRING, "", False),
-        ("layers", 2, _REPEATED, _MESSAGE, "V1LayerParameter", False),
-        ("layer", 100, _REPEATED, _MESSAGE, "LayerParameter", False),
-    ],
+# Blue, green, red in 0-255: DeepLab's for VGG16, PSPNet's for ResNet-101.
+PUBLISHED_MEAN: dict[str, Numbers] = {
+    "vgg": (104.008, 116.669, 122.675),
+    "resnet": (103.939, 116.779, 123.68),
 }
 
 
-@lru_cache(maxsize=1)
-def _net_parameter() -> Any:
-    """The message class of a whole Caffe network."""
-    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+@dataclass(frozen=True)
+class EncoderWeights:
+    """The weights of a full-width encoder by published layer name, as Caffe has them.
 
-    package = "scasnet.caffe"
-    file = descriptor_pb2.FileDescriptorProto(
-        name="scasnet_caffe.proto", package=package, syntax="proto2"
-    )
-    for message, fields in _SCHEMA.items():
-        description = file.message_type.add(name=message)
-        for name, number, label, kind, type_name, packed in fields:
-            field = description.field.add(name=name, number=number, label=label, type=kind)
-            if type_name:
-                field.type_name = f".{package}.{type_name}"
-            if packed:
-                field.options.packed = True
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.NetParameter"))
-
-
-def read_caffemodel(path: Path) -> dict[str, list[NDArray[np.float32]]]:
-    """The weight arrays (blobs) of each layer of a ``.caffemodel``, by layer name.
-
-    Raises ModelError where the file is missing, truncated or no Caffe model.
+    A convolution has its kernel, and a bias where ScasNet's has one; a batch norm has slope, bias,
+    mean and variance, each [C]. The first kernel takes blue, green, red in 0-255 minus
+    ``mean_bgr``, times ``scale``. ``source`` and ``sha256`` tell which file they come from.
     """
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise ModelError(
-            translate("ScasNet", "The Caffe file {path} cannot be read."), str(error), path=path
-        ) from error
-    from google.protobuf.message import DecodeError
 
-    try:
-        net = _net_parameter().FromString(content)
-        layers = {layer.name: list(layer.blobs) for layer in (*net.layer, *net.layers)}
-    except (DecodeError, UnicodeDecodeError) as error:
-        raise ModelError(
-            translate("ScasNet", "{path} is not a whole Caffe model (.caffemodel)."),
-            str(error),
-            path=path,
-        ) from error
-    weights = {
-        name: [_array(name, blob) for blob in blobs] for name, blobs in layers.items() if blobs
-    }
-    if not weights:
-        raise ModelError(translate("ScasNet", "{path} holds no layer with weights."), path=path)
-    return weights
+    network: str
+    layers: dict[str, list[NDArray[np.float32]]]
+    mean_bgr: Numbers
+    scale: float = 1.0
+    source: str = ""
+    sha256: str = ""
+
+    @property
+    def input(self) -> CaffeInput:
+        return CaffeInput(self.mean_bgr, self.scale, (2, 1, 0))
+
+    @property
+    def mean(self) -> Numbers:
+        """Red, green, blue in 0-1: the mean under which a network's maps are exactly Caffe's."""
+        return self.input.card_mean
 
 
-def _array(layer: str, blob: Any) -> NDArray[np.float32]:
-    data = np.asarray(blob.data if len(blob.data) else blob.double_data, dtype=np.float32)
-    if blob.HasField("shape"):
-        shape = tuple(blob.shape.dim)
-    else:
-        shape = (blob.num, blob.channels, blob.height, blob.width)
-    if min(shape, default=0) < 0 or math.prod(shape) != data.size:
+def read_encoder(path: Path) -> EncoderWeights:
+    """The encoder in a file of ``write_encoder`` or, with the published mean, in a Caffe file.
+
+    Raises ModelError where the file holds no whole encoder.
+    """
+    if path.suffix.lower() == SUFFIX:
+        return _read_own(path)
+    file = CaffeFile(path)
+    found = match(file.layers)
+    return encoder_of(file, found, PUBLISHED_MEAN[found.config.variant])
+
+
+def encoder_of(
+    file: CaffeFile, found: Matching, mean_bgr: Numbers, *, scale: float = 1.0, rgb: bool = False
+) -> EncoderWeights:
+    """The encoder of a Caffe file; ``rgb`` tells that its first kernel takes red before blue.
+
+    Raises ModelError where ``check_encoder`` does.
+    """
+    check_encoder(file, found)
+    config = found.config
+    layers = {pair.home.name: read_pair(file, pair) for pair in found.of_encoder}
+    if rgb:
+        first = layers[FIRST[config.variant]]
+        first[0] = np.ascontiguousarray(first[0][:, ::-1])
+    return EncoderWeights(config.variant, layers, mean_bgr, scale, file.path.name)
+
+
+def check_encoder(file: CaffeFile, found: Matching) -> None:
+    """Raise ModelError where the file lacks layers, or is no full-width encoder of three bands."""
+    config = found.config
+    if found.missing_in_encoder:
         raise ModelError(
             translate(
                 "ScasNet",
-                "The Caffe layer '{layer}' claims the shape {shape} but holds {size} numbers.",
+                "{path} holds no whole {network} encoder: it lacks {names}, or has them in "
+                "another shape.",
             ),
-            layer=layer,
-            shape=shape,
-            size=data.size,
+            path=str(file.path),
+            network=config.variant,
+            names=listed(found.missing_in_encoder),
         )
-    return data.reshape(shape)
+    if config.width != 1.0 or config.bands != 3:
+        raise ModelError(
+            translate(
+                "ScasNet",
+                "{path} holds an encoder of width {width:g} for {bands} bands; training can start "
+                "from one of width 1 for three bands.",
+            ),
+            path=str(file.path),
+            width=config.width,
+            bands=config.bands,
+        )
+
+
+def listed(names: Sequence[str], most: int = 6) -> str:
+    """The first few names, and how many there are beside them."""
+    more = f" (+ {len(names) - most})" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def load_encoder(
+    network: ScasNet, weights: EncoderWeights, mean: Sequence[float], std: Sequence[float]
+) -> None:
+    """Copy the weights into the encoder of a full-width network, batch norms included.
+
+    The network is given (x - mean) / std of bands x in 0-1; its first three count as red, green,
+    blue, further ones start with kernels of zero. With ``weights.mean`` as the mean of the first
+    three its maps are exactly Caffe's, with another one all but those along the border.
+
+    Raises SettingError where the network is another one, narrower, or has fewer bands.
+    """
+    config = network.config
+    if (config.variant, config.width) != (weights.network, 1.0) or config.bands < 3:
+        raise SettingError(
+            translate(
+                "ScasNet",
+                "Published {network} weights fit a {network} network of width 1 with three or "
+                "more bands, not a {variant} network of width {width:g} with {bands}: choose "
+                "another network, or start from nothing.",
+            ),
+            network=weights.network,
+            variant=config.variant,
+            width=config.width,
+            bands=config.bands,
+        )
+    load(network, weights.layers.items(), weights.input, mean, std)
+
+
+def write_encoder(weights: EncoderWeights, path: Path) -> None:
+    """Write the weights as safetensors; the file is whole or not there. Raises OutputError."""
+    facts = {
+        "network": weights.network,
+        "band_order": "bgr",
+        "mean": list(weights.mean_bgr),
+        "scale": weights.scale,
+        "source": weights.source,
+        "sha256": weights.sha256,
+    }
+    write_layers(path, weights.layers, facts)
+
+
+def _read_own(path: Path) -> EncoderWeights:
+    layers, facts = read_layers(path)
+    source, digest = clean_name(facts.get("source")), clean_name(facts.get("sha256"))
+    return EncoderWeights(facts["network"], layers, facts["mean"], facts["scale"], source, digest)

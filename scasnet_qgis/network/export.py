@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from scasnet_qgis.core.card import ModelCard, to_metadata
 from scasnet_qgis.core.errors import DependencyError, ModelError, OutputError
 from scasnet_qgis.core.messages import translate
-from scasnet_qgis.network.rounding import fold_batch_norms, round_weights, store_as_half
 from scasnet_qgis.network.scasnet import ScasNet
 
 OPSET = 17  # readable by onnxruntime from 1.12 on, and so by the peers
@@ -28,14 +27,9 @@ _ODD_SIZES = ((401, 399), (33, 47), (1, 60))  # pixels; cut from the sample wher
 
 @dataclass(frozen=True)
 class ExportCheck:
-    """Largest differences of a probability on the sample.
-
-    ``difference`` is ONNX Runtime against PyTorch with the weights as they are in the file,
-    ``rounding`` the file against the network that was given: what half precision costs.
-    """
+    """``difference``: the largest one of a probability on the sample, from PyTorch."""
 
     difference: float
-    rounding: float
 
 
 class _Graph(nn.Module):
@@ -61,14 +55,13 @@ def export(
     *,
     sample: Tensor,
     fixed_size: int | None = None,
-    half: bool = False,
 ) -> ExportCheck:
     """Write ``network`` with ``card`` to ``path``; the file appears only once it is checked.
 
     ``sample`` [N, bands, H, W] float32 is real image data in 0-1, on which ONNX Runtime must give
     PyTorch's probabilities to TOLERANCE. ``fixed_size`` makes a file for square tiles of that
-    size, which Deepness and GeoDeep need; else rows and columns are free. ``half`` stores the
-    weights in half precision, computing stays single. The same input gives the same bytes.
+    size, which Deepness and GeoDeep need; else rows and columns are free. The same input gives the
+    same bytes.
 
     Raises ModelError where card and network do not fit or the check fails, OutputError where the
     file cannot be written.
@@ -76,13 +69,8 @@ def export(
     path = Path(path)
     _check_fit(network, card, sample, fixed_size)
     _onnxruntime()  # before the work, not after it
-    exact = _Graph(copy.deepcopy(network).cpu().float(), card).eval()
-    stored = exact
-    if half:
-        stored = copy.deepcopy(exact)
-        fold_batch_norms(stored)
-        round_weights(stored)
-    content = _content(stored, card, fixed_size, half)
+    graph = _Graph(copy.deepcopy(network).cpu().float(), card).eval()
+    content = _content(graph, card, fixed_size)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, unfinished = tempfile.mkstemp(".part", f".{path.name}.", path.parent)
@@ -95,7 +83,7 @@ def export(
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
-        check = _check(Path(unfinished), exact, stored, _cuts(sample, fixed_size))
+        check = _check(Path(unfinished), graph, _cuts(sample, fixed_size))
         Path(unfinished).chmod(0o644)  # a temporary file is readable by its owner only
         Path(unfinished).replace(path)
     except OSError as error:
@@ -150,7 +138,7 @@ def _onnxruntime() -> Any:
     return onnxruntime
 
 
-def _content(graph: _Graph, card: ModelCard, fixed_size: int | None, half: bool) -> bytes:
+def _content(graph: _Graph, card: ModelCard, fixed_size: int | None) -> bytes:
     """The file's bytes: graph, names of the free dimensions, metadata."""
     import onnx
 
@@ -161,8 +149,6 @@ def _content(graph: _Graph, card: ModelCard, fixed_size: int | None, half: bool)
     del model.graph.value_info[:]
     model.ir_version = IR_VERSION
     model.graph.name = "scasnet"
-    if half:
-        store_as_half(model)
     onnx.helper.set_model_props(model, to_metadata(card, fixed_size))
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString(deterministic=True))
@@ -217,13 +203,13 @@ def _exactly(images: Tensor, size: int) -> Tensor:
     return torch.from_numpy(padded[:, :, :size, :size].copy())
 
 
-def _check(path: Path, exact: _Graph, stored: _Graph, images: list[Tensor]) -> ExportCheck:
+def _check(path: Path, graph: _Graph, images: list[Tensor]) -> ExportCheck:
     session = _onnxruntime().InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    difference = rounding = 0.0
+    difference = 0.0
     with torch.inference_mode():
         for image in images:
             found = session.run(None, {"image": image.contiguous().numpy()})[0]
-            wanted = stored(image).numpy()
+            wanted = graph(image).numpy()
             if found.shape != wanted.shape:
                 raise ModelError(
                     translate(
@@ -232,9 +218,8 @@ def _check(path: Path, exact: _Graph, stored: _Graph, images: list[Tensor]) -> E
                     ),
                     f"{tuple(image.shape)}: {found.shape} instead of {wanted.shape}",
                 )
-            difference = max(difference, float(np.abs(found - wanted).max()))
-            if stored is not exact:
-                rounding = max(rounding, float(np.abs(found - exact(image).numpy()).max()))
+            # Python's own max would drop a NaN.
+            difference = float(np.max([difference, np.abs(found - wanted).max()]))
     # Written so that a NaN fails, too.
     if not difference <= TOLERANCE:
         raise ModelError(
@@ -246,4 +231,4 @@ def _check(path: Path, exact: _Graph, stored: _Graph, images: list[Tensor]) -> E
             difference=difference,
             tolerance=TOLERANCE,
         )
-    return ExportCheck(difference, rounding if stored is not exact else difference)
+    return ExportCheck(difference)

@@ -46,17 +46,42 @@ def prototxt(table: list[Row], bands: int, rows: int, cols: int) -> str:
 
 
 def caffemodel(table: list[Row], weights: dict[str, list[Tensor]]) -> bytes:
-    """The weights of ``table``'s layers under their published names."""
+    """The weights of ``table``'s layers under their published names, for the common Caffe."""
     content = [wire.chunk(1, "ScasNet")]
     for row in table:
         blobs = weights.get(row.name, [])
         if row.type == "BN":
             slope, bias, mean, variance = blobs
-            parts = [[mean, variance, torch.ones(1)], [slope, bias]]
+            count = torch.full((1,), 3.0)  # Caffe keeps sums, and by what to divide them
+            parts = [[3 * mean, 3 * variance, count], [slope, bias]]
         else:
             parts = [blobs]
         for (name, kind), part in zip(_layers(row), parts):
             content.append(wire.layer(name, kind, [wire.blob(each.numpy()) for each in part]))
+    return b"".join(content)
+
+
+def pspnet_caffemodel(table: list[Row], weights: dict[str, list[Tensor]]) -> bytes:
+    """The same as PSPNet's own Caffe writes it: a batch norm is one layer of 1 x C x 1 x 1."""
+    content = [wire.chunk(1, "ScasNet")]
+    for row in table:
+        blobs = [each.numpy() for each in weights.get(row.name, [])]
+        if row.type == "BN":
+            blobs = [each.reshape(1, -1, 1, 1) for each in blobs]
+        content.append(wire.layer(row.name, row.type, [wire.blob(each) for each in blobs]))
+    return b"".join(content)
+
+
+def old_caffemodel(
+    table: list[Row], weights: dict[str, list[Tensor]], *, double: bool = False
+) -> bytes:
+    """The same in the container of old files, which knew no batch norms."""
+    kinds = {"Convolution": 4, "ReLU": 18, "Pooling": 17, "Dropout": 6, "Eltwise": 25}
+    content = [wire.chunk(1, "ScasNet")]
+    for row in table:
+        arrays = [each.numpy() for each in weights.get(row.name, [])]
+        blobs = [wire.old_blob(each, double=double) for each in arrays]
+        content.append(wire.old_layer(row.name, kinds.get(row.type, 0), blobs))
     return b"".join(content)
 
 

@@ -1,20 +1,28 @@
-"""OpenCV, which reads Caffe's files on its own, gives the same scores as the network."""
+"""OpenCV, which reads Caffe's files on its own, gives the same scores as the network.
+
+So does what ``importcaffe`` makes of the same files.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from scasnet_qgis.network.caffe import read_caffemodel
+from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig
+from scasnet_qgis.training.caffe_import import import_task
 
-from .caffe_description import caffemodel, prototxt
-from .published import read_table, scaled
+from .caffe_description import caffemodel, old_caffemodel, prototxt
+from .published import Row, read_table, scaled
 from .weights import randomise, weights_by_name
 
 BANDS, CLASSES = 3, 6
@@ -33,10 +41,11 @@ def opencv_scores(
     return network.forward()
 
 
-def random_network(variant: str, width: float) -> ScasNet:
+def random_network(variant: str, width: float, image: Tensor) -> ScasNet:
+    """A network whose scores differ from pixel to pixel of such an image."""
     torch.manual_seed(0)
     network = ScasNet(ScasNetConfig(variant, BANDS, CLASSES, width))
-    randomise(network, torch.randn(1, BANDS, 208, 208))
+    randomise(network, image)
     return network
 
 
@@ -55,13 +64,13 @@ def assert_alike(scores: NDArray[np.float32], expected: NDArray[np.float32]) -> 
 
 @pytest.mark.parametrize(
     ("variant", "width", "rows", "cols"),
-    [("vgg", 1.0, 400, 400), ("vgg", 0.25, 207, 250), ("resnet", 0.125, 250, 207)],
+    [("vgg", 0.25, 207, 250), ("resnet", 0.125, 250, 207)],
 )
 @torch.no_grad()
 def test_scores_and_labels_are_those_of_opencv(
     variant: str, width: float, rows: int, cols: int
 ) -> None:
-    network = random_network(variant, width)
+    network = random_network(variant, width, torch.randn(1, BANDS, 208, 208))
     image = torch.randn(1, BANDS, rows, cols)
     table = scaled(read_table(variant), width, CLASSES)
     expected = opencv_scores(
@@ -72,13 +81,55 @@ def test_scores_and_labels_are_those_of_opencv(
     assert_alike(network(image).numpy(), expected)
 
 
-def test_the_file_opencv_reads_is_read_the_same_by_us(tmp_path: Path) -> None:
-    network = random_network("vgg", 0.05)
+def imported_scores(path: Path, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Scores of a model file, as they are before the softmax, for an image [3, rows, cols]."""
+    model = onnx.load(str(path))
+    (softmax,) = (node for node in model.graph.node if node.op_type == "Softmax")
+    model.graph.output.append(onnx.ValueInfoProto(name=softmax.input[0]))
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    scaled = image[None].astype(np.float32) / 255
+    probabilities, scores = session.run(None, {"image": scaled})
+    assert np.array_equal(probabilities.argmax(axis=1), scores.argmax(axis=1))
+    return scores
+
+
+@pytest.mark.parametrize(
+    ("variant", "width", "rows", "cols", "scale", "write"),
+    [
+        # The authors' network, in the container of old files.
+        ("vgg", 1.0, 226, 209, 1.0, old_caffemodel),
+        ("vgg", 0.25, 97, 130, 0.017, caffemodel),
+        ("resnet", 0.125, 130, 97, 1.0, caffemodel),
+    ],
+)
+def test_an_imported_file_gives_the_scores_of_opencv(
+    tmp_path: Path,
+    variant: str,
+    width: float,
+    rows: int,
+    cols: int,
+    scale: float,
+    write: Callable[[list[Row], dict[str, list[Tensor]]], bytes],
+) -> None:
+    mean = np.array([104.008, 116.669, 122.675], np.float32)[:, None, None]  # blue, green, red
+    generator = np.random.default_rng(5)
+    image = generator.integers(0, 256, (BANDS, rows, cols), dtype=np.uint8)
+    given = ((image[::-1] - mean) * np.float32(scale))[None]
+    network = random_network(variant, width, torch.from_numpy(given[..., :208, :208]))
+    table = scaled(read_table(variant), width, CLASSES)
     weights = weights_by_name(network)
-    path = tmp_path / "scasnet.caffemodel"
-    path.write_bytes(caffemodel(read_table("vgg"), weights))
-    found = read_caffemodel(path)
-    assert list(found) == [row.name for row in read_table("vgg") if row.type == "Convolution"]
-    for name, blobs in weights.items():
-        assert all(np.array_equal(*pair) for pair in zip(found[name], blobs))
-        assert [blob.shape for blob in found[name]] == [tuple(blob.shape) for blob in blobs]
+    source, target = tmp_path / "published.caffemodel", tmp_path / "imported.onnx"
+    source.write_bytes(write(table, weights))
+    request = {
+        "input": str(source),
+        "output": str(target),
+        "scale": scale,
+        "mean": mean.ravel().tolist(),
+    }
+    import_task(request, Progress())
+    expected = opencv_scores(
+        prototxt(table, BANDS, rows, cols), caffemodel(table, weights), np.ascontiguousarray(given)
+    )
+    assert_alike(imported_scores(target, image), expected)

@@ -55,10 +55,17 @@ def blob(values: NDArray[np.float32]) -> bytes:
     return shape(values.shape) + floats(values)
 
 
-def layer(name: str, kind: str, blobs: Sequence[bytes]) -> bytes:
-    """A layer in the present container."""
+def old_blob(values: NDArray[np.float32], *, double: bool = False) -> bytes:
+    """An array the way an old Caffe wrote it, with four extents whatever its shape."""
+    dims = (1, 1, 1, 1, *values.shape)[-4:]
+    return legacy_shape(dims) + floats(values, double=double)
+
+
+def layer(name: str, kind: str, blobs: Sequence[bytes], *, fed: str = "", feeds: str = "") -> bytes:
+    """A layer in the present container, with the maps that it is fed and feeds."""
     content = chunk(1, name) + chunk(2, kind) + b"".join(chunk(7, each) for each in blobs)
-    return chunk(100, content)
+    wiring = (chunk(3, fed) if fed else b"") + (chunk(4, feeds) if feeds else b"")
+    return chunk(100, content + wiring)
 
 
 def old_layer(name: str, kind: int, blobs: Sequence[bytes]) -> bytes:

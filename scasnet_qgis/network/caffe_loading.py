@@ -1,0 +1,129 @@
+"""Weights of a Caffe file in the layers of a network, and the input they were trained for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from scasnet_qgis.core.errors import ModelError
+from scasnet_qgis.core.messages import translate
+from scasnet_qgis.network.caffe_container import CaffeFile
+from scasnet_qgis.network.caffe_names import FIRST, Pair
+from scasnet_qgis.network.scasnet import ScasNet, published_layers
+
+Arrays = list[NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class CaffeInput:
+    """What a Caffe network takes: (value - ``mean``) * ``scale`` of values in 0-255.
+
+    ``mean`` has an entry for each of its channels, ``bands`` the band of ours that feeds each:
+    (2, 1, 0) for blue, green, red out of red, green, blue.
+    """
+
+    mean: tuple[float, ...]
+    scale: float
+    bands: tuple[int, ...]
+
+    @property
+    def card_mean(self) -> tuple[float, ...]:
+        """The mean of each of our bands, in 0-1."""
+        found = dict(zip(self.bands, self.mean))
+        return tuple(found[band] / 255 for band in sorted(found))
+
+
+def read_pair(file: CaffeFile, pair: Pair) -> Arrays:
+    """The arrays of one layer of ScasNet in its shapes; a batch norm's are four.
+
+    Caffe's BatchNorm keeps sums of means and variances, and in a third array by what to divide
+    them. Raises ModelError where they are no finite numbers or a variance lies below 0.
+    """
+    arrays = [each for source in pair.sources for each in file.read(source)]
+    if len(pair.sources) == 2:
+        mean, variance, count, slope, bias = arrays
+        with np.errstate(all="ignore"):  # what is not finite is refused below
+            factor = np.float32(1) / count.item() if count.item() else np.float32(0)
+            arrays = [slope, bias, mean * factor, variance * factor]
+    layer = pair.sources[0].name
+    if not all(np.isfinite(each).all() for each in arrays):
+        text = translate(
+            "ScasNet", "The Caffe layer '{layer}' holds weights that are no finite numbers."
+        )
+        raise ModelError(text, layer=layer)
+    if pair.home.norm and arrays[3].min() < 0:
+        text = translate("ScasNet", "The Caffe layer '{layer}' holds a variance below 0.")
+        raise ModelError(text, layer=layer)
+    return [each.reshape(shape) for each, shape in zip(arrays, pair.home.shapes)]
+
+
+def load(
+    network: ScasNet,
+    weights: Iterable[tuple[str, Arrays]],
+    given: CaffeInput,
+    mean: Sequence[float],
+    std: Sequence[float],
+) -> None:
+    """Copy the arrays of ``read_pair`` into the layers of ``network`` that have their names.
+
+    Among them must be the first, which is changed to what ``set_first_kernel`` says.
+    """
+    layers = published_layers(network)
+    first: Arrays = []
+    for name, arrays in weights:
+        if name == FIRST[network.config.variant]:
+            first = arrays
+            _copy([layers[name].bias], arrays[1:])
+        else:
+            layer = layers[name]
+            targets: list[Tensor | nn.Module | None] = [layer.weight, layer.bias]
+            if isinstance(layer, nn.BatchNorm2d):
+                targets += [layer.running_mean, layer.running_var]
+            _copy(targets, arrays)
+    set_first_kernel(network, first[0], given, mean, std)
+
+
+@torch.no_grad()
+def _copy(targets: Iterable[Tensor | nn.Module | None], arrays: Arrays) -> None:
+    for target, values in zip(targets, arrays):
+        if isinstance(target, Tensor):
+            target.copy_(torch.from_numpy(values))
+
+
+@torch.no_grad()
+def set_first_kernel(
+    network: ScasNet,
+    kernel: NDArray[np.float32],
+    given: CaffeInput,
+    mean: Sequence[float],
+    std: Sequence[float],
+) -> None:
+    """Set the first kernel so that standardised bands do what Caffe's input did.
+
+    ``kernel`` [out, channels, 3, 3] is Caffe's; the network is given (x - mean) / std of values x
+    in 0-1. Order, scale and std go into the kernel. The mean cannot: the convolution pads with
+    zeros, which stand for the mean. Where ``mean`` is ``given.card_mean`` the maps are Caffe's
+    everywhere; what it differs by goes into the bias (in ResNet, whose convolution has none, into
+    the batch norm's mean), which is the same but along the border. Bands that Caffe's network did
+    not have start with kernels of zero. The bias or batch norm has to be set before.
+    """
+    wide = kernel.astype(np.float64)
+    folded = np.zeros((len(wide), network.config.bands, *wide.shape[2:]))
+    shift = np.zeros(len(wide))
+    for channel, band in enumerate(given.bands):
+        folded[:, band] = wide[:, channel] * (255 * std[band] * given.scale)
+        offset = (255 * mean[band] - given.mean[channel]) * given.scale
+        shift += wide[:, channel].sum(axis=(1, 2)) * offset
+    layers, name = published_layers(network.encoder), FIRST[network.config.variant]
+    first, norm = layers[name], layers.get(f"{name}/bn")
+    if isinstance(first, nn.Conv2d):
+        first.weight.copy_(torch.from_numpy(folded))
+        if first.bias is not None:
+            first.bias += torch.from_numpy(shift)
+    if isinstance(norm, nn.BatchNorm2d) and norm.running_mean is not None:
+        norm.running_mean -= torch.from_numpy(shift)

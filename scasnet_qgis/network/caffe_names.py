@@ -1,0 +1,219 @@
+"""Which layer of a Caffe file is which layer of ScasNet: by name, reported both ways."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Callable
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from scasnet_qgis.core.errors import ModelError
+from scasnet_qgis.core.messages import Message, message, translate
+from scasnet_qgis.core.untrusted import clean_name
+from scasnet_qgis.network.caffe_container import CaffeLayer
+from scasnet_qgis.network.scasnet import VARIANTS, ScasNet, ScasNetConfig, published_layers
+
+Shape = tuple[int, ...]
+
+FIRST = {"vgg": "conv1_1", "resnet": "conv1_1_3x3_s2"}
+_WIDEST = {"vgg": ("conv5_3", 512), "resnet": ("conv5_3_1x1_increase", 2048)}
+_CLASSIFIER = "conv6_funetuning_fpn"
+
+
+@dataclass(frozen=True)
+class Home:
+    """A layer of ScasNet with weights: a convolution's kernel and bias, or the slope, bias, mean
+    and variance of a batch norm."""
+
+    name: str
+    shapes: tuple[Shape, ...]
+    norm: bool
+    in_encoder: bool
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A layer of ScasNet and what holds its weights: one layer, or a BatchNorm and its Scale."""
+
+    home: Home
+    sources: tuple[CaffeLayer, ...]
+
+
+@dataclass(frozen=True)
+class Matching:
+    """What of a Caffe file goes where in the ScasNet of ``config``.
+
+    ``unused`` are the file's other layers, each with a line that says why; ``missing`` are the
+    layers of ScasNet that get no weights.
+    """
+
+    config: ScasNetConfig
+    pairs: tuple[Pair, ...]
+    unused: tuple[tuple[CaffeLayer, Message], ...]
+    missing: tuple[Home, ...]
+
+    @property
+    def of_encoder(self) -> list[Pair]:
+        return [each for each in self.pairs if each.home.in_encoder]
+
+    @property
+    def missing_in_encoder(self) -> list[str]:
+        return [each.name for each in self.missing if each.in_encoder]
+
+
+def match(layers: Sequence[CaffeLayer], variant: str | None = None) -> Matching:
+    """Find each layer's home in the ScasNet called ``variant``, by default found from the names.
+
+    Raises ModelError where the file has no layer of either network.
+    """
+    named = {each.name: each for each in layers}
+    config = _config(named, variant or detect(list(named)))
+    pairs, missing, reasons = [], [], dict[str, Message]()
+    for home in homes(config).values():
+        layer = named.get(home.name)
+        found = _sources(home, layer, named) if layer else None
+        if isinstance(found, tuple):
+            pairs.append(Pair(home, found))
+            continue
+        missing.append(home)
+        if found is not None:
+            reasons[home.name] = found
+    used = {source.name for pair in pairs for source in pair.sources}
+    unused = tuple(
+        (each, reasons.get(each.name) or _without_home(each))
+        for each in layers
+        if each.name not in used
+    )
+    return Matching(config, tuple(pairs), unused, tuple(missing))
+
+
+def _without_home(layer: CaffeLayer) -> Message:
+    text = translate("ScasNet", "{layer} ({shapes}): ScasNet has no such layer")
+    return message(text, **layer_text(layer))
+
+
+def detect(names: Sequence[str]) -> str:
+    """The variant of ScasNet whose encoder has most of the layers called ``names``."""
+    counts = {
+        variant: sum(home.in_encoder and home.name in names for home in _all(variant))
+        for variant in VARIANTS
+    }
+    best = max(VARIANTS, key=lambda variant: counts[variant])
+    if not counts[best]:
+        raise ModelError(
+            translate(
+                "ScasNet",
+                "The Caffe file has no layer of VGG16 (conv1_1 ...) or of PSPNet's ResNet-101 "
+                "(conv1_1_3x3_s2 ...): only these can be imported.",
+            )
+        )
+    return best
+
+
+def _all(variant: str) -> list[Home]:
+    return list(homes(ScasNetConfig(variant)).values())
+
+
+class _Unfilled(TorchFunctionMode):
+    """Leaves new layers without random numbers.
+
+    For tensors of shapes only, PyTorch would load its compiler to make them, which takes seconds.
+    """
+
+    def __torch_function__(
+        self,
+        function: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        if function is Tensor.normal_:
+            return args[0]
+        return function(*args, **(kwargs or {}))
+
+
+def homes(config: ScasNetConfig) -> dict[str, Home]:
+    """Every layer of a ScasNet that has weights, by its published name."""
+    with torch.device("meta"), _Unfilled():  # shapes only
+        network = ScasNet(config)
+    encoder = published_layers(network.encoder)
+    found = {}
+    for name, layer in published_layers(network).items():
+        shapes: list[Shape]
+        if isinstance(layer, nn.Conv2d):
+            shapes = [tuple(each.shape) for each in (layer.weight, layer.bias) if each is not None]
+        elif isinstance(layer, nn.BatchNorm2d):
+            shapes = [(layer.num_features,) for _ in range(4)]
+        else:
+            continue
+        norm = isinstance(layer, nn.BatchNorm2d)
+        found[name] = Home(name, tuple(shapes), norm, name in encoder)
+    return found
+
+
+def _config(named: Mapping[str, CaffeLayer], variant: str) -> ScasNetConfig:
+    """The shape of the file's network; where it cannot be told, the published one."""
+    widest, published = _WIDEST[variant]
+    width = _kernel_shape(named, widest)[0] / published
+    bands = _kernel_shape(named, FIRST[variant])[1]
+    classes = _kernel_shape(named, _CLASSIFIER)[0]
+    return ScasNetConfig(variant, bands or 3, classes or 6, width if 0 < width <= 4 else 1.0)
+
+
+def _kernel_shape(named: Mapping[str, CaffeLayer], name: str) -> Shape:
+    shapes = named[name].shapes if name in named else []
+    return shapes[0] if shapes and len(shapes[0]) == 4 else (0, 0, 0, 0)
+
+
+def _sources(
+    home: Home, layer: CaffeLayer, named: Mapping[str, CaffeLayer]
+) -> tuple[CaffeLayer, ...] | Message:
+    """The layers that fill ``home``, of which ``layer`` has its name, or why they do not."""
+    sources: tuple[CaffeLayer, ...] = (layer,)
+    if home.norm and len(layer.blobs) == 3:
+        scale = _scale_of(layer, named)
+        if scale is None:
+            text = translate("ScasNet", "{layer} ({shapes}): its Scale layer is missing")
+            return message(text, **layer_text(layer))
+        sources = (layer, scale)
+    if _fits(home, sources):
+        return sources
+    text = translate("ScasNet", "{layer} ({shapes}): ScasNet's has another shape, {wanted}")
+    return message(text, **layer_text(layer), wanted=shapes_text(home.shapes))
+
+
+def _scale_of(norm: CaffeLayer, named: Mapping[str, CaffeLayer]) -> CaffeLayer | None:
+    """The Scale layer behind a BatchNorm, by its usual names or as the one that it feeds."""
+    for name in (f"{norm.name}/scale", f"{norm.name.rsplit('/', 1)[0]}/scale"):
+        if name in named:
+            return named[name]
+    fed = (each for each in named.values() if each.type == "Scale" and norm.tops[:1])
+    return next((each for each in fed if each.bottoms[:1] == norm.tops[:1]), None)
+
+
+def _fits(home: Home, sources: Sequence[CaffeLayer]) -> bool:
+    found = [shape for source in sources for shape in source.shapes]
+    if not home.norm:
+        # Older files hold a bias as 1 x 1 x 1 x C.
+        return found[:1] == [*home.shapes[:1]] and _sizes(found) == _sizes(home.shapes)
+    channels = home.shapes[0][0]
+    wanted = 4 * [channels] if len(sources) == 1 else [channels, channels, 1, channels, channels]
+    return _sizes(found) == wanted
+
+
+def _sizes(shapes: Sequence[Shape]) -> list[int]:
+    return [math.prod(each) for each in shapes]
+
+
+def layer_text(layer: CaffeLayer) -> dict[str, str]:
+    """Name and shapes of a layer, safe to show."""
+    return {"layer": clean_name(layer.name), "shapes": shapes_text(layer.shapes)}
+
+
+def shapes_text(shapes: Sequence[Shape]) -> str:
+    """Shapes as people write them: 64 x 3 x 3 x 3, 64."""
+    return ", ".join(" x ".join(map(str, each)) for each in shapes)

@@ -1,0 +1,97 @@
+"""The file of an encoder initialisation: arrays of layers as safetensors, facts as metadata."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scasnet_qgis.core.errors import ModelError, OutputError
+from scasnet_qgis.core.messages import translate
+from scasnet_qgis.core.untrusted import number, numbers
+from scasnet_qgis.network.caffe_names import homes
+from scasnet_qgis.network.scasnet import VARIANTS, ScasNetConfig
+
+Layers = dict[str, list[NDArray[np.float32]]]
+
+SUFFIX = ".safetensors"
+_FORMAT, _VERSION = "scasnet encoder", "1"
+_CONVOLUTION, _NORM = ("weight", "bias"), ("weight", "bias", "running_mean", "running_var")
+
+
+def write_layers(path: Path, layers: Layers, facts: Mapping[str, Any]) -> None:
+    """Write the arrays of each layer; ``facts`` are values of JSON.
+
+    Among them are the ``network``, and ``mean`` (three numbers) and ``scale`` of its input. The
+    file is whole or not there. Raises OutputError.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import save_file
+
+    tensors = {
+        f"{name}.{part}": each
+        for name, arrays in layers.items()
+        for part, each in zip(_NORM if len(arrays) == 4 else _CONVOLUTION, arrays)
+    }
+    metadata = {key: json.dumps(each) for key, each in facts.items()}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+            unfinished = Path(folder) / path.name
+            save_file(tensors, unfinished, {"format": _FORMAT, "version": _VERSION, **metadata})
+            unfinished.replace(path)
+    except (OSError, SafetensorError) as error:
+        text = translate("ScasNet", "The encoder {path} cannot be written.")
+        raise OutputError(text, str(error), path=str(path)) from error
+
+
+def read_layers(path: Path) -> tuple[Layers, dict[str, Any]]:
+    """The layers and facts of a file of ``write_layers``, all of an encoder's and in its shapes.
+
+    Raises ModelError where the file is anything else.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    layers: Layers = {}
+    try:
+        with safe_open(path, framework="numpy") as file:
+            facts = _facts(file.metadata() or {})
+            for name, home in homes(ScasNetConfig(facts["network"])).items():
+                if home.in_encoder:
+                    parts = _NORM if home.norm else _CONVOLUTION
+                    keys = [f"{name}.{part}" for part, _ in zip(parts, home.shapes)]
+                    layers[name] = [_tensor(file.get_tensor(key), key) for key in keys]
+                    if [each.shape for each in layers[name]] != list(home.shapes):
+                        raise ValueError(f"shapes of {name}")
+    except (OSError, SafetensorError, KeyError, ValueError, RecursionError) as error:
+        text = translate(
+            "ScasNet",
+            "{path} is no encoder that this plugin has imported: import the Caffe file again.",
+        )
+        raise ModelError(text, str(error), path=str(path)) from error
+    return layers, facts
+
+
+def _facts(metadata: Mapping[str, str]) -> dict[str, Any]:
+    facts = dict(metadata)
+    if (facts.pop("format", None), facts.pop("version", None)) != (_FORMAT, _VERSION):
+        raise ValueError(f"metadata: {sorted(metadata)}")
+    found = {key: json.loads(each) for key, each in facts.items()}
+    if found.get("network") not in VARIANTS:
+        raise ValueError("no known network")
+    mean = numbers(found.get("mean"), 3, -1e4, 1e4)
+    scale = number(found.get("scale"), 1e-6, 1e6)
+    if mean is None or scale is None:
+        raise ValueError("mean or scale")
+    return {**found, "mean": mean, "scale": scale}
+
+
+def _tensor(values: NDArray[np.float32], key: str) -> NDArray[np.float32]:
+    if values.dtype != np.float32 or not np.isfinite(values).all():
+        raise ValueError(f"numbers of {key}")
+    return values
