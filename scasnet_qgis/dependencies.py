@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import metadata, util
 from pathlib import Path
@@ -67,6 +68,17 @@ def python_of_qgis(
         Path(prefix) / "python.exe",
     )
     return next((each for each in candidates if each.exists()), Path("python3"))
+
+
+def python_for_training() -> str:
+    """The interpreter that trains: the one the user named, else QGIS's own."""
+    return settings.torch_python() or str(python_of_qgis())
+
+
+def environment_for_training() -> dict[str, str]:
+    """This process's environment without what ties a Python to QGIS (Windows)."""
+    bound = ("PYTHONHOME", "PYTHONPATH")
+    return {key: value for key, value in os.environ.items() if key not in bound}
 
 
 def install_command(package: str, python: Path | None = None, folder: Path | None = None) -> str:

@@ -8,30 +8,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 
-from scasnet_qgis.core.blending import FinishedBlock
 from scasnet_qgis.core.card import ModelClass
+from scasnet_qgis.core.ensemble import ONE_LOOK, Looks, averaging
 from scasnet_qgis.core.errors import SettingError
 from scasnet_qgis.core.messages import translate
 from scasnet_qgis.core.progress import Progress, Stage
 from scasnet_qgis.core.segmentation import RunReport, Segmentation
 from scasnet_qgis.core.windows import TilePlan, Window, plan_tiles
-from scasnet_qgis.mapping_log import describe, tell_backend, tell_input, tell_plan
+from scasnet_qgis.mapping_log import describe, tell_backend, tell_input, tell_plan, tell_rules
 from scasnet_qgis.models.backend import OnnxBackend
 from scasnet_qgis.models.onnx_file import ModelInfo
-from scasnet_qgis.raster.class_map import (
-    ClassArea,
-    ClassMapWriter,
-    ProbabilityWriter,
-    finish_all,
-)
-from scasnet_qgis.raster.delivery import Delivery, check_not_input, check_output, publish
+from scasnet_qgis.raster.class_map import ClassArea
+from scasnet_qgis.raster.delivery import check_not_input, check_output
 from scasnet_qgis.raster.grid import Grid
+from scasnet_qgis.raster.patches import PIXELS, SmallestPatch
+from scasnet_qgis.raster.products import MapCounts, MapRules, open_products
 from scasnet_qgis.raster.reader import RasterReader, files_of
 from scasnet_qgis.raster.session import gdal_session
 from scasnet_qgis.raster.writer import BLOCK
 
 PANEL_BYTES = 48 * 1024 * 1024  # what is kept of a row of tiles over the width of a panel
-MAPPING_SHARE = 0.95  # of the progress; overviews and side files take the rest
+# Shares of the progress; small patches, overviews and side files take the rest.
+MAPPING_SHARE = 0.95
+MAPPING_SHARE_WITH_SIEVE = 0.85
 
 Style = Callable[[Path, Sequence[ModelClass]], object]
 
@@ -41,7 +40,9 @@ class MapRequest:
     """What to map and how; None and 0 mean: what the model's card advises.
 
     ``extent`` is x_min, y_min, x_max, y_max in the raster's coordinates; ``fallback_wkt`` is
-    the reference system for a raster that states none.
+    the reference system for a raster that states none. Pixels whose highest score is below
+    ``min_confidence`` get no class, patches smaller than ``sieve`` that of a neighbour; 0 turns
+    either off. ``sieve_unit`` is one of ``raster.patches.UNITS``.
     """
 
     source: str
@@ -56,6 +57,10 @@ class MapRequest:
     batch: int = 1
     threads: int = 0
     fallback_wkt: str = ""
+    looks: Looks = ONE_LOOK
+    min_confidence: float = 0.0
+    sieve: float = 0.0
+    sieve_unit: str = PIXELS
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,7 @@ class MapResult:
     ``seconds`` covers reading, computing and writing, overviews included, but not the start.
     """
 
-    areas: list[ClassArea]
+    counts: MapCounts
     area_unit: str
     seconds: float
     megapixels_per_second: float
@@ -74,9 +79,15 @@ class MapResult:
     plan: TilePlan
 
     @property
+    def areas(self) -> list[ClassArea]:
+        """Pixels and ground area of each class of the finished map."""
+        return self.counts.areas
+
+    @property
     def nodata_pixels(self) -> int:
-        """Pixels of the map without data."""
-        return self.plan.rows * self.plan.cols - sum(each.pixels for each in self.areas)
+        """Pixels where the image holds no data; those that are only uncertain do not count."""
+        without_class = self.plan.rows * self.plan.cols - sum(each.pixels for each in self.areas)
+        return without_class - self.counts.uncertain_pixels
 
 
 def make_map(request: MapRequest, progress: Progress, style: Style) -> MapResult:
@@ -93,27 +104,29 @@ def make_map(request: MapRequest, progress: Progress, style: Style) -> MapResult
         scaling = reader.scaling(card)
         area = grid.window_of(*request.extent) if request.extent else grid.whole
         part = grid.part(area)
+        rules = rules_of(request, part)
         tile, overlap = tile_and_overlap(request)
         plan = make_plan(area, tile, overlap, request)
         with _open_backend(request, tile, plan, progress) as backend:
             tell_input(reader, scaling, card, grid, progress)
             tell_backend(backend, progress)
+            tell_rules(request.looks, request.min_confidence, rules.smallest, progress)
             job = Segmentation(
                 reader,
                 grid.whole,
                 area,
                 scaling,
-                backend,
+                averaging(backend, request.looks),
                 plan,
                 backend.batch_limit or request.batch,
             )
             tell_plan(plan, overlap, progress)
             started = time.monotonic()
-            areas, report = _write(request, part, job, progress, style)
+            counts, report = _write(request, part, rules, job, progress, style)
             seconds = max(time.monotonic() - started, 1e-6)
             provider = describe(backend)
     speed = part.rows * part.cols / 1e6 / seconds
-    return MapResult(areas, part.area_unit, seconds, speed, provider, report, plan)
+    return MapResult(counts, part.area_unit, seconds, speed, provider, report, plan)
 
 
 def check_request(request: MapRequest) -> None:
@@ -128,6 +141,15 @@ def check_request(request: MapRequest) -> None:
                 )
             )
     tile_and_overlap(request)
+    request.looks.check(request.model.fixed_size, request.model.margin)
+
+
+def rules_of(request: MapRequest, grid: Grid) -> MapRules:
+    """What is done to the model's answer on this grid; raises SettingError."""
+    if request.sieve <= 0:
+        return MapRules(request.min_confidence)
+    smallest = SmallestPatch.of(request.sieve, request.sieve_unit, grid)
+    return MapRules(request.min_confidence, smallest)
 
 
 def _check_inputs(request: MapRequest) -> None:
@@ -198,7 +220,7 @@ def _open_backend(
         request.model,
         request.device,
         request.threads,
-        tile,
+        request.looks.largest(tile),
         tiles=plan.count,
         batch=request.batch,
         progress=progress,
@@ -210,41 +232,20 @@ def _with_reference(grid: Grid, wkt: str) -> Grid:
 
 
 def _write(
-    request: MapRequest, grid: Grid, job: Segmentation, progress: Progress, style: Style
-) -> tuple[list[ClassArea], RunReport]:
+    request: MapRequest,
+    grid: Grid,
+    rules: MapRules,
+    job: Segmentation,
+    progress: Progress,
+    style: Style,
+) -> tuple[MapCounts, RunReport]:
     """Run the job into work folders and publish what is whole."""
     classes = request.model.card.classes
-    deliveries: list[Delivery] = []
-    writers: list[ClassMapWriter | ProbabilityWriter] = []
-    try:
-        for path, kind in _products(request):
-            deliveries.append(Delivery(path))
-            writers.append(kind(deliveries[-1], grid, classes))
-
-        def sink(block: FinishedBlock) -> None:
-            for writer in writers:
-                writer.write(block)
-
-        report = job.run(sink, Stage(progress, 0.0, MAPPING_SHARE))
-        finish_all(writers, Stage(progress, MAPPING_SHARE, 1.0))
-        style(deliveries[-1].working, classes)
+    share = MAPPING_SHARE if rules.smallest is None else MAPPING_SHARE_WITH_SIEVE
+    files = open_products(request.output, request.probabilities, grid, classes, rules)
+    with files as products:
+        report = job.run(products.write, Stage(progress, 0.0, share))
+        products.finish(Stage(progress, share, 1.0))
+        style(products.map_file, classes)
         progress.check()
-        publish(deliveries)
-        map_writer = writers[-1]
-        return (map_writer.areas if isinstance(map_writer, ClassMapWriter) else []), report
-    finally:
-        for writer in writers:
-            writer.abandon()
-        for delivery in deliveries:
-            delivery.discard()
-
-
-def _products(
-    request: MapRequest,
-) -> list[tuple[Path, type[ClassMapWriter] | type[ProbabilityWriter]]]:
-    """The files to write; the map last, so that it is there only if everything is."""
-    products: list[tuple[Path, type[ClassMapWriter] | type[ProbabilityWriter]]] = []
-    if request.probabilities is not None:
-        products.append((request.probabilities, ProbabilityWriter))
-    products.append((request.output, ClassMapWriter))
-    return products
+        return products.publish(), report

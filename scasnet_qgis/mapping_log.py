@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import inf
 
 from scasnet_qgis.core.card import ModelCard
+from scasnet_qgis.core.ensemble import Looks, describe_scales
 from scasnet_qgis.core.messages import Message, message, translate
 from scasnet_qgis.core.preprocessing import Scaling
 from scasnet_qgis.core.progress import Progress
@@ -12,6 +13,7 @@ from scasnet_qgis.core.windows import TilePlan
 from scasnet_qgis.models.backend import OnnxBackend
 from scasnet_qgis.models.runtime import CPU
 from scasnet_qgis.raster.grid import Grid
+from scasnet_qgis.raster.patches import SmallestPatch
 from scasnet_qgis.raster.reader import RasterReader
 
 RESOLUTION_SLACK = 0.05  # of the range the card states, before a run warns
@@ -53,6 +55,26 @@ def tell_plan(plan: TilePlan, overlap: int, progress: Progress) -> None:
     )
     sizes = {"rows": plan.vertical.size, "cols": plan.horizontal.size}
     progress.info(message(text, count=plan.count, overlap=overlap, **sizes))
+
+
+def tell_rules(
+    looks: Looks, min_confidence: float, smallest: SmallestPatch | None, progress: Progress
+) -> None:
+    """What a run does beyond the plain one; nothing where it does nothing."""
+    if not looks.only_one:
+        text = translate(
+            "ScasNet",
+            "Scores are averaged over the scales {scales} and {views} view(s) of each tile, which "
+            "takes about {cost:.1f} times as long.",
+        )
+        scales, views = describe_scales(looks.scales), len(looks.views)
+        progress.info(message(text, scales=scales, views=views, cost=looks.cost))
+    if min_confidence > 0:
+        text = translate("ScasNet", "Pixels whose highest score is below {score:g} get no class.")
+        progress.info(message(text, score=min_confidence))
+    if smallest is not None:
+        text = translate("ScasNet", "Patches of less than {pixels:,} pixels are merged.")
+        progress.info(message(text, pixels=smallest.pixels))
 
 
 def resolution_warning(card: ModelCard, grid: Grid) -> Message | None:

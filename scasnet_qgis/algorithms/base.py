@@ -15,7 +15,12 @@ from qgis.PyQt.QtGui import QIcon
 
 from scasnet_qgis import dependencies, paths
 from scasnet_qgis.algorithms.signals import cancelled_by_signals
-from scasnet_qgis.core.errors import Cancelled, DependencyError, ScasNetError
+from scasnet_qgis.core.errors import (
+    Cancelled,
+    DependencyError,
+    ScasNetError,
+    TrainingDependencyError,
+)
 from scasnet_qgis.core.messages import Message
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.i18n import translate
@@ -97,7 +102,11 @@ def translated(text: str | Message) -> str:
     """A text in the user's language."""
     if isinstance(text, str):
         return text
-    return text.filled(translate("ScasNet", text.template))
+    values = {
+        key: translated(each) if isinstance(each, Message) else each
+        for key, each in text.values.items()
+    }
+    return Message(text.template, values).filled(translate("ScasNet", text.template))
 
 
 def sentence_of(error: ScasNetError) -> str:
@@ -105,6 +114,13 @@ def sentence_of(error: ScasNetError) -> str:
     sentence = translated(error.message)
     if not isinstance(error, DependencyError):
         return sentence
+    if isinstance(error, TrainingDependencyError):
+        hint = translate(
+            "ScasNet",
+            "Set up a Python for training with these commands, then choose it in Settings > "
+            "Options > Processing > Providers > ScasNet: {command}",
+        )
+        return f"{sentence} {hint.format(command=' && '.join(dependencies.training_commands()))}"
     hint = translate("ScasNet", "Install it with this command, then start QGIS again: {command}")
     command = dependencies.install_command(dependencies.ONNXRUNTIME)
     return f"{sentence} {hint.format(command=command)}"

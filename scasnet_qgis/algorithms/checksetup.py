@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import subprocess  # nosec B404
 import sys
@@ -127,20 +126,14 @@ def device_line(device: str) -> str:
     return text.format(device=device, name=name)
 
 
-def _environment() -> dict[str, str]:
-    """This process's environment without what ties a Python to QGIS (Windows)."""
-    bound = ("PYTHONHOME", "PYTHONPATH")
-    return {key: value for key, value in os.environ.items() if key not in bound}
-
-
 def torch_lines() -> tuple[bool, list[str]]:
     """Whether an interpreter with PyTorch is known, and what to say about it."""
-    interpreter = settings.torch_python() or str(dependencies.python_of_qgis())
+    interpreter = dependencies.python_for_training()
     try:
         # No shell is involved, and the program is the user's own setting.
         answer = subprocess.run(  # nosec B603
             [interpreter, "-c", _ASK_TORCH],
-            env=_environment(),
+            env=dependencies.environment_for_training(),
             capture_output=True,
             text=True,
             timeout=_ANSWER_WITHIN,

@@ -7,9 +7,24 @@ from qgis.PyQt.QtGui import QIcon
 
 from scasnet_qgis import paths, settings
 from scasnet_qgis.algorithms.checksetup import CheckSetup
+from scasnet_qgis.algorithms.evaluate import Evaluate
+from scasnet_qgis.algorithms.exportmodel import ExportModel
+from scasnet_qgis.algorithms.importcaffe import ImportCaffe
+from scasnet_qgis.algorithms.modelinfo import ModelInformation
+from scasnet_qgis.algorithms.samplepoints import SamplePoints
 from scasnet_qgis.algorithms.segment import Segment
+from scasnet_qgis.algorithms.train import Train
 
-ALGORITHMS = (Segment, CheckSetup)
+ALGORITHMS = (
+    Segment,
+    Train,
+    ImportCaffe,
+    ExportModel,
+    ModelInformation,
+    Evaluate,
+    SamplePoints,
+    CheckSetup,
+)
 
 
 class ScasNetProvider(QgsProcessingProvider):

@@ -12,8 +12,10 @@ from qgis.core import (
 )
 
 from scasnet_qgis import dependencies, paths
+from scasnet_qgis.algorithms import refinement_parameters as refinements
 from scasnet_qgis.algorithms import segment_parameters as names
 from scasnet_qgis.algorithms.base import FeedbackProgress, ScasNetAlgorithm, sentence_of
+from scasnet_qgis.algorithms.card_texts import card_text
 from scasnet_qgis.core.errors import InputError, ScasNetError, SettingError
 from scasnet_qgis.i18n import translate
 from scasnet_qgis.mapping import MapRequest, make_map
@@ -59,6 +61,7 @@ class Segment(ScasNetAlgorithm):
         dependencies.extend_path()
         try:
             self._model(parameters, context)
+            refinements.looks_of(self, parameters, context)
         except ScasNetError as error:
             return False, sentence_of(error)
         return True, ""
@@ -103,7 +106,7 @@ class Segment(ScasNetAlgorithm):
         if self._refusal is not None:
             raise self._refusal
         model = self._model(parameters, context)
-        feedback.pushInfo(names.card_text(model))
+        feedback.pushInfo(card_text(model))
         # QGIS knows the layers to load by the text of their path, however it is spelled.
         output = self.parameterAsOutputLayer(parameters, names.OUTPUT, context)
         probabilities = self._optional_output(names.PROBABILITIES, parameters, context)
@@ -149,6 +152,7 @@ class Segment(ScasNetAlgorithm):
             batch=self.parameterAsInt(parameters, names.BATCH_SIZE, context),
             threads=self.parameterAsInt(parameters, names.THREADS, context),
             fallback_wkt=self._fallback_wkt,
+            **refinements.request_values(self, parameters, context),
         )
 
     def _optional_int(

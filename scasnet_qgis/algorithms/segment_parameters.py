@@ -19,9 +19,9 @@ from qgis.core import (
 )
 
 from scasnet_qgis import settings
+from scasnet_qgis.algorithms import refinement_parameters as refinements
 from scasnet_qgis.i18n import translate
 from scasnet_qgis.mapping import MapRequest, MapResult
-from scasnet_qgis.models.onnx_file import ModelInfo
 from scasnet_qgis.raster.class_map import ClassArea
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ MEGAPIXELS_PER_SECOND, PROVIDER, MODEL_NAME = "MEGAPIXELS_PER_SECOND", "PROVIDER
 def add_to(algorithm: ScasNetAlgorithm) -> None:
     """Declare every parameter and output."""
     _add_main(algorithm)
+    refinements.add_to(algorithm)
     _add_advanced(algorithm)
     _add_outputs(algorithm)
 
@@ -170,6 +171,7 @@ def _add_outputs(algorithm: ScasNetAlgorithm) -> None:
     algorithm.addOutput(QgsProcessingOutputNumber(SECONDS, translate("ScasNet", "Seconds")))
     speed = translate("ScasNet", "Megapixels a second")
     algorithm.addOutput(QgsProcessingOutputNumber(MEGAPIXELS_PER_SECOND, speed))
+    refinements.add_outputs_to(algorithm)
 
 
 def output_values(request: MapRequest, result: MapResult) -> dict[str, Any]:
@@ -181,6 +183,7 @@ def output_values(request: MapRequest, result: MapResult) -> dict[str, Any]:
         MEGAPIXELS_PER_SECOND: round(result.megapixels_per_second, 3),
         PROVIDER: result.provider,
         MODEL_NAME: request.model.card.name,
+        **refinements.output_values(request, result),
     }
 
 
@@ -197,46 +200,19 @@ def help_text() -> str:
     )
 
 
-def card_text(model: ModelInfo) -> str:
-    """The model's card for the log."""
-    card = model.card
-    lines = [
-        translate("ScasNet", "Model: {name}").format(name=card.name or model.path.name),
-        translate("ScasNet", "Classes: {names}").format(names=", ".join(card.class_names)),
-        translate("ScasNet", "Bands of the model: {names}").format(names=", ".join(card.bands)),
-    ]
-    if card.resolution:
-        text = translate("ScasNet", "Ground resolution: {low:g} to {high:g} m")
-        lines.append(text.format(low=card.resolution[0], high=card.resolution[1]))
-    for label, value in (
-        (translate("ScasNet", "Training data"), card.training_data),
-        (translate("ScasNet", "Licence"), card.licence),
-        (translate("ScasNet", "Attribution"), card.attribution),
-    ):
-        if value:
-            lines.append(f"{label}: {value}")
-    accuracy = card.accuracy
-    if accuracy.get("overall_accuracy") is not None and accuracy.get("mean_iou") is not None:
-        text = translate("ScasNet", "Accuracy on {data}: overall {oa:.3f}, mean IoU {iou:.3f}")
-        lines.append(
-            text.format(
-                data=accuracy.get("data") or translate("ScasNet", "data the card does not name"),
-                oa=accuracy["overall_accuracy"],
-                iou=accuracy["mean_iou"],
-            )
-        )
-    return "\n".join(lines)
-
-
 def result_lines(result: MapResult) -> list[str]:
     """The outcome for the log: a line a class, then what has no data, then the speed."""
     total = sum(each.pixels for each in result.areas)
+    uncertain = result.counts.uncertain_pixels
     lines = [_class_line(each, total, result.area_unit) for each in result.areas]
-    if not total:
+    if not total and not uncertain:
         lines.append(translate("ScasNet", "The image holds no data here, so the map is empty."))
     elif result.nodata_pixels:
         text = translate("ScasNet", "without data: {pixels:,} pixels")
         lines.append(text.format(pixels=result.nodata_pixels))
+    if uncertain:
+        text = translate("ScasNet", "without a class, as too uncertain: {pixels:,} pixels")
+        lines.append(text.format(pixels=uncertain))
     text = translate(
         "ScasNet",
         "Tiles computed: {computed}, without data: {skipped}; {seconds:.1f} seconds, "

@@ -46,6 +46,10 @@ class FinishedBlock:
         labels[~self.valid] = NODATA_LABEL
         return labels
 
+    def uncertain(self, confidence: float) -> NDArray[np.bool_]:
+        """Which pixels hold data and have no score of ``confidence`` or more; [rows, cols]."""
+        return self.valid & (self.scores.max(axis=0) < np.float32(confidence))
+
 
 class Blender:
     """Adds up weighted scores over one panel, tile by tile in the order of the plan.

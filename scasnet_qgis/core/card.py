@@ -20,6 +20,7 @@ from scasnet_qgis.core.messages import translate
 FORMAT_VERSION = 1
 MAX_CLASSES = 254  # class k is value k + 1 of an 8-bit map, 0 is nodata
 PREFIX = "scasnet_"
+PRECISIONS = ("float32", "float16", "int8")  # what a graph computes in, as numpy calls it
 DEFAULT_TILE = 512
 BACKGROUND_COLOR = "#d9d9d9"
 
@@ -62,7 +63,8 @@ class ModelCard:
     fills pixels without data. ``resolution`` is the range of metres per pixel the model was
     trained for, ``tile_size`` and ``overlap`` are pixels. ``accuracy`` holds ``data`` (what it
     was measured on), ``overall_accuracy``, ``mean_iou``, ``iou`` (by class, None where a class
-    does not occur) and ``confusion`` (rows: reference), each of them optional.
+    does not occur) and ``confusion`` (rows: reference), each of them optional; it was measured
+    before a change of ``precision`` (one of PRECISIONS, empty where a file does not say it).
     """
 
     name: str
@@ -82,6 +84,7 @@ class ModelCard:
     attribution: str = ""
     description: str = ""
     standardise: bool = False
+    precision: str = PRECISIONS[0]
     version: int = FORMAT_VERSION
 
     def __post_init__(self) -> None:
@@ -176,8 +179,8 @@ def to_metadata(card: ModelCard, fixed_size: int | None = None) -> dict[str, str
         # One number for a range: at the geometric mean both ends are equally far.
         values["resolution"] = round(100 * math.sqrt(card.resolution[0] * card.resolution[1]), 3)
     ours = ("name", "bands", "value_range", "mean", "std", "resolution", "overlap", "network")
-    more = ("width", "training_data", "licence", "attribution", "description", "version")
-    values.update({PREFIX + key: getattr(card, key) for key in ours + more})
+    more = ("width", "precision", "training_data", "licence", "attribution", "description")
+    values.update({PREFIX + key: getattr(card, key) for key in (*ours, *more, "version")})
     values[PREFIX + "colors"] = [each.color for each in card.classes]
     values[PREFIX + "accuracy"] = dict(card.accuracy)
     return {key: json.dumps(_without_nan(value), allow_nan=False) for key, value in values.items()}

@@ -10,6 +10,7 @@ from scasnet_qgis.core.card import (
     DEFAULT_TILE,
     FORMAT_VERSION,
     MAX_CLASSES,
+    PRECISIONS,
     PREFIX,
     ModelCard,
     ModelClass,
@@ -57,6 +58,7 @@ def read_card(metadata: Mapping[str, str], bands: int, classes: int, sigmoid: bo
         attribution=clean_text(ours.get("attribution")),
         description=clean_text(ours.get("description")),
         standardise=standardise,
+        precision=next((each for each in PRECISIONS if each == ours.get("precision")), ""),
         version=_version(ours.get("version")),
     )
 

@@ -8,6 +8,7 @@
     |- OutputError        the result cannot be written
     |- ModelError         the model file cannot be used
     |- DependencyError    a Python package is missing or broken
+    |  '- TrainingDependencyError    one that only training needs, in the Python that trains
     |- TrainingError      the training data or run is unusable
     '- Cancelled          the user stopped the run
 """
@@ -54,6 +55,10 @@ class ModelError(ScasNetError):
 
 class DependencyError(ScasNetError):
     """A Python package that is needed is missing or does not load."""
+
+
+class TrainingDependencyError(DependencyError):
+    """The Python that trains lacks PyTorch or another package of training, or does not start."""
 
 
 class TrainingError(ScasNetError):

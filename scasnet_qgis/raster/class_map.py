@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from osgeo import gdal
@@ -35,7 +35,7 @@ class ClassArea:
     area: float
 
 
-class _WholeColumns:
+class WholeColumns:
     """Passes finished blocks on in columns of whole blocks of the file.
 
     What is left over at the right waits for its neighbour. A row of tiles is never gathered: as
@@ -63,23 +63,62 @@ class _WholeColumns:
             self._waiting = values[:, :, count:].copy()
 
 
-class ClassMapWriter:
-    """The map: 8-bit, class k as value k + 1, 0 without data; counts areas as it goes."""
+class Product(Protocol):
+    """A file of a run that is filled block by block."""
 
-    def __init__(self, delivery: Delivery, grid: Grid, classes: Sequence[ModelClass]) -> None:
+    def write(self, block: FinishedBlock) -> None:
+        """Add a block; blocks come in the order of the blender."""
+
+    def finish(self, progress: Progress) -> None:
+        """Add what comes last, and close; the file stays where it is."""
+
+    def abandon(self) -> None:
+        """Let go of the file, so that its folder can be removed."""
+
+
+class ClassMapWriter:
+    """The map: 8-bit, class k as value k + 1, 0 without data; counts areas as it goes.
+
+    Pixels whose highest score is below ``min_confidence`` get 0 as well and are counted as
+    ``uncertain_pixels``.
+    """
+
+    def __init__(
+        self,
+        delivery: Delivery,
+        grid: Grid,
+        classes: Sequence[ModelClass],
+        min_confidence: float = 0.0,
+    ) -> None:
         self._delivery, self._grid, self._classes = delivery, grid, classes
+        self._min_confidence = min_confidence
+        self.uncertain_pixels = 0
         self._pixels = np.zeros(len(classes) + 1, dtype=np.int64)
         self._areas = np.zeros(len(classes) + 1, dtype=np.float64)
         self._writer = GeoTiffWriter(
             delivery.working, grid, 1, gdal.GDT_Byte, NODATA_LABEL, ["PHOTOMETRIC=PALETTE"]
         )
         self._writer.dataset.GetRasterBand(1).SetColorTable(_color_table(classes))
-        self._columns = _WholeColumns(self._writer)
+        self._columns = WholeColumns(self._writer)
 
     def write(self, block: FinishedBlock) -> None:
-        labels = block.labels()
+        labels = self.labels_of(block)
         self._count(labels, block.window.row)
         self._columns.write(block, labels[None])
+
+    def labels_of(self, block: FinishedBlock) -> NDArray[np.uint8]:
+        """The map's values for a block, [rows, cols]; counts those that are uncertain."""
+        labels = block.labels()
+        if self._min_confidence > 0:
+            uncertain = block.uncertain(self._min_confidence)
+            labels[uncertain] = NODATA_LABEL
+            self.uncertain_pixels += int(uncertain.sum())
+        return labels
+
+    def write_labels(self, window: Window, labels: NDArray[np.uint8]) -> None:
+        """Add finished values [rows, cols] of a window that ends as ``GeoTiffWriter`` wants it."""
+        self._count(labels, window.row)
+        self._writer.write(window, labels[None])
 
     def _count(self, labels: NDArray[np.uint8], row: int) -> None:
         for first in range(0, len(labels), 64):  # the pixel area may change with the latitude
@@ -103,7 +142,7 @@ class ClassMapWriter:
         ]
 
     def finish(self, progress: Progress) -> None:
-        """Add names, attribute table and overviews, and close; the file stays where it is."""
+        """Add names, attribute table and overviews, and close."""
         band = self._writer.dataset.GetRasterBand(1)
         band.SetCategoryNames(["no data", *(each.name for each in self._classes)])
         band.SetDefaultRAT(_attribute_table(self.areas))
@@ -112,7 +151,6 @@ class ClassMapWriter:
         build_overviews(self._delivery.working, None, progress)
 
     def abandon(self) -> None:
-        """Let go of the file, so that its folder can be removed."""
         self._writer.abandon()
 
 
@@ -131,7 +169,7 @@ class ProbabilityWriter:
         )
         for number, each in enumerate(classes, start=1):
             self._writer.dataset.GetRasterBand(number).SetDescription(each.name)
-        self._columns = _WholeColumns(self._writer)
+        self._columns = WholeColumns(self._writer)
 
     def write(self, block: FinishedBlock) -> None:
         values = np.where(block.valid, block.scores, np.float32(NO_PROBABILITY))
@@ -145,7 +183,7 @@ class ProbabilityWriter:
         self._writer.abandon()
 
 
-def finish_all(writers: Sequence[ClassMapWriter | ProbabilityWriter], progress: Progress) -> None:
+def finish_all(writers: Sequence[Product], progress: Progress) -> None:
     """Finish several files, sharing the progress between them."""
     for index, writer in enumerate(writers):
         writer.finish(Stage(progress, index / len(writers), (index + 1) / len(writers)))

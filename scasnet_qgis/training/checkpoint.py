@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from scasnet_qgis.core.errors import TrainingError
+from scasnet_qgis.core.errors import OutputError, TrainingError
 from scasnet_qgis.core.messages import translate
 
 TENSORS, STATE = "tensors.safetensors", "state.json"
@@ -32,13 +32,27 @@ class Checkpoint:
 
     def save(self, folder: Path) -> None:
         """Write the folder whole: an interruption leaves the former checkpoint or this one."""
+        from safetensors import SafetensorError
         from safetensors.torch import save_file
 
         fresh, former = folder.with_name(folder.name + ".new"), _former(folder)
         shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir(parents=True)
-        save_file({key: each.contiguous() for key, each in self.tensors.items()}, fresh / TENSORS)
-        (fresh / STATE).write_text(json.dumps(self.state, indent=1), encoding="utf-8")
+        tensors = {key: each.contiguous() for key, each in self.tensors.items()}
+        try:
+            fresh.mkdir(parents=True)
+            save_file(tensors, fresh / TENSORS)
+            (fresh / STATE).write_text(json.dumps(self.state, indent=1), encoding="utf-8")
+        except (OSError, SafetensorError) as error:
+            shutil.rmtree(fresh, ignore_errors=True)
+            raise OutputError(
+                translate(
+                    "ScasNet",
+                    "The training cannot be saved in {folder}: make room on the disk and run the "
+                    "same command again, it goes on from the last checkpoint.",
+                ),
+                str(error),
+                folder=folder.parent,
+            ) from error
         if folder.exists():  # else the former one may be the only one: it stays until the end
             shutil.rmtree(former, ignore_errors=True)
             folder.replace(former)

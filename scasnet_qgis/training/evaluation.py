@@ -1,37 +1,149 @@
-"""Accuracy of a network on labelled scenes."""
+"""Accuracy of a network on labelled scenes, measured as maps are made: in blended tiles."""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from scasnet_qgis.core.accuracy import ConfusionMatrix
+from scasnet_qgis.core.blending import FinishedBlock
+from scasnet_qgis.core.errors import Cancelled
+from scasnet_qgis.core.messages import Message
+from scasnet_qgis.core.preprocessing import Scaling
+from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.core.segmentation import Segmentation
+from scasnet_qgis.core.windows import Window, plan_tiles
 from scasnet_qgis.training.normalisation import Normalisation
-from scasnet_qgis.training.scenes import Scene
+from scasnet_qgis.training.scenes import IGNORE, Scene
+
+_BLOCK = 256  # panels begin at multiples of this
+_PANEL = 16384  # pixels; the width of a panel, so that memory does not grow with the scene
+
+Forward = Callable[[Tensor], Tensor]
+
+
+class TorchBackend:
+    """A network as what core.segmentation wants: tiles in 0-1 in, probabilities out."""
+
+    workers = 1
+    margin = 0
+
+    def __init__(self, forward: Forward, normalisation: Normalisation, classes: int) -> None:
+        self.classes = classes
+        self._forward, self._normalisation = forward, normalisation
+        self._cancelled = threading.Event()
+
+    def predict(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+        """[N, bands, rows, cols] in 0-1 -> probabilities [N, classes, rows, cols]."""
+        if self._cancelled.is_set():
+            raise Cancelled
+        with torch.inference_mode():
+            scores = self._forward(self._normalisation.standardise(torch.from_numpy(tiles)))
+            found: NDArray[np.float32] = scores.softmax(dim=1).cpu().numpy()
+        return found
+
+    def cancel(self) -> None:
+        self._cancelled.set()
+
+
+class SceneSource:
+    """A scene's pixels; windows without any label hold no data, so that they are not computed."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+
+    def read(self, window: Window) -> tuple[NDArray[np.generic], NDArray[np.bool_] | None]:
+        part = np.s_[window.row : window.row_end, window.col : window.col_end]
+        pixels = np.array(self._scene.pixels[(slice(None), *part)])
+        if (self._scene.labels[part] == IGNORE).all():
+            return pixels, np.zeros(pixels.shape[1:], dtype=np.bool_)
+        return pixels, None if self._scene.valid is None else np.array(self._scene.valid[part])
 
 
 def confusion(
-    network: nn.Module,
+    forward: Forward,
     scenes: list[Scene],
     normalisation: Normalisation,
     classes: int,
-    device: str = "cpu",
+    tile: tuple[int, int],
+    progress: Progress,
 ) -> ConfusionMatrix:
-    """Run the network over each scene as a whole and count; pixels without a label are left out."""
-    was_training = network.training
-    network.eval()
+    """Map the scenes and count against their labels; pixels without a label are left out.
+
+    ``forward`` gives class scores [N, classes, H, W] for standardised images; ``tile`` is the
+    tile's size and overlap in pixels. Raises Cancelled.
+    """
     total = ConfusionMatrix.empty(classes)
-    with torch.inference_mode():
-        for scene in scenes:
-            pixels = np.array(scene.pixels, dtype=np.float32)
-            image = normalisation(torch.from_numpy(pixels)[None])
-            scores: Tensor = network(_on(device, image))
-            mapped = scores.argmax(dim=1)[0].cpu().numpy()
-            total += ConfusionMatrix.of(scene.labels, mapped, classes)
-    network.train(was_training)
+    for scene in scenes:
+        total += _of_scene(forward, scene, normalisation, classes, tile, progress)
     return total
 
 
-def _on(device: str, image: Tensor) -> Tensor:
-    return image.to(device).contiguous(memory_format=torch.channels_last)
+def _of_scene(
+    forward: Forward,
+    scene: Scene,
+    normalisation: Normalisation,
+    classes: int,
+    tile: tuple[int, int],
+    progress: Progress,
+) -> ConfusionMatrix:
+    counts = [ConfusionMatrix.empty(classes)]
+    whole = Window(0, 0, *scene.labels.shape)
+
+    def count(block: FinishedBlock) -> None:
+        place = block.window
+        labels = scene.labels[place.row : place.row_end, place.col : place.col_end]
+        counts[0] += ConfusionMatrix.of(labels, block.labels().astype(np.int64) - 1, classes)
+
+    size, overlap = tile
+    Segmentation(
+        SceneSource(scene),
+        whole,
+        whole,
+        scaling_of(normalisation),
+        TorchBackend(forward, normalisation, classes),
+        plan_tiles(
+            whole.rows,
+            whole.cols,
+            (size, size),
+            overlap,
+            fixed=False,
+            panel_cols=_PANEL,
+            block=_BLOCK,
+        ),
+    ).run(count, _Quiet(progress))
+    return counts[0]
+
+
+def scaling_of(normalisation: Normalisation) -> Scaling:
+    """How raw values become 0 to 1, as it is done when maps are made."""
+    low, high = normalisation.value_range
+    bands = len(normalisation.mean)
+    return Scaling((low,) * bands, (high,) * bands, tuple(normalisation.mean), Message(""))
+
+
+class _Quiet(Progress):
+    """Passes a cancel on, but not how far an evaluation is: the training counts."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    @property
+    def cancelled(self) -> bool:
+        return self._progress.cancelled
+
+
+def forward_of(network: nn.Module, device: str) -> Forward:
+    """The network's scores, computed in single precision as in the model file."""
+
+    def forward(images: Tensor) -> Tensor:
+        network.eval()
+        scores: Tensor = network(images.to(device).contiguous(memory_format=torch.channels_last))
+        return scores
+
+    return forward

@@ -1,8 +1,8 @@
-"""The best network of a training run as a model file."""
+"""A checkpoint as a model file."""
 
 from __future__ import annotations
 
-import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scasnet_qgis.core.card import ModelCard, ModelClass, default_color
-from scasnet_qgis.core.errors import SettingError, TrainingError
+from scasnet_qgis.core.card import ModelCard, ModelClass
+from scasnet_qgis.core.errors import OutputError, SettingError
 from scasnet_qgis.core.messages import translate
 from scasnet_qgis.network.export import ExportCheck, export
 from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig
 from scasnet_qgis.training.checkpoint import Checkpoint
-from scasnet_qgis.training.config import TrainingConfig
-from scasnet_qgis.training.scenes import Scene, scenes_of
+from scasnet_qgis.training.config import TrainingConfig, tile_of
+from scasnet_qgis.training.scenes import Scene
 
 SAMPLE_SIZE = 512  # pixels
 _NAMES = {"vgg": "VGG ScasNet", "resnet": "ResNet ScasNet"}
@@ -28,34 +28,28 @@ CARD_KEYS = (
 )  # fmt: skip
 
 
-def export_best(
-    work: Path,
-    config: TrainingConfig,
-    output: Path,
-    *,
-    fixed_size: int | None = None,
-    half: bool = False,
+def export_checkpoint(
+    saved: Checkpoint, output: Path, sample: Tensor, *, fixed_size: int | None = None
 ) -> ExportCheck:
-    """Write the best network of the run in ``work`` to ``output``, checked on validation scenes.
+    """Write the network of a checkpoint to ``output``, checked on ``sample`` (see network.export).
 
-    Raises TrainingError where the run has none yet, SettingError where the settings' card does
-    not fit, ModelError where the check fails.
+    Raises SettingError where the settings' card does not fit, ModelError where the check fails,
+    OutputError where the file cannot be written.
     """
-    best = Checkpoint.load(work / "best")
-    if best is None:
-        raise TrainingError(
-            translate("ScasNet", "The training in {work} has no best network yet: train longer."),
-            work=work,
-        )
-    card = build_card(config, best.state)
-    network = ScasNet(ScasNetConfig(**best.state["network"]))
-    network.load_state_dict(best.group("model"))
-    sample = _sample(work, config, card.value_range)
-    return export(network, card, output, sample=sample, fixed_size=fixed_size, half=half)
+    card = build_card(saved.state)
+    return export(network_of(saved), card, output, sample=sample, fixed_size=fixed_size)
 
 
-def build_card(config: TrainingConfig, state: dict[str, Any]) -> ModelCard:
-    """The card of the network whose evaluation is ``state``."""
+def network_of(saved: Checkpoint) -> ScasNet:
+    """The network of a checkpoint; of one of a running training, the averaged one."""
+    network = ScasNet(ScasNetConfig(**saved.state["network"]))
+    network.load_state_dict(saved.group("mean") or saved.group("model"))
+    return network.eval()
+
+
+def build_card(state: dict[str, Any]) -> ModelCard:
+    """The card of the network whose checkpoint has the state ``state``."""
+    config, facts = TrainingConfig.of(state["config"]), state["facts"]
     given = dict(config.card)
     unknown = sorted(set(given) - set(CARD_KEYS))
     if unknown:
@@ -63,55 +57,64 @@ def build_card(config: TrainingConfig, state: dict[str, Any]) -> ModelCard:
             translate("ScasNet", "The card in the training settings has unknown keys: {names}."),
             names=", ".join(unknown),
         )
-    measured_on = given.pop("accuracy_data", f"scenes matching {config.validation}")
-    network = _NAMES[state["network"]["variant"]]
-    # The overlap that hides the borders of ScasNet's tiles; a smaller tile cannot hold it.
-    tile = int(given.pop("tile_size", 512))
-    overlap = int(given.pop("overlap", min(128, tile // 4)))
+    measured_on = given.pop("accuracy_data", facts["validation_data"])
+    network = _NAMES[config.variant]
+    tile, overlap = tile_of(config)
     normalisation = state["normalisation"]
     return ModelCard(
-        name=str(given.pop("name", network)),
-        classes=tuple(
-            ModelClass(str(each["name"]), str(each.get("color", default_color(index))))
-            for index, each in enumerate(config.classes)
-        ),
+        name=str(given.pop("name", "") or network),
+        classes=tuple(ModelClass(str(each["name"]), str(each["color"])) for each in config.classes),
         bands=tuple(config.bands),
         value_range=tuple(normalisation["value_range"]),
         mean=tuple(normalisation["mean"]),
         std=tuple(normalisation["std"]),
-        tile_size=tile,
-        overlap=overlap,
         network=network,
-        width=float(state["network"]["width"]),
-        accuracy={"data": str(measured_on), **_accuracy(state)},
-        **given,
+        width=config.width,
+        accuracy={"data": str(measured_on), **_accuracy(state)} if "mean_iou" in state else {},
+        **{
+            **{key: facts[key] for key in ("resolution", "training_data")},
+            **given,
+            "tile_size": tile,
+            "overlap": overlap,
+        },
     )
 
 
 def _accuracy(state: dict[str, Any]) -> dict[str, Any]:
-    shares = {
-        name: None if math.isnan(value) else float(value) for name, value in state["iou"].items()
-    }
-    return {
-        "overall_accuracy": float(state["overall_accuracy"]),
-        "mean_iou": float(state["mean_iou"]),
-        "iou": shares,
-        "confusion": state["confusion"],
-    }
+    return {key: state[key] for key in ("overall_accuracy", "mean_iou", "iou", "confusion")}
 
 
-def _sample(work: Path, config: TrainingConfig, value_range: tuple[float, float]) -> Tensor:
-    """Windows of two validation scenes in 0-1, [2, bands, H, W]."""
-    _, validation = scenes_of(config, work)
-    chosen = [validation[0], validation[len(validation) // 2]]
+def sample_of(scenes: list[Scene], state: dict[str, Any]) -> Tensor:
+    """Windows of two scenes in 0-1, [2, bands, H, W], where there are labels."""
+    chosen = [scenes[0], scenes[len(scenes) // 2]]
     rows, cols = (
         min(SAMPLE_SIZE, *(each.labels.shape[axis] for each in chosen)) for axis in (0, 1)
     )
-    low, high = value_range
+    low, high = state["normalisation"]["value_range"]
     windows = np.stack([_middle(each, rows, cols) for each in chosen])
-    return torch.from_numpy((windows - np.float32(low)) / np.float32(high - low)).clamp(0, 1)
+    scaled = (np.nan_to_num(windows) - np.float32(low)) / np.float32(high - low)
+    return torch.from_numpy(scaled).clamp(0, 1)
 
 
 def _middle(scene: Scene, rows: int, cols: int) -> np.ndarray[Any, np.dtype[np.float32]]:
     top, left = (scene.labels.shape[0] - rows) // 2, (scene.labels.shape[1] - cols) // 2
     return np.array(scene.pixels[:, top : top + rows, left : left + cols], dtype=np.float32)
+
+
+def check_model_path(output: Path) -> None:
+    """Raise OutputError for a model that could not be written, now and not after hours."""
+    if output.suffix.lower() != ".onnx":
+        raise OutputError(
+            translate("ScasNet", "The model's name must end in .onnx, not '{suffix}'."),
+            suffix=output.suffix,
+        )
+    folder = output.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise OutputError(
+            translate(
+                "ScasNet",
+                "The folder {folder} does not exist or is read-only: choose another one for the "
+                "model.",
+            ),
+            folder=folder,
+        )

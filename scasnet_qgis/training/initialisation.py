@@ -1,40 +1,159 @@
-"""Start a network from published encoder weights."""
+"""What a training starts from: a trained ScasNet, published encoder weights, or nothing."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from scasnet_qgis import paths
 from scasnet_qgis.core.errors import SettingError
-from scasnet_qgis.core.messages import translate
-from scasnet_qgis.network.caffe import read_caffemodel
+from scasnet_qgis.core.messages import Message, message, translate
+from scasnet_qgis.network.caffe import EncoderWeights, load_encoder, read_encoder
 from scasnet_qgis.network.encoders import VggEncoder
 from scasnet_qgis.network.scasnet import ScasNet
 from scasnet_qgis.network.slimming import slim_vgg
-from scasnet_qgis.training.config import TrainingConfig
+from scasnet_qgis.training.config import DEFAULT_MODEL, NOTHING, TrainingConfig
 from scasnet_qgis.training.normalisation import Normalisation
 from scasnet_qgis.training.scenes import Scene
+from scasnet_qgis.training.weights import (
+    Trained,
+    checkpoint_folder,
+    read_checkpoint,
+    read_model,
+    take_over,
+)
 
 WINDOW = 256
 WINDOWS = 28
 
 
-def start_encoder(
+@dataclass(frozen=True)
+class Start:
+    """Whether the encoder knows something already, and a sentence for the log."""
+
+    encoder_knows: bool
+    sentence: Message
+
+
+def start(
     network: ScasNet, config: TrainingConfig, scenes: list[Scene], normalisation: Normalisation
-) -> None:
-    """Fit the network's VGG encoder to the Caffe weights named in the configuration."""
-    if not isinstance(network.encoder, VggEncoder) or config.start_from is None:
+) -> Start:
+    """Set the network's weights as START_FROM says.
+
+    Raises SettingError or ModelError where the network does not fit what it is to start from.
+    """
+    if config.start_from == DEFAULT_MODEL:
+        return _from_shipped(network, config)
+    if config.start_from == NOTHING:
+        return Start(False, message(translate("ScasNet", "Training starts from nothing.")))
+    path = config.path(config.start_from)
+    if not path.exists():
         raise SettingError(
-            translate("ScasNet", "Only a VGG network can start from VGG encoder weights.")
+            translate("ScasNet", "{path}, which the training is to start from, does not exist."),
+            path=path,
         )
-    if config.bands[:3] != ["red", "green", "blue"]:
+    folder = checkpoint_folder(path)
+    if folder is not None:
+        return _from_trained(network, config, read_checkpoint(folder), path)
+    if path.suffix.lower() == ".onnx":
+        return _from_trained(network, config, read_model(path), path)
+    return _from_encoder(network, config, scenes, normalisation, path)
+
+
+def _from_shipped(network: ScasNet, config: TrainingConfig) -> Start:
+    path = paths.default_model()
+    trained = read_model(path)
+    same = (trained.network.variant, trained.network.width) == (config.variant, config.width)
+    if same and list(trained.bands) == config.bands:
+        return _from_trained(network, config, trained, path)
+    text = translate(
+        "ScasNet",
+        "The model that comes with the plugin has another network or other bands, so training "
+        "starts from nothing.",
+    )
+    return Start(False, message(text))
+
+
+def _from_trained(network: ScasNet, config: TrainingConfig, trained: Trained, path: Path) -> Start:
+    if (trained.network.variant, trained.network.width) != (config.variant, config.width):
         raise SettingError(
             translate(
-                "ScasNet", "To start from VGG weights the first bands must be red, green, blue."
+                "ScasNet",
+                "{name} is a {variant} network of width {width:g}, but a {wanted} network of "
+                "width {wanted_width:g} is to be trained: choose the same, or start from nothing.",
+            ),
+            name=path.name,
+            variant=trained.network.variant,
+            width=trained.network.width,
+            wanted=config.variant,
+            wanted_width=config.width,
+        )
+    fresh = take_over(network, config.bands, config.class_names, trained)
+    if fresh:
+        text = translate(
+            "ScasNet", "Training starts from {name}; these classes are new to it: {classes}."
+        )
+        return Start(True, message(text, name=path.name, classes=", ".join(fresh)))
+    return Start(
+        True, message(translate("ScasNet", "Training starts from {name}."), name=path.name)
+    )
+
+
+def _from_encoder(
+    network: ScasNet,
+    config: TrainingConfig,
+    scenes: list[Scene],
+    normalisation: Normalisation,
+    path: Path,
+) -> Start:
+    """From the weights of a published encoder, slimmed where the network is narrower."""
+    weights = read_encoder(path)
+    if weights.network != config.variant:
+        raise SettingError(
+            translate(
+                "ScasNet",
+                "{name} holds the encoder of a {found} network, but a {wanted} network is to be "
+                "trained: choose the other network or other weights.",
+            ),
+            name=path.name,
+            found=weights.network,
+            wanted=config.variant,
+        )
+    if len(config.bands) < 3:
+        raise SettingError(
+            translate(
+                "ScasNet",
+                "To start from published weights the image must have at least three bands, which "
+                "count as red, green and blue: choose more bands, or start from nothing.",
             )
         )
-    full = read_caffemodel(config.path(config.start_from))
+    if config.width == 1.0:
+        load_encoder(network, weights, normalisation.mean, normalisation.std)
+    else:
+        _slim(network, weights, config, scenes, normalisation)
+    text = translate("ScasNet", "The encoder starts from {name}.")
+    return Start(True, message(text, name=path.name))
+
+
+def _slim(
+    network: ScasNet,
+    weights: EncoderWeights,
+    config: TrainingConfig,
+    scenes: list[Scene],
+    normalisation: Normalisation,
+) -> None:
+    if not isinstance(network.encoder, VggEncoder):
+        raise SettingError(
+            translate(
+                "ScasNet",
+                "A narrow ResNet cannot start from published weights: use width 1, or start from "
+                "nothing.",
+            )
+        )
     generator = np.random.default_rng(config.seed)
     pairs: list[tuple[Tensor, Tensor]] = []
     for index in range(WINDOWS):
@@ -44,13 +163,13 @@ def start_encoder(
         left = int(generator.integers(max(cols - WINDOW, 0) + 1))
         window = scene.pixels[:, top : top + WINDOW, left : left + WINDOW]
         raw = torch.from_numpy(np.array(window, dtype=np.float32))[None]
-        pairs.append((normalisation(raw), caffe_input(raw, config)))
-    slim_vgg(network.encoder, full, pairs, config.seed)
+        pairs.append((normalisation(raw), published_input(raw, weights, normalisation)))
+    slim_vgg(network.encoder, weights.layers, pairs, config.seed)
 
 
-def caffe_input(raw: Tensor, config: TrainingConfig) -> Tensor:
+def published_input(raw: Tensor, weights: EncoderWeights, normalisation: Normalisation) -> Tensor:
     """Blue, green, red in 0-255 minus the mean, as the published Caffe models want it."""
-    low, high = config.value_range
+    low, high = normalisation.value_range
     rgb = ((raw[:, :3] - low) * (255.0 / (high - low))).clamp(0, 255)
-    mean = torch.tensor(config.start_mean_bgr).view(1, 3, 1, 1)
-    return rgb.flip(1) - mean
+    mean = torch.tensor(weights.mean_bgr).view(1, 3, 1, 1)
+    return (rgb.flip(1) - mean) * weights.scale

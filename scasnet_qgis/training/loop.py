@@ -4,29 +4,37 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from scasnet_qgis.core.accuracy import ConfusionMatrix
-from scasnet_qgis.core.errors import TrainingError
-from scasnet_qgis.core.messages import translate
+from scasnet_qgis.core.errors import Cancelled, TrainingError
+from scasnet_qgis.core.messages import message, translate
+from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig
 from scasnet_qgis.training.checkpoint import Checkpoint
-from scasnet_qgis.training.config import TrainingConfig
-from scasnet_qgis.training.evaluation import confusion
-from scasnet_qgis.training.initialisation import start_encoder
-from scasnet_qgis.training.normalisation import measure
+from scasnet_qgis.training.config import TrainingConfig, tile_of
+from scasnet_qgis.training.evaluation import confusion, forward_of
+from scasnet_qgis.training.initialisation import start
+from scasnet_qgis.training.normalisation import Normalisation
+from scasnet_qgis.training.optimisation import Precision, choose_device, make_optimizer
 from scasnet_qgis.training.sampling import CropSampler
-from scasnet_qgis.training.scenes import IGNORE, scenes_of
+from scasnet_qgis.training.scenes import IGNORE, Scene
+from scasnet_qgis.training.schedule import EvaluationTimer, Schedule
+from scasnet_qgis.training.weights import BEST
+from scasnet_qgis.training.work import CHECKPOINT, LOG
 
 LOG_EVERY = 20  # steps
+_AHEAD = {"cpu": 1, "cuda": 6}  # batches cut while one is learned from
 
 
 class Trainer:
@@ -36,79 +44,95 @@ class Trainer:
         self,
         config: TrainingConfig,
         folder: Path,
-        say: Callable[[str], None] = print,
-        device: str = "cpu",
+        scenes: tuple[list[Scene], list[Scene]],
+        normalisation: Normalisation,
+        facts: dict[str, Any],
+        progress: Progress,
     ) -> None:
-        self.config, self.folder, self.say, self.device = config, folder, say, device
-        saved = Checkpoint.load(folder / "checkpoint")
-        if saved is not None:
-            _check_resumable(config, saved.state["config"], folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        self.training, self.validation = scenes_of(config, folder)
-        self.normalisation = measure(self.training, config.value_range)
-        self.sampler = CropSampler(self.training, config)
+        """``facts`` about the data (outcome.data_facts) go into the checkpoints as they are."""
+        self.config, self.folder, self.progress = config, folder, progress
+        self.training, self.validation = scenes
+        self.normalisation, self.facts = normalisation, facts
+        self.device = choose_device(config.device)
+        if config.threads:
+            torch.set_num_threads(config.threads)
+        self._precision = Precision(self.device, config.precision)
+        self.schedule = Schedule(config, self.training)
+        self._timer = EvaluationTimer(config)
+        self.sampler = CropSampler(self.training, len(config.classes), normalisation, config.seed)
         self.step, self.seconds, self.best = 0, 0.0, -1.0
+        self._begin(Checkpoint.load(folder / CHECKPOINT))
+
+    def _begin(self, saved: Checkpoint | None) -> None:
+        config = self.config
         torch.manual_seed(config.seed)
         self.network = ScasNet(
             ScasNetConfig(config.variant, len(config.bands), len(config.classes), config.width)
         )
-        if saved is None and config.start_from:
-            start_encoder(self.network, config, self.training, self.normalisation)
-        self.network = self.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if saved is None:
+            began = time.monotonic()
+            begun = start(self.network, config, self.training, self.normalisation)
+            self._encoder_knows = begun.encoder_knows
+            self.seconds = time.monotonic() - began  # slimming an encoder takes minutes
+            self.progress.info(begun.sentence)
+        else:
+            self._encoder_knows = bool(saved.state["encoder_knows"])
+        self.network = self.network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averaged = copy.deepcopy(self.network).eval()
-        self.optimizer = self._optimizer()
+        self.optimizer = make_optimizer(self.network, config, self._encoder_knows)
         if saved is not None:
             self._restore(saved)
 
-    def _optimizer(self) -> torch.optim.AdamW:
-        encoder = list(self.network.encoder.parameters())
-        inside = {id(each) for each in encoder}
-        rest = [each for each in self.network.parameters() if id(each) not in inside]
-        rate = self.config.encoder_rate if self.config.start_from else 1.0
-        groups = [{"params": encoder, "factor": rate}, {"params": rest, "factor": 1.0}]
-        return torch.optim.AdamW(
-            groups, lr=self.config.learning_rate, weight_decay=self.config.weight_decay
-        )
-
     @property
-    def progress(self) -> float:
-        """Share of the run that is done, by steps or by time, whichever is further."""
-        done = self.step / self.config.steps
-        if self.config.time_budget:
-            done = max(done, self.seconds / (60.0 * self.config.time_budget))
-        return min(done, 1.0)
-
-    def learning_rate(self) -> float:
-        """Polynomial decay after a linear warm-up."""
-        warm = min(1.0, (self.step + 1) / max(self.config.warm_up, 1))
-        return self.config.learning_rate * warm * (1.0 - self.progress) ** self.config.decay_power
+    def done(self) -> float:
+        """Share of the run that is done."""
+        return self.schedule.progress(self.step, self.seconds)
 
     def run(self) -> None:
-        """Train to the end of the schedule, or go on from the checkpoint."""
-        config = self.config
-        self.say(
-            f"{len(self.training)} training and {len(self.validation)} validation images, "
-            f"{sum(each.numel() for each in self.network.parameters()):,} weights, "
-            f"from step {self.step}"
-        )
-        saved = evaluated = self.seconds
-        with ThreadPoolExecutor(max_workers=1) as prefetch:
-            upcoming = prefetch.submit(self._batch, self.step)
-            while self.progress < 1.0:
-                started = time.monotonic()
-                images, labels = upcoming.result()
-                upcoming = prefetch.submit(self._batch, self.step + 1)
-                loss = self._train_on(images, labels)
+        """Train to the end of the schedule, or go on from the checkpoint.
+
+        Raises Cancelled, with the checkpoint saved, soon after ``progress.cancelled`` turns true.
+        """
+        self._tell_start()
+        try:
+            self._run()
+        except Cancelled:
+            self.save()
+            raise
+        except torch.cuda.OutOfMemoryError as error:
+            raise TrainingError(
+                translate(
+                    "ScasNet",
+                    "The GPU's memory is too small for this training: choose a smaller batch, a "
+                    "smaller tile or the device 'cpu'.",
+                ),
+                str(error),
+            ) from error
+
+    def _run(self) -> None:
+        saved = self.seconds
+        workers = 1 if self.device == "cpu" else _AHEAD[self.device]
+        with ThreadPoolExecutor(max_workers=workers) as cutting:
+            upcoming: deque[Future[tuple[Tensor, Tensor]]] = deque()
+            ahead = self.step
+            while self.done < 1.0:
+                self.progress.check()
+                while len(upcoming) <= _AHEAD[self.device]:
+                    upcoming.append(cutting.submit(self._batch, ahead))
+                    ahead += 1
+                began = time.monotonic()
+                loss = self._train_on(*upcoming.popleft().result())
                 self.step += 1
-                self.seconds += time.monotonic() - started
+                self.seconds += time.monotonic() - began
                 if self.step % LOG_EVERY == 0:
-                    self._log(loss=loss)
-                if self.seconds - evaluated >= 60 * config.evaluate_every:
+                    self._log_loss(loss)
+                if self._timer.due(self.seconds, self.done) and self.done < 1.0:
                     self.evaluate()
-                    evaluated = self.seconds
-                if self.seconds - saved >= 60 * config.checkpoint_every:
+                if self.seconds - saved >= 60 * self.config.checkpoint_every:
                     self.save()
                     saved = self.seconds
+            for each in upcoming:
+                each.cancel()
         self.evaluate()
         self.save()
 
@@ -121,24 +145,22 @@ class Trainer:
     def _train_on(self, images: Tensor, labels: Tensor) -> float:
         torch.manual_seed(self.config.seed * 1_000_003 + self.step)  # for dropout
         self.network.train()
+        rate = self.schedule.learning_rate(self.step, self.seconds)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate() * group["factor"]
-        inputs = self.normalisation.standardise(images)
-        inputs = inputs.to(self.device).contiguous(memory_format=torch.channels_last)
-        scores = self.network(inputs)
+            group["lr"] = rate * group["factor"]
+        inputs = self.normalisation.standardise(images).to(self.device, non_blocking=True)
+        with self._precision.autocast():
+            scores = self.network(inputs.contiguous(memory_format=torch.channels_last))
+        weights = self.sampler.class_weights(self.config.at(self.step).class_weight_power)
         loss = functional.cross_entropy(
-            scores,
+            scores.float(),
             labels.to(self.device),
-            weight=self.sampler.class_weights(self.config.at(self.step).class_weight_power).to(
-                self.device
-            ),
+            weight=weights.to(self.device),
             ignore_index=IGNORE,
         )
         self.optimizer.zero_grad(set_to_none=True)
         if torch.isfinite(loss):  # a batch without any label has no loss
-            loss.backward()
-            nn.utils.clip_grad_norm_(self.network.parameters(), self.config.gradient_clip)
-            self.optimizer.step()
+            self._precision.update(loss, self.optimizer, self.network, self.config.gradient_clip)
         self._average()
         return float(loss.detach())
 
@@ -155,44 +177,75 @@ class Trainer:
 
     def evaluate(self) -> ConfusionMatrix:
         """Measure the averaged network on the validation scenes; keep it if it is the best."""
+        began = time.monotonic()
         matrix = confusion(
-            self.averaged,
+            forward_of(self.averaged, self.device),
             self.validation,
             self.normalisation,
             len(self.config.classes),
-            self.device,
+            tile_of(self.config),
+            self.progress,
         )
+        took = time.monotonic() - began
+        self.seconds += took
+        self._timer.evaluated(self.seconds, took)
         # Rounded as in the file, from which a resumed run takes it.
         score = round(matrix.mean_iou, 4)
         result = {
             "overall_accuracy": round(matrix.overall_accuracy, 4),
             "mean_iou": score,
-            "iou": dict(zip(self.config.class_names, np.round(matrix.iou, 4).tolist())),
+            "iou": dict(zip(self.config.class_names, map(_number, matrix.iou))),
         }
         self._log(**result)
+        text = translate(
+            "ScasNet",
+            "Validation after {minutes:.1f} minutes: overall accuracy {accuracy:.3f}, mean IoU "
+            "{iou:.3f}",
+        )
+        values = {"accuracy": matrix.overall_accuracy, "iou": matrix.mean_iou}
+        self.progress.info(message(text, minutes=self.seconds / 60, **values))
         if score > self.best:
             self.best = score
-            tensors = {
-                f"model.{key}": each.cpu() for key, each in self.averaged.state_dict().items()
-            }
-            state = {"network": vars(self.network.config), "step": self.step, **result}
-            state["confusion"] = matrix.counts.tolist()
-            state["normalisation"] = vars(self.normalisation)
-            Checkpoint(tensors, state).save(self.folder / "best")
+            self._keep_best(matrix, result)
         return matrix
+
+    def _keep_best(self, matrix: ConfusionMatrix, result: dict[str, Any]) -> None:
+        tensors = {f"model.{key}": each.cpu() for key, each in self.averaged.state_dict().items()}
+        state = {**self._identity(), "step": self.step, **result}
+        state["epoch"] = round(self.schedule.epoch(self.step), 3)
+        state["confusion"] = matrix.counts.tolist()
+        Checkpoint(tensors, state).save(self.folder / BEST)
+
+    def _identity(self) -> dict[str, Any]:
+        """What a checkpoint says about its network."""
+        return {
+            "network": vars(self.network.config),
+            "bands": self.config.bands,
+            "classes": self.config.class_names,
+            "normalisation": vars(self.normalisation),
+            "config": self.config.as_dict(),
+            "facts": self.facts,
+        }
 
     def save(self) -> None:
         """Write everything a later run needs to go on as if it had not been interrupted."""
         tensors = {f"model.{key}": each.cpu() for key, each in self.network.state_dict().items()}
         tensors |= {f"mean.{key}": each.cpu() for key, each in self.averaged.state_dict().items()}
         for index, values in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{key}": each.cpu() for key, each in values.items()}
+            tensors |= {
+                f"optimizer.{index}.{key}": torch.as_tensor(each).cpu()
+                for key, each in values.items()
+                if each is not None
+            }
         state = {
+            **self._identity(),
             "step": self.step,
             "seconds": self.seconds,
-            "config": self.config.as_dict(),
+            "encoder_knows": self._encoder_knows,
+            "finished": self.done >= 1.0,
+            "ends": self.config.ends,
         }
-        Checkpoint(tensors, state).save(self.folder / "checkpoint")
+        Checkpoint(tensors, state).save(self.folder / CHECKPOINT)
 
     def _restore(self, saved: Checkpoint) -> None:
         self.network.load_state_dict(saved.group("model"))
@@ -206,30 +259,48 @@ class Trainer:
         self.step = int(saved.state["step"])
         self.seconds = float(saved.state["seconds"])
         # The best network may be newer than the checkpoint: it alone knows how good it is.
-        best = Checkpoint.load(self.folder / "best")
+        best = Checkpoint.load(self.folder / BEST)
         self.best = -1.0 if best is None else float(best.state["mean_iou"])
 
-    def _log(self, **values: Any) -> None:
-        record = {"step": self.step, "minutes": round(self.seconds / 60, 2), **values}
-        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
-            log.write(json.dumps(record) + "\n")
-        self.say(json.dumps(record))
-
-
-def _check_resumable(config: TrainingConfig, begun: dict[str, Any], folder: Path) -> None:
-    """Refuse settings that make another network, or other classes, than the checkpoint's."""
-    now = config.as_dict()
-    changed = [key for key in ("variant", "width", "bands") if now[key] != begun[key]]
-    values, former = ([each["value"] for each in some["classes"]] for some in (now, begun))
-    if values != former:  # names and colours may change
-        changed.append("classes")
-    if changed:
-        raise TrainingError(
-            translate(
-                "ScasNet",
-                "The training in {folder} was begun with other settings for {names}: set them "
-                "back or use another work folder.",
-            ),
-            folder=folder,
-            names=", ".join(changed),
+    def _tell_start(self) -> None:
+        text = translate(
+            "ScasNet",
+            "{weights:,} weights, {steps} steps make an epoch; training on {device} in "
+            "{precision}, from step {step} on",
         )
+        self.progress.info(
+            message(
+                text,
+                weights=sum(each.numel() for each in self.network.parameters()),
+                steps=self.schedule.steps_per_epoch,
+                device=self.device,
+                precision=str(self._precision),
+                step=self.step,
+            )
+        )
+
+    def _log_loss(self, loss: float) -> None:
+        rate = self.schedule.learning_rate(self.step, self.seconds)
+        self._log(loss=_number(loss), learning_rate=float(f"{rate:.3g}"))
+        self.progress.report(self.done)
+        text = translate(
+            "ScasNet", "Step {step}, epoch {epoch:.1f}: loss {loss:.3f}, {minutes:.0f} minutes left"
+        )
+        left = self.schedule.remaining(self.step, self.seconds) / 60
+        epoch = self.schedule.epoch(self.step)
+        self.progress.info(message(text, step=self.step, epoch=epoch, loss=loss, minutes=left))
+
+    def _log(self, **values: Any) -> None:
+        record = {
+            "step": self.step,
+            "epoch": round(self.schedule.epoch(self.step), 3),
+            "minutes": round(self.seconds / 60, 2),
+            **values,
+        }
+        with (self.folder / LOG).open("a", encoding="utf-8") as log:
+            log.write(json.dumps(record) + "\n")
+
+
+def _number(value: float) -> float | None:
+    """Rounded for a JSON file, which knows no NaN."""
+    return round(float(value), 4) if math.isfinite(value) else None

@@ -2,197 +2,214 @@
 
 from __future__ import annotations
 
-import fnmatch
-import hashlib
-import json
-import tempfile
+import re
+import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from osgeo import gdal, gdal_array
 
-from scasnet_qgis.core.errors import TrainingError
-from scasnet_qgis.core.messages import translate
-from scasnet_qgis.training.config import TrainingConfig
+from scasnet_qgis.core.errors import InputError, TrainingError
+from scasnet_qgis.core.messages import message, translate
+from scasnet_qgis.core.progress import Progress, Stage
+from scasnet_qgis.core.windows import Window
+from scasnet_qgis.raster.labels import IGNORE, LabelClass
+from scasnet_qgis.raster.session import gdal_session
+from scasnet_qgis.training.sources import SPLIT, TRAIN, VALIDATION, Source
+from scasnet_qgis.training.split import Divided, Split, count_labels, divide
+from scasnet_qgis.training.unpacking import Unpacked, unpack
 
-IGNORE = 255
-_STRIP = 512  # rows copied at a time
+__all__ = ["IGNORE", "Scene", "load_scenes"]
+
+_UNPACKING = 0.9  # of the progress
+_OURS = re.compile(r".+\.([0-9a-f]{16}|part)")  # folders in the cache
 
 
 @dataclass(frozen=True)
 class Scene:
     """One labelled image: pixels [bands, rows, cols] and class indices [rows, cols].
 
-    Pixels have the type and the values of the image, to which the run's ``value_range`` refers.
-    Both arrays are memory maps, so a scene takes memory only where it is looked at. Class
-    indices are the positions in the list of classes; IGNORE marks pixels without a label.
+    Pixels have the type and the values of the image. The arrays are memory maps, so a scene takes
+    memory only where it is looked at. Class indices are the positions in the list of classes;
+    IGNORE marks pixels without a label. ``valid`` is false where a pixel holds no data; None
+    means that all do.
     """
 
     name: str
     pixels: NDArray[Any]
     labels: NDArray[np.uint8]
+    valid: NDArray[np.bool_] | None = None
+
+
+_Counted = tuple[Scene, NDArray[np.int64]]  # with the pixels of each class
 
 
 def load_scenes(
-    images: Path, labels: Path, values: list[int], bands: int, cache: Path
-) -> list[Scene]:
-    """Pair the files of two folders by their stem and unpack them into ``cache``.
+    sources: Sequence[Source],
+    classes: Sequence[LabelClass],
+    bands: Sequence[str],
+    chosen: Sequence[int],
+    cache: Path,
+    split: Split,
+    progress: Progress,
+) -> tuple[list[Scene], list[Scene]]:
+    """Scenes to learn from and scenes to judge by, unpacked into the folder ``cache``.
 
-    ``values`` are the label values in the order of the classes; every other value means that a
-    pixel has no label. Raises TrainingError where the
-    folders do not pair up or an image does not fit its labels.
+    ``bands`` are the names of the model's bands and ``chosen`` the user's band numbers, or none.
+    What earlier calls left in the folder is used again where nothing has changed, else removed.
+
+    Raises TrainingError where there is nothing to learn from or to judge by, InputError where an
+    image or its labels cannot be used, OutputError where the disk is full, Cancelled.
     """
-    cache.mkdir(parents=True, exist_ok=True)
-    pictures, masks = _by_stem(images), _by_stem(labels)
-    unpaired = sorted(set(pictures) ^ set(masks))
-    if not pictures or unpaired:
+    with gdal_session():
+        found = _unpack_all(sources, classes, bands, chosen, cache, progress)
+        rest = Stage(progress, _UNPACKING, 1.0)
+        shared = [each for each in found if each.source.role == SPLIT]
+        divided = iter(divide(shared, len(classes), split, cache, rest))
+    training: list[_Counted] = []
+    validation: list[_Counted] = []
+    for each in found:
+        part = next(divided) if each.source.role == SPLIT else _undivided(each)
+        training += _counted(each, part.training, len(classes))
+        validation += _counted(each, part.validation, len(classes))
+    _check(training, validation, classes, progress)
+    kept = [scene for scene, _ in (*training, *validation)]
+    _remove_others(cache, {each.folder.name for each in found}, kept)
+    progress.report(1.0)
+    return [scene for scene, _ in training], [scene for scene, _ in validation]
+
+
+def _unpack_all(
+    sources: Sequence[Source],
+    classes: Sequence[LabelClass],
+    bands: Sequence[str],
+    chosen: Sequence[int],
+    cache: Path,
+    progress: Progress,
+) -> list[Unpacked]:
+    found: list[Unpacked] = []
+    share = _UNPACKING / max(len(sources), 1)
+    for index, source in enumerate(sources):
+        stage = Stage(progress, index * share, (index + 1) * share)
+        try:
+            each = unpack(source, classes, bands, chosen, cache, stage)
+        except InputError as error:
+            if len(sources) == 1:
+                raise
+            # The sentence alone would not tell which of the images it is about.
+            raise InputError(
+                translate("ScasNet", "{image}: {reason}"),
+                error.detail,
+                image=source.name,
+                reason=error.sentence,
+            ) from error
+        if each is None:
+            text = translate("ScasNet", "{labels} do not overlap {image}: this image is left out.")
+            progress.warn(message(text, labels=Path(source.labels).name, image=source.name))
+        else:
+            found.append(each)
+    if not found:
         raise TrainingError(
             translate(
                 "ScasNet",
-                "The folders {images} and {labels} must hold files of the same names; without "
-                "a partner: {value}.",
-            ),
-            images=images,
-            labels=labels,
-            value=", ".join(unpaired[:5]) or "all, as one folder is empty",
-        )
-    return [
-        _unpack(stem, pictures[stem], masks[stem], values, bands, cache)
-        for stem in sorted(pictures)
-    ]
-
-
-def scenes_of(config: TrainingConfig, work: Path) -> tuple[list[Scene], list[Scene]]:
-    """Training and validation scenes of a run in the folder ``work``, which keeps the copies."""
-    scenes = load_scenes(
-        config.path(config.images),
-        config.path(config.labels),
-        [int(each["value"]) for each in config.classes],
-        len(config.bands),
-        work / "scenes",
-    )
-    return split(scenes, config.validation)
-
-
-def split(scenes: list[Scene], pattern: str) -> tuple[list[Scene], list[Scene]]:
-    """Training and validation scenes; validation are those whose name matches ``pattern``."""
-    validation = [each for each in scenes if fnmatch.fnmatchcase(each.name, pattern)]
-    training = [each for each in scenes if each not in validation]
-    if not training or not validation:
-        raise TrainingError(
-            translate(
-                "ScasNet",
-                "The pattern '{pattern}' leaves {training} images for training and {validation} "
-                "for validation: both are needed.",
-            ),
-            pattern=pattern,
-            training=len(training),
-            validation=len(validation),
-        )
-    return training, validation
-
-
-def _by_stem(folder: Path) -> dict[str, Path]:
-    if not folder.is_dir():
-        raise TrainingError(
-            translate("ScasNet", "The folder {folder} does not exist."), folder=folder
-        )
-    endings = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".jp2", ".vrt"}
-    return {each.stem: each for each in folder.iterdir() if each.suffix.lower() in endings}
-
-
-def _unpack(
-    name: str, image: Path, mask: Path, values: list[int], bands: int, cache: Path
-) -> Scene:
-    source, truth = _open(image), _open(mask)
-    if (truth.RasterYSize, truth.RasterXSize) != (source.RasterYSize, source.RasterXSize):
-        raise TrainingError(
-            translate("ScasNet", "{image} and its labels {labels} differ in size."),
-            image=image.name,
-            labels=mask.name,
-        )
-    if source.RasterCount < bands:
-        raise TrainingError(
-            translate("ScasNet", "{name} has {count} bands, but {bands} are needed."),
-            name=image.name,
-            count=source.RasterCount,
-            bands=bands,
-        )
-    # The name says what the files were made from, so that no other run's are taken for them.
-    made_from = _fingerprint([source, truth], values, bands)
-    pixels_file = cache / f"{name}.{made_from}.pixels.npy"
-    labels_file = cache / f"{name}.{made_from}.labels.npy"
-    if not (pixels_file.exists() and labels_file.exists()):
-        with tempfile.TemporaryDirectory(suffix=".part", dir=cache) as unfinished:
-            pixels, labels = Path(unfinished) / "pixels.npy", Path(unfinished) / "labels.npy"
-            _copy(source, truth, values, bands, pixels, labels)
-            pixels.replace(pixels_file)
-            labels.replace(labels_file)
-    return Scene(name, np.load(pixels_file, mmap_mode="r"), np.load(labels_file, mmap_mode="r"))
-
-
-def _open(path: Path) -> Any:
-    dataset = gdal.Open(str(path))
-    if dataset is None:
-        raise TrainingError(translate("ScasNet", "{path} cannot be read as an image."), path=path)
-    return dataset
-
-
-def _fingerprint(datasets: list[Any], values: list[int], bands: int) -> str:
-    """Changes with the files behind the data sets, the label values and the bands."""
-    # A data set may lie in several files: a VRT and the images it names.
-    files = [Path(name) for each in datasets for name in each.GetFileList() or []]
-    found = [(each.resolve(), each.stat()) for each in files if each.is_file()]
-    sources = [(str(path), status.st_size, status.st_mtime_ns) for path, status in found]
-    return hashlib.sha256(json.dumps([sources, values, bands]).encode()).hexdigest()[:16]
-
-
-def _copy(
-    source: Any, truth: Any, values: list[int], bands: int, pixels_file: Path, labels_file: Path
-) -> None:
-    rows, cols = source.RasterYSize, source.RasterXSize
-    create = np.lib.format.open_memmap
-    pixels = create(pixels_file, "w+", _pixel_type(source, bands), (bands, rows, cols))
-    labels = create(labels_file, "w+", np.dtype(np.uint8), (rows, cols))
-    for top in range(0, rows, _STRIP):
-        height = min(_STRIP, rows - top)
-        strip = source.ReadAsArray(0, top, cols, height, band_list=list(range(1, bands + 1)))
-        marks = truth.GetRasterBand(1).ReadAsArray(0, top, cols, height)
-        if strip is None or marks is None:
-            damaged = (source if strip is None else truth).GetDescription()
-            raise TrainingError(
-                translate("ScasNet", "{damaged} is damaged and cannot be read to its end."),
-                damaged=damaged,
+                "No labels overlap the images: choose labels of the same place, and check that "
+                "both have the right coordinate reference system.",
             )
-        strip, classes = strip.reshape(bands, height, cols), _indices(marks, values)
-        if pixels.dtype.kind == "f":
-            # One such pixel would make the band statistics, and with them every loss, NaN.
-            finite = np.isfinite(strip)
-            strip, classes = np.where(finite, strip, 0), np.where(finite.all(0), classes, IGNORE)
-        pixels[:, top : top + height] = strip
-        labels[top : top + height] = classes
-    pixels.flush()
-    labels.flush()
-
-
-def _pixel_type(source: Any, bands: int) -> np.dtype[Any]:
-    """The type that holds the values of all the bands."""
-    kinds = [source.GetRasterBand(band).DataType for band in range(1, bands + 1)]
-    found = np.result_type(*map(gdal_array.GDALTypeCodeToNumericTypeCode, kinds))
-    if found.kind == "c":
-        raise TrainingError(
-            translate("ScasNet", "{value} has complex values: convert it to real ones first."),
-            value=source.GetDescription(),
         )
+    _warn_of_types(found, progress)
     return found
 
 
-def _indices(marks: NDArray[Any], values: list[int]) -> NDArray[np.uint8]:
-    """Label values to positions in ``values``, of any type and size."""
-    classes = np.full(marks.shape, IGNORE, dtype=np.uint8)
-    for index, value in enumerate(values):
-        classes[marks == value] = index
-    return classes
+def _warn_of_types(found: Sequence[Unpacked], progress: Progress) -> None:
+    kinds = sorted({str(each.pixels.dtype) for each in found})
+    if len(kinds) > 1:
+        text = translate(
+            "ScasNet",
+            "The images hold values of different types ({kinds}) and are all scaled by one range: "
+            "convert them to one type unless equal values mean the same.",
+        )
+        progress.warn(message(text, kinds=", ".join(kinds)))
+
+
+def _undivided(scene: Unpacked) -> Divided:
+    role = scene.source.role
+    return Divided(
+        scene.labels if role == TRAIN else None, scene.labels if role == VALIDATION else None
+    )
+
+
+def _counted(unpacked: Unpacked, labels: NDArray[np.uint8] | None, classes: int) -> list[_Counted]:
+    """The scene and its pixels of each class; nothing where it has no labels."""
+    if labels is None:
+        return []
+    counts = count_labels(labels, classes, Window(0, 0, *labels.shape))
+    scene = Scene(unpacked.source.name, unpacked.pixels, labels, unpacked.valid)
+    return [(scene, counts)] if counts.any() else []
+
+
+def _check(
+    training: Sequence[_Counted],
+    validation: Sequence[_Counted],
+    classes: Sequence[LabelClass],
+    progress: Progress,
+) -> None:
+    """Refuse what cannot be learned from or judged by, and warn where a part of it is missing."""
+    if not training and not validation:
+        raise TrainingError(
+            translate(
+                "ScasNet",
+                "No pixel with data carries a label of the classes {names}: check the labels and "
+                "the values of the classes.",
+            ),
+            names=", ".join(each.name for each in classes),
+        )
+    to_learn, to_judge = _missing(training, classes), _missing(validation, classes)
+    if len(classes) - len(to_learn) < 2:
+        known = [each.name for each in classes if each.name not in to_learn]
+        raise TrainingError(
+            translate(
+                "ScasNet",
+                "A training needs labels of at least two classes, but those to learn from are of "
+                "{names}: label more, or keep a smaller share for validation.",
+            ),
+            names=", ".join(known) or "none",
+        )
+    if not validation:
+        raise TrainingError(
+            translate(
+                "ScasNet",
+                "No labels are left for validation: label more, keep a larger share for it, or "
+                "choose images of their own for validation.",
+            )
+        )
+    if to_learn:
+        text = translate(
+            "ScasNet", "No labels to learn from are of {names}: the model will never map it."
+        )
+        progress.warn(message(text, names=", ".join(to_learn)))
+    if to_judge:
+        text = translate(
+            "ScasNet",
+            "No labels for validation are of {names}: how well it is mapped stays unknown.",
+        )
+        progress.warn(message(text, names=", ".join(to_judge)))
+
+
+def _missing(scenes: Sequence[_Counted], classes: Sequence[LabelClass]) -> list[str]:
+    total = sum((counts for _, counts in scenes), np.zeros(len(classes), dtype=np.int64))
+    return [each.name for each, count in zip(classes, total) if not count]
+
+
+def _remove_others(cache: Path, folders: set[str], scenes: Sequence[Scene]) -> None:
+    """Remove what former settings and killed runs left; it can be as large as the images."""
+    used = folders | {
+        Path(each.labels.filename).parent.name
+        for each in scenes
+        if isinstance(each.labels, np.memmap) and each.labels.filename
+    }
+    for folder in cache.iterdir():
+        if folder.is_dir() and folder.name not in used and _OURS.fullmatch(folder.name):
+            shutil.rmtree(folder, ignore_errors=True)

@@ -140,8 +140,19 @@ def test_deepness_standardises_outside_the_graph() -> None:
     assert not from_metadata(keys, 3, 2).standardise
     assert not from_metadata(keys, 4, 2).standardise
     assert from_metadata(to_metadata(card), 3, 2) == ModelCard(
-        "", card.classes, mean=card.mean, std=card.std, standardise=True
+        "", card.classes, mean=card.mean, std=card.std, standardise=True, precision=""
     )
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16", "int8"])
+def test_the_precision_comes_back(precision: str) -> None:
+    card = ModelCard("x", CARD.classes, precision=precision)
+    assert from_metadata(to_metadata(card), 3, 2).precision == precision
+
+
+@pytest.mark.parametrize("text", ['"float8"', "16", '["int8"]', "{}", "null"])
+def test_a_precision_that_is_none_counts_as_not_stated(text: str) -> None:
+    assert from_metadata({"scasnet_precision": text}, 3, 2).precision == ""
 
 
 def test_markup_and_control_characters_are_disarmed() -> None:

@@ -11,10 +11,12 @@ import pytest
 from osgeo import gdal, osr
 
 from scasnet_qgis.core.card import ModelCard, ModelClass, default_color
+from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.models.backend import OnnxBackend
 from scasnet_qgis.models.onnx_file import inspect
 from scasnet_qgis.network.export import export
 from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig
+from scasnet_qgis.training.conversion import export_task
 
 from ..network.test_export import picture
 from ..network.weights import randomise
@@ -23,9 +25,9 @@ SIZE = 96
 NAMES = ["building", "land", "road", "vegetation", "water"]
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A narrow ScasNet for tiles of fixed size."""
+@pytest.fixture(scope="module", params=["fp32", "fp16", "int8"])
+def model(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    """A narrow ScasNet, exported for tiles of fixed size in every precision."""
     network = ScasNet(ScasNetConfig("vgg", 3, len(NAMES), 0.05))
     randomise(network, picture(2, 120, 120))
     card = ModelCard(
@@ -37,9 +39,18 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         tile_size=512,
         overlap=128,
     )
-    path = tmp_path_factory.mktemp("peers") / "narrow.onnx"
-    export(network, card, path, sample=picture(1, 120, 120), fixed_size=SIZE, half=True)
-    return path
+    folder = tmp_path_factory.mktemp("peers")
+    export(network, card, folder / "free.onnx", sample=picture(1, 120, 120))
+    write_image(folder / "image.tif", pixels(250, 260))
+    wanted = {
+        "input": folder / "free.onnx",
+        "output": folder / "narrow.onnx",
+        "precision": request.param,
+        "raster": folder / "image.tif",
+        "fixed_size": SIZE,
+    }
+    export_task(wanted, Progress())
+    return folder / "narrow.onnx"
 
 
 def pixels(rows: int, cols: int) -> np.ndarray:

@@ -9,7 +9,11 @@ from qgis.core import QgsApplication, QgsProcessingParameterDefinition, QgsSetti
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import Qt
 
-IDS = {"scasnet:segment", "scasnet:checksetup"}
+NAMES = (
+    "segment", "train", "evaluate", "samplepoints", "importcaffe", "exportmodel", "modelinfo",
+    "checksetup",
+)  # fmt: skip
+IDS = {f"scasnet:{name}" for name in NAMES}
 
 
 def test_provider_lists_its_algorithms(provider):

@@ -11,7 +11,14 @@ import pytest
 from osgeo import gdal
 from qgis.core import QgsPalettedRasterRenderer, QgsProcessingException, QgsProject, QgsRasterLayer
 
-from tests.qgis.conftest import CLASSES, RecordingFeedback, leftovers, legend_of, pixels
+from tests.qgis.conftest import (
+    CLASSES,
+    RecordingFeedback,
+    leftovers,
+    legend_of,
+    pixels,
+    qgis_process,
+)
 
 
 def test_map_lies_on_the_grid_of_the_image(run, image, tmp_path):
@@ -158,6 +165,11 @@ def test_cancelled_run_keeps_the_older_map(run, provider, context, image, tmp_pa
         ({"TILE_SIZE": 128, "OVERLAP": 128}, "overlap"),
         ({"EXTENT": "9000,9100,9000,9100"}, "extent"),
         ({"DEVICE": "cuda"}, "cuda"),
+        ({"SCALES": "large"}, "0.75;1;1.25"),
+        ({"SCALES": ""}, "SCALES"),
+        ({"FLIPS": "sideways"}, "FLIPS"),
+        ({"MIN_CONFIDENCE": 1.5}, "MIN_CONFIDENCE"),
+        ({"SIEVE": -1}, "SIEVE"),
     ],
 )
 def test_what_cannot_work_is_said_in_one_sentence(run, image, tmp_path, parameters, words):
@@ -220,3 +232,54 @@ def test_qml_holds_the_classes(run, image, tmp_path):
     run("scasnet:segment", INPUT=str(image), OUTPUT=str(tmp_path / "map.tif"))
     entries = ET.parse(tmp_path / "map.qml").getroot().iter("paletteEntry")
     assert [each.get("label") for each in entries] == CLASSES
+
+
+def test_several_looks_at_each_tile(run, image, tmp_path, feedback):
+    """By name; the map differs a little from the plain one."""
+    plain = run("scasnet:segment", INPUT=str(image), OUTPUT=str(tmp_path / "a.tif"))
+    assert (plain["SCALES_USED"], plain["FLIPS_USED"]) == ("1", "none")
+    looks = {"SCALES": "0.75;1", "FLIPS": "mirror"}
+    outputs = run("scasnet:segment", INPUT=str(image), OUTPUT=str(tmp_path / "b.tif"), **looks)
+    assert (outputs["SCALES_USED"], outputs["FLIPS_USED"]) == ("0.75;1", "mirror")
+    assert any("scales 0.75;1 and 2 view(s)" in line for line in feedback.lines)
+    share = (pixels(tmp_path / "a.tif") != pixels(tmp_path / "b.tif")).mean()
+    assert 0 < share < 0.2
+
+
+def test_small_patches_and_uncertain_pixels(run, image, tmp_path, feedback):
+    """The statistics are those of the finished map."""
+    target = tmp_path / "map.tif"
+    rules = {"SIEVE": 50, "SIEVE_UNIT": "square metres", "MIN_CONFIDENCE": 0.5}
+    outputs = run("scasnet:segment", INPUT=str(image), OUTPUT=str(target), **rules)
+    counts = np.bincount(pixels(target).ravel(), minlength=6)
+    statistics = json.loads(outputs["CLASS_STATISTICS"])
+    assert [each["pixels"] for each in statistics] == counts[1:].tolist()
+    assert outputs["UNCERTAIN_PIXELS"] == counts[0] > 0
+    assert outputs["SIEVED_PIXELS"] > 0
+    assert any(f"too uncertain: {counts[0]:,} pixels" in line for line in feedback.lines)
+    assert not any(line.startswith("without data") for line in feedback.lines)
+    assert any("less than 46 pixels" in line for line in feedback.lines)  # of 1.05 x 1.05 m
+    assert feedback.steps == sorted(feedback.steps)
+    expected = ["map.qml", "map.tif", "map.tif.aux.xml"]
+    assert sorted(each.name for each in tmp_path.iterdir()) == expected
+
+
+def test_refinements_on_the_command_line(image, tmp_path):
+    target = tmp_path / "map.tif"
+    done = qgis_process(
+        "run", "scasnet:segment", "--", f"INPUT={image}", f"OUTPUT={target}",
+        "FLIPS=mirror", "SIEVE=20", "MIN_CONFIDENCE=0.4",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "FLIPS_USED:\tmirror" in done.stdout
+    assert pixels(target).shape == (260, 300)
+
+
+def test_a_cancel_while_patches_are_merged_leaves_nothing(provider, context, image, tmp_path):
+    import processing
+
+    feedback = RecordingFeedback(cancel_at=90.0)
+    parameters = {"INPUT": str(image), "OUTPUT": str(tmp_path / "map.tif"), "SIEVE": 50}
+    outputs = processing.run("scasnet:segment", parameters, context=context, feedback=feedback)
+    assert outputs == {}
+    assert leftovers(tmp_path) == []

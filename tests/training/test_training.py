@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+import resource
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -12,25 +12,26 @@ import pytest
 import torch
 from osgeo import gdal
 
-from scasnet_qgis.core.errors import SettingError, TrainingError
+from scasnet_qgis.core.errors import Cancelled, OutputError, SettingError, TrainingError
+from scasnet_qgis.core.messages import Message
+from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.training.checkpoint import Checkpoint
 from scasnet_qgis.training.config import TrainingConfig
 from scasnet_qgis.training.loop import Trainer
-from scasnet_qgis.training.normalisation import measure
-from scasnet_qgis.training.sampling import CropSampler
-from scasnet_qgis.training.scenes import IGNORE, Scene, load_scenes, split
+from scasnet_qgis.training.optimisation import make_optimizer
+from scasnet_qgis.training.run import prepared, train_task
+from scasnet_qgis.training.scenes import IGNORE, Scene
+from scasnet_qgis.training.schedule import EvaluationTimer, Schedule
 
-ROOT = Path(__file__).parents[2]
 COLORS = {0: (40, 120, 40), 1: (200, 190, 170), 7: (40, 80, 160)}
 SETTINGS = {
-    "images": "images",
-    "labels": "labels",
-    "validation": "*_validation",
+    "data": [{"image": "images", "labels": "labels", "validation": "*_validation"}],
     "classes": [
         {"value": 0, "name": "meadow", "color": "#40a040"},
         {"value": 1, "name": "sand", "color": "#d0c0a0"},
         {"value": 7, "name": "lake", "color": "#4060c0"},
     ],
+    "start_from": "nothing",
     "width": 0.0625,
     "steps": 6,
     "crop": 64,
@@ -38,8 +39,33 @@ SETTINGS = {
     "warm_up": 2,
     "learning_rate": 2e-3,
     "class_weight_power": 0.25,
+    "precision": "single",
     "phases": [{"step": 4, "crop": 48, "batch": 3, "class_weight_power": 0.0}],
 }
+LEARNING = {"steps": 80, "width": 0.125, "crop": 48, "batch": 4, "phases": []}
+
+
+class Recording(Progress):
+    """Keeps what is said; cancels once a share of the work is done."""
+
+    def __init__(self, cancel_at: float = 2.0) -> None:
+        self.said: list[str] = []
+        self.warned: list[str] = []
+        self.fraction = 0.0
+        self._cancel_at = cancel_at
+
+    def report(self, fraction: float) -> None:
+        self.fraction = fraction
+
+    def info(self, text: str | Message) -> None:
+        self.said.append(str(text))
+
+    def warn(self, text: str | Message) -> None:
+        self.warned.append(str(text))
+
+    @property
+    def cancelled(self) -> bool:
+        return self.fraction >= self._cancel_at
 
 
 def _write(path: Path, values: np.ndarray) -> None:
@@ -69,7 +95,16 @@ def landscape(tmp_path_factory) -> Path:
 
 
 def _config(folder: Path, **changes) -> TrainingConfig:
-    return TrainingConfig(**{**SETTINGS, "folder": str(folder), **changes})
+    return TrainingConfig.of({**SETTINGS, "folder": str(folder), **changes})
+
+
+def _trainer(folder: Path, work: Path, **changes) -> Trainer:
+    return prepared(_config(folder, **changes), work, Progress())
+
+
+def _request(folder: Path, target: Path, **changes) -> dict[str, object]:
+    config = {**SETTINGS, "folder": str(folder), **changes}
+    return {"config": config, "output": str(target / "m.onnx"), "work": str(target / "m_training")}
 
 
 def _weights(trainer: Trainer) -> list[torch.Tensor]:
@@ -77,55 +112,151 @@ def _weights(trainer: Trainer) -> list[torch.Tensor]:
     return [each for state in states for each in state.values()]
 
 
-def test_interrupted_run_ends_with_the_same_weights(landscape, tmp_path):
-    whole = Trainer(_config(landscape), tmp_path / "whole", say=lambda _text: None)
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_interrupted_run_ends_with_the_same_weights(landscape, tmp_path, optimizer):
+    whole = _trainer(landscape, tmp_path / "whole", optimizer=optimizer)
     whole.run()
-    first = Trainer(_config(landscape), tmp_path / "parts", say=lambda _text: None)
+    first = _trainer(landscape, tmp_path / "parts", optimizer=optimizer)
     for _ in range(3):
         first._train_on(*first._batch(first.step))
         first.step += 1
     first.save()
-    second = Trainer(_config(landscape), tmp_path / "parts", say=lambda _text: None)
+    second = _trainer(landscape, tmp_path / "parts", optimizer=optimizer)
     assert second.step == 3
     second.run()
     assert all(torch.equal(a, b) for a, b in zip(_weights(whole), _weights(second)))
 
 
-def test_command_line_trains_and_writes_a_model_that_maps(landscape, tmp_path):
-    from scasnet_qgis.core.progress import Progress
+def test_same_seed_gives_the_same_weights_and_another_does_not(landscape, tmp_path):
+    runs = []
+    for name, seed in (("a", 5), ("b", 5), ("c", 6)):
+        trainer = _trainer(landscape, tmp_path / name, seed=seed, steps=3)
+        trainer.run()
+        runs.append(torch.cat([each.flatten().float() for each in _weights(trainer)]))
+    assert torch.equal(runs[0], runs[1])
+    assert not torch.equal(runs[0], runs[2])
+
+
+def test_a_training_gives_a_model_that_maps(landscape, tmp_path):
     from scasnet_qgis.mapping import MapRequest, make_map
     from scasnet_qgis.models.onnx_file import inspect
 
-    settings = {
-        **SETTINGS,
-        "steps": 80,
-        "width": 0.125,
-        "crop": 48,
-        "batch": 4,
-        "card": {"name": "Fields", "licence": "CC0"},
-    }
-    (tmp_path / "settings.json").write_text(json.dumps(settings))
-    command = [sys.executable, "-m", "scasnet_qgis.training", str(tmp_path / "settings.json")]
-    options = ["--work", str(tmp_path / "work"), "--data", str(landscape)]
-    model = tmp_path / "fields.onnx"
-    done = subprocess.run(
-        [*command, *options, "--model", str(model)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    request = _request(landscape, tmp_path, **LEARNING, card={"name": "Fields", "licence": "CC0"})
+    progress = Recording()
+    outcome = train_task(request, progress)
+    assert outcome["overall_accuracy"] > 0.8
+    assert not outcome["cancelled"]
+    assert progress.fraction == 1.0
+    model = tmp_path / "m.onnx"
     card = inspect(model).card
+    assert (card.name, card.licence) == ("Fields", "CC0")
     assert card.class_names == ["meadow", "sand", "lake"]
-    assert card.accuracy["overall_accuracy"] > 0.8
+    assert card.accuracy["overall_accuracy"] == outcome["overall_accuracy"]
+    assert "d_validation" in card.accuracy["data"]
     image = landscape / "images" / "d_validation.png"
-    request = MapRequest(str(image), inspect(model), tmp_path / "map.tif")
-    make_map(request, Progress(), lambda _path, _classes: None)
+    make_map(
+        MapRequest(str(image), inspect(model), tmp_path / "map.tif"),
+        Progress(),
+        lambda _path, _classes: None,
+    )
     truth = gdal.Open(str(landscape / "labels" / "d_validation.png")).ReadAsArray()
     mapped = gdal.Open(str(tmp_path / "map.tif")).ReadAsArray()
     wanted = np.select([truth == 0, truth == 1, truth == 7], [1, 2, 3], 0)
-    assert (mapped == wanted)[truth != 255].mean() > 0.8
+    # What the card says is what the map reaches.
+    reached = (mapped == wanted)[truth != 255].mean()
+    assert reached == pytest.approx(outcome["overall_accuracy"], abs=0.002)
+    report = json.loads((tmp_path / "m_training" / "report" / "report.json").read_text())
+    assert report["examples"] == len(
+        list((tmp_path / "m_training" / "report" / "examples").glob("*_truth.png"))
+    )
+    assert sum(map(sum, report["confusion"])) == (truth != 255).sum()
+    assert not (tmp_path / "m_training" / "scenes").exists()
+
+
+def test_cancel_leaves_the_best_model_and_the_same_request_goes_on(landscape, tmp_path):
+    from scasnet_qgis.models.onnx_file import inspect
+
+    request = _request(landscape, tmp_path, **LEARNING)
+    progress = Recording(cancel_at=0.5)
+    outcome = train_task(request, progress)
+    assert outcome["cancelled"]
+    assert outcome["steps"] < 80
+    assert "best one so far" in progress.warned[-1]
+    assert inspect(tmp_path / "m.onnx").classes == 3
+    again = train_task(request, Recording())
+    assert again["resumed"]
+    assert again["steps"] == 80
+    steps = [json.loads(line)["step"] for line in (tmp_path / "m_training" / "log.jsonl").open()]
+    assert steps == sorted(steps)
+
+
+def test_cancel_before_there_is_a_network_leaves_no_model(landscape, tmp_path):
+    with pytest.raises(Cancelled):
+        train_task(_request(landscape, tmp_path, **LEARNING), Recording(cancel_at=0.0))
+    assert not (tmp_path / "m.onnx").exists()
+
+
+def test_training_with_other_settings_is_put_aside(landscape, tmp_path):
+    _trainer(landscape, tmp_path / "work").save()
+    progress = Recording()
+    second = prepared(_config(landscape, learning_rate=1e-3), tmp_path / "work", progress)
+    assert second.step == 0
+    assert "put aside" in progress.warned[0]
+    assert (tmp_path / "work_1" / "checkpoint").is_dir()
+
+
+def test_training_with_other_labels_is_put_aside(landscape, tmp_path):
+    import shutil
+
+    shutil.copytree(landscape, tmp_path / "data")
+    first = _trainer(tmp_path / "data", tmp_path / "work")
+    first.step = 2
+    first.save()
+    assert _trainer(tmp_path / "data", tmp_path / "work").step == 2
+    labels = gdal.Open(str(tmp_path / "data" / "labels" / "a.png")).ReadAsArray()
+    _write(tmp_path / "data" / "labels" / "a.png", np.roll(labels, 3)[None])
+    assert _trainer(tmp_path / "data", tmp_path / "work").step == 0
+    assert (tmp_path / "work_1").is_dir()
+
+
+def test_a_finished_training_goes_on_with_a_later_end_only(landscape, tmp_path):
+    _trainer(landscape, tmp_path / "work").run()
+    longer = _trainer(landscape, tmp_path / "work", steps=8)
+    assert longer.step == 6
+    assert _trainer(landscape, tmp_path / "work").step == 0
+    assert (tmp_path / "work_1").is_dir()
+
+
+def test_a_run_without_a_checkpoint_forgets_what_lies_there(landscape, tmp_path):
+    trainer = _trainer(landscape, tmp_path)
+    trainer.evaluate()
+    assert (tmp_path / "best").is_dir()
+    assert _trainer(landscape, tmp_path).best == -1.0
+    assert not (tmp_path / "best").exists()
+
+
+def test_a_resumed_run_keeps_a_best_network_newer_than_its_checkpoint(landscape, tmp_path):
+    first = _trainer(landscape, tmp_path)
+    first.save()
+    first.evaluate()
+    best = Checkpoint.load(tmp_path / "best")
+    Checkpoint(best.tensors, {**best.state, "mean_iou": 0.9}).save(tmp_path / "best")
+    second = _trainer(landscape, tmp_path)
+    second.evaluate()
+    assert Checkpoint.load(tmp_path / "best").state["mean_iou"] == 0.9
+
+
+def test_what_was_logged_after_the_checkpoint_is_dropped(landscape, tmp_path):
+    first = _trainer(landscape, tmp_path)
+    first.step = 2
+    first._log(loss=1.0)
+    first.save()
+    first.step = 5
+    first._log(loss=0.5)
+    with (tmp_path / "log.jsonl").open("a") as log:
+        log.write('{"step": 5, "lo')  # the process was killed here
+    _trainer(landscape, tmp_path)
+    assert [json.loads(each)["step"] for each in (tmp_path / "log.jsonl").open()] == [2]
 
 
 def test_settings_with_a_typing_error_are_refused(tmp_path):
@@ -140,51 +271,75 @@ def test_phases_change_settings_from_their_step_on():
     assert found == [(64, 2), (64, 2), (64, 5), (64, 5), (96, 1), (96, 1)]
 
 
-@pytest.mark.parametrize("phase", [{"crop": 96}, {"step": 4, "learning_rate": 1}])
-def test_phase_that_cannot_work_is_refused(tmp_path, phase):
-    (tmp_path / "settings.json").write_text(json.dumps({**SETTINGS, "phases": [phase]}))
-    with pytest.raises(SettingError, match="phase"):
-        TrainingConfig.read(tmp_path / "settings.json")
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"phases": [{"crop": 96}]}, "no step"),
+        ({"phases": [{"step": 4, "learning_rate": 1}]}, "learning_rate"),
+        ({"optimizer": "adam"}, "adamw, sgd"),
+        ({"crop": 8}, "crop"),
+        ({"learning_rate": 0}, "learning_rate"),
+        ({"validation_share": 1.0}, "between 0 and 1"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(changes, said):
+    with pytest.raises(SettingError, match=said):
+        _config(Path(), **changes)
 
 
-def test_images_without_labels_are_refused(landscape, tmp_path):
-    (tmp_path / "labels").mkdir()
-    with pytest.raises(TrainingError, match="same names"):
-        load_scenes(landscape / "images", tmp_path / "labels", [0], 3, tmp_path / "cache")
+def test_head_learns_as_published_and_every_weight_is_in_one_group(landscape, tmp_path):
+    trainer = _trainer(landscape, tmp_path, optimizer="sgd", learning_rate=None)
+    groups = trainer.optimizer.param_groups
+    head = {id(each) for each in trainer.network.head.parameters()}
+    assert [each["factor"] for each in groups] == [1.0, 20.0, 1.0]
+    assert {id(each) for each in groups[1]["params"]} == head
+    placed = [id(each) for group in groups for each in group["params"]]
+    assert sorted(placed) == sorted(map(id, trainer.network.parameters()))
+    slow = make_optimizer(trainer.network, _config(Path()), encoder_knows=True)
+    assert [each["factor"] for each in slow.param_groups] == [0.5, 1.0, 1.0]
 
 
-def test_no_validation_scene_reaches_the_sampler(landscape, tmp_path):
-    scenes = load_scenes(
-        landscape / "images", landscape / "labels", [0, 1, 7], 3, tmp_path / "cache"
+def _labelled(rows: int, cols: int) -> Scene:
+    labels = np.full((rows, cols), IGNORE, dtype=np.uint8)
+    labels[:100, :250] = 1
+    return Scene("one", np.zeros((3, rows, cols), dtype=np.uint8), labels, None)
+
+
+def test_an_epoch_sees_each_labelled_place_about_once():
+    schedule = Schedule(
+        _config(Path(), crop=100, batch=2, steps=None, epochs=3), [_labelled(400, 400)]
     )
-    training, validation = split(scenes, "*_validation")
-    assert [each.name for each in training] == ["a", "b", "c"]
-    assert [each.name for each in validation] == ["d_validation"]
-    assert set(np.unique(training[0].labels)) == {0, 1, 2, IGNORE}
+    assert schedule.steps_per_epoch == 2  # three squares of 100 pixels, two a step
+    assert schedule.progress(3, 1e6) == 0.5
+    assert schedule.epoch(6) == 3
 
 
-def test_crops_keep_image_and_labels_together():
-    """Where the label says class 1 the image is bright, whatever the crop was turned into."""
-    labels = np.zeros((100, 130), dtype=np.uint8)
-    labels[20:70, 30:90] = 1
-    pixels = np.repeat((40 + 180 * labels)[None], 3, axis=0).astype(np.uint8)
-    config = _config(Path(), classes=SETTINGS["classes"][:2], scale_range=(0.7, 1.4))
-    sampler = CropSampler([Scene("one", pixels, labels)], config)
-    images, masks = sampler.batch(config, np.random.default_rng(5))
-    for image, mask in zip(images, masks):
-        if (mask == 0).any() and (mask == 1).any():
-            grey = image.mean(dim=0)
-            assert grey[mask == 1].median() > grey[mask == 0].median() + 0.2
+def test_learning_rate_warms_up_and_falls_to_nothing():
+    config = _config(Path(), steps=100, warm_up=10, learning_rate=1.0, decay_power=0.9)
+    schedule = Schedule(config, [_labelled(100, 250)])
+    rates = [schedule.learning_rate(step, 0.0) for step in range(101)]
+    assert rates[0] == pytest.approx(0.1)
+    assert rates.index(max(rates)) <= 10
+    assert rates[50] == pytest.approx(0.5**0.9)
+    assert rates[100] == 0
 
 
-def test_normalisation_is_that_of_the_pixels():
-    generator = np.random.default_rng(1)
-    pixels = generator.integers(0, 256, (3, 1100, 70)).astype(np.uint8)
-    scene = Scene("one", pixels, np.zeros((1100, 70), dtype=np.uint8))
-    found = measure([scene], (0.0, 255.0))
-    scaled = pixels.reshape(3, -1) / 255
-    assert found.mean == pytest.approx(tuple(scaled.mean(axis=1)), abs=1e-4)
-    assert found.std == pytest.approx(tuple(scaled.std(axis=1)), abs=1e-4)
+def test_the_first_end_counts():
+    both = _config(Path(), steps=100, time_budget=2.0)
+    schedule = Schedule(both, [_labelled(100, 250)])
+    assert schedule.progress(10, 60.0) == 0.5
+    assert schedule.progress(90, 60.0) == 0.9
+    endless = _config(Path(), steps=None)
+    assert Schedule(endless, [_labelled(100, 250)]).progress(10**9, 1800.0) == 0.5
+
+
+def test_evaluation_takes_no_more_than_its_share():
+    timer = EvaluationTimer(_config(Path(), evaluate_every=1.0))
+    assert not timer.due(10.0, 0.01)
+    assert timer.due(10.0, 0.05)
+    timer.evaluated(20.0, 10.0)
+    assert not timer.due(100.0, 0.5)
+    assert timer.due(120.0, 0.5)
 
 
 def test_damaged_checkpoint_is_said(tmp_path):
@@ -192,6 +347,21 @@ def test_damaged_checkpoint_is_said(tmp_path):
     (tmp_path / "checkpoint" / "state.json").write_text("{")
     with pytest.raises(TrainingError, match="delete it"):
         Checkpoint.load(tmp_path / "checkpoint")
+
+
+def test_full_disk_leaves_the_former_checkpoint(tmp_path):
+    Checkpoint({"a": torch.ones(3)}, {"step": 4}).save(tmp_path / "checkpoint")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    former = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64 * 1024, limits[1]))
+    try:
+        with pytest.raises(OutputError, match="make room"):
+            Checkpoint({"a": torch.ones(10**6)}, {"step": 5}).save(tmp_path / "checkpoint")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, former)
+    assert Checkpoint.load(tmp_path / "checkpoint").state["step"] == 4
+    assert [each.name for each in tmp_path.iterdir()] == ["checkpoint"]
 
 
 def test_checkpoint_of_an_interrupted_replacement_is_found(tmp_path):
@@ -218,64 +388,3 @@ def test_the_only_checkpoint_stays_until_the_next_is_whole(tmp_path, monkeypatch
 
 def _interrupt(*_arguments):
     raise KeyboardInterrupt
-
-
-def test_a_resumed_run_keeps_a_best_network_newer_than_its_checkpoint(landscape, tmp_path):
-    first = Trainer(_config(landscape), tmp_path, say=lambda _text: None)
-    first.save()
-    first.evaluate()
-    best = Checkpoint.load(tmp_path / "best")
-    Checkpoint(best.tensors, {**best.state, "mean_iou": 0.9}).save(tmp_path / "best")
-    second = Trainer(_config(landscape), tmp_path, say=lambda _text: None)
-    second.evaluate()
-    assert Checkpoint.load(tmp_path / "best").state["mean_iou"] == 0.9
-
-
-@pytest.mark.parametrize(
-    ("changes", "named"),
-    [
-        ({"width": 0.125}, "width"),
-        ({"variant": "resnet"}, "variant"),
-        ({"bands": ["red", "green"]}, "bands"),
-        ({"classes": SETTINGS["classes"][:2]}, "classes"),
-        ({"classes": SETTINGS["classes"][::-1]}, "classes"),
-    ],
-)
-def test_settings_of_another_network_are_refused_on_resuming(landscape, tmp_path, changes, named):
-    Checkpoint({}, {"config": _config(landscape).as_dict()}).save(tmp_path / "checkpoint")
-    with pytest.raises(TrainingError, match=f"other settings for {named}: "):
-        Trainer(_config(landscape, **changes), tmp_path)
-
-
-def test_command_line_writes_a_half_model_of_fixed_size(landscape, tmp_path, monkeypatch, capsys):
-    from scasnet_qgis.models.onnx_file import inspect
-    from scasnet_qgis.training.__main__ import main
-
-    Trainer(_config(landscape), tmp_path, say=lambda _text: None).evaluate()
-    monkeypatch.setattr(Trainer, "run", lambda _trainer: None)
-    (tmp_path / "settings.json").write_text(json.dumps(SETTINGS))
-    command = f"scasnet {tmp_path / 'settings.json'} --data {landscape} --work {tmp_path} "
-    for name, options in (("free", ""), ("fixed", "--fixed-size 64 --half")):
-        line = f"{command} --model {tmp_path / name}.onnx {options}"
-        monkeypatch.setattr(sys, "argv", line.split())
-        assert main() == 0
-    said = capsys.readouterr().out
-    assert said.count("differs from PyTorch by at most") == 2
-    assert said.count("Half precision changes a probability by at most") == 1
-    assert inspect(tmp_path / "free.onnx").fixed_size is None
-    assert inspect(tmp_path / "fixed.onnx").fixed_size == (64, 64)
-    sizes = [(tmp_path / f"{name}.onnx").stat().st_size for name in ("free", "fixed")]
-    assert sizes[1] < 0.7 * sizes[0]
-
-
-@pytest.mark.parametrize("options", ["--half", "--fixed-size 64", "--model m.onnx --fixed-size 7"])
-def test_export_options_that_cannot_work_are_refused_before_training(
-    tmp_path, monkeypatch, options
-):
-    from scasnet_qgis.training.__main__ import main
-
-    line = f"scasnet {tmp_path / 'none.json'} --work {tmp_path} {options}"
-    monkeypatch.setattr(sys, "argv", line.split())
-    with pytest.raises(SystemExit) as stopped:
-        main()
-    assert stopped.value.code == 2

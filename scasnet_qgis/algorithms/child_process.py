@@ -1,0 +1,254 @@
+"""Tasks in a process of their own, so that no crash and no lack of memory takes QGIS along."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import subprocess  # nosec B404
+import tempfile
+import threading
+import time
+from collections import deque
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+from scasnet_qgis import dependencies, paths
+from scasnet_qgis.core.errors import (
+    Cancelled,
+    DependencyError,
+    ScasNetError,
+    TrainingDependencyError,
+    TrainingError,
+)
+from scasnet_qgis.core.messages import Message, message, translate
+from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.training.events import error_of, event_of, text_of
+
+LOOK_EVERY = 0.1  # seconds between two looks at whether the user cancels
+END_WITHIN = 60.0  # seconds that a task has to end by itself
+_KEPT_LINES = 60  # of what the process prints beside its events
+
+
+def run_task(
+    task: str, request: dict[str, Any], progress: Progress, *, end_within: float = END_WITHIN
+) -> dict[str, Any]:
+    """Do one of training.tasks.TASKS in the interpreter that has PyTorch; the task's results.
+
+    A cancel asks the process to end, and ends it after ``end_within`` seconds. What a task gives
+    after a cancel is still its result. Raises the task's own ScasNetError, TrainingDependencyError
+    where the interpreter cannot train, TrainingError where the process ended without a word.
+    """
+    with tempfile.TemporaryDirectory(prefix="scasnet-") as folder:
+        settings = Path(folder) / "request.json"
+        settings.write_text(json.dumps(request, default=os.fspath), encoding="utf-8")
+        process = _Process(task, settings)
+        try:
+            ending = _attend(process, progress, end_within)
+        finally:
+            status = process.close()
+    if ending is not None and ending["event"] == "result":
+        return dict(ending["values"])
+    if ending is not None:
+        raise _error(ending)
+    if progress.cancelled:
+        raise Cancelled
+    if status >= 0 and not process.has_spoken:
+        raise _cannot_run(process.last_lines())
+    raise _crash(task, status, process.last_lines())
+
+
+def _attend(process: _Process, progress: Progress, end_within: float) -> dict[str, Any] | None:
+    """Pass on what the process says until it ends; its last word, None where there is none."""
+    ending: dict[str, Any] | None = None
+    deadline: float | None = None
+    while True:
+        event = process.next_event(LOOK_EVERY)
+        if event is not None and event["event"] in ("result", "error"):
+            ending = event
+        elif event is not None:
+            _pass_on(event, progress)
+        elif process.ended:
+            return ending
+        if deadline is None and (ending is not None or progress.cancelled):
+            process.ask_to_end()
+            deadline = time.monotonic() + end_within
+        if deadline is not None and time.monotonic() > deadline:
+            if ending is None:
+                progress.warn(_stopped(end_within))
+            return ending
+
+
+def _stopped(seconds: float) -> Message:
+    return message(
+        translate(
+            "ScasNet",
+            "The training process did not end within {seconds:.0f} seconds and was stopped: the "
+            "same command goes on from its last checkpoint.",
+        ),
+        seconds=seconds,
+    )
+
+
+def _pass_on(event: dict[str, Any], progress: Progress) -> None:
+    kind = event["event"]
+    if kind == "progress":
+        progress.report(float(event.get("fraction", 0.0)))
+    elif kind == "info":
+        progress.info(text_of(event))
+    elif kind == "warn":
+        progress.warn(text_of(event))
+
+
+class _Process:
+    """The process and the threads that read what it says."""
+
+    def __init__(self, task: str, request: Path) -> None:
+        interpreter = dependencies.python_for_training()
+        command = [interpreter, "-m", "scasnet_qgis.training", task, "--request", str(request)]
+        environment = {
+            **dependencies.environment_for_training(),
+            "PYTHONPATH": str(paths.PLUGIN.parent),
+            "PYTHONUTF8": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",  # by another version it would not serve QGIS
+        }
+        try:
+            # No shell is involved, and the program is the user's own setting.
+            self._process = subprocess.Popen(  # nosec B603
+                [*command, "--child"],
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                # A Ctrl+C on the terminal is for QGIS, which then asks this process to end.
+                start_new_session=os.name == "posix",
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            )
+        except OSError as error:
+            raise TrainingDependencyError(
+                translate("ScasNet", "The Python {python}, which should train, does not start."),
+                str(error),
+                python=interpreter,
+            ) from error
+        self._events: queue.Queue[dict[str, Any]] = queue.Queue()
+        self.has_spoken = False
+        self._printed: deque[str] = deque(maxlen=_KEPT_LINES)
+        # Both streams have to be read all the time: a full one would stop the process.
+        self._readers = [
+            threading.Thread(target=read, args=(stream,), daemon=True)
+            for read, stream in (
+                (self._read_events, self._process.stdout),
+                (self._read_lines, self._process.stderr),
+            )
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    def _read_events(self, stream: IO[str]) -> None:
+        with stream:
+            for line in stream:
+                event = event_of(line)
+                if event is None:
+                    self._printed.append(line)
+                else:
+                    self.has_spoken = True
+                    self._events.put(event)
+
+    def _read_lines(self, stream: IO[str]) -> None:
+        with stream:
+            for line in stream:
+                self._printed.append(line)
+
+    def next_event(self, seconds: float) -> dict[str, Any] | None:
+        """The next event, None where there is none within ``seconds``."""
+        with suppress(queue.Empty):
+            return self._events.get(timeout=seconds)
+        return None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the process is gone and all it said was read."""
+        if self._process.poll() is None:
+            return False
+        # A process that it started itself may hold the stream open for ever.
+        self._readers[0].join(1.0)
+        return self._events.empty()
+
+    def ask_to_end(self) -> None:
+        """A line on its standard input, and the end of it."""
+        with suppress(OSError):  # it is gone already
+            if self._process.stdin is not None and not self._process.stdin.closed:
+                self._process.stdin.write("cancel\n")
+                self._process.stdin.close()
+
+    def close(self) -> int:
+        """End it if it still runs, and give its exit status: minus the signal that ended it."""
+        self.ask_to_end()
+        if self._process.poll() is None:
+            self._process.kill()
+        status = self._process.wait()
+        for reader in self._readers:
+            reader.join(1.0)
+        return status
+
+    def last_lines(self) -> str:
+        """The end of what it printed beside its events."""
+        return "".join(self._printed).strip()
+
+
+def _error(event: dict[str, Any]) -> ScasNetError:
+    error = error_of(event)
+    if isinstance(error, DependencyError):  # it is the other Python that lacks the package
+        return TrainingDependencyError(
+            error.message.template, error.detail, **dict(error.message.values)
+        )
+    return error
+
+
+def _cannot_run(detail: str) -> ScasNetError:
+    return TrainingDependencyError(
+        translate(
+            "ScasNet",
+            "The Python {python}, which should train, cannot run the code of this plugin: it "
+            "needs Python 3.9 or newer.",
+        ),
+        detail,
+        python=dependencies.python_for_training(),
+    )
+
+
+def _crash(task: str, status: int, detail: str) -> ScasNetError:
+    """The error for a process that ended without a word."""
+    reason = _reason(status)
+    if task == "train":
+        return TrainingError(
+            translate(
+                "ScasNet",
+                "The training process was ended ({reason}): run the same again and it goes on "
+                "where it was last saved, with a smaller batch or tile size if memory was short.",
+            ),
+            detail,
+            reason=reason,
+        )
+    return TrainingError(
+        translate(
+            "ScasNet",
+            "The process that does the work was ended ({reason}): run the same again, with other "
+            "programs closed if memory was short.",
+        ),
+        detail,
+        reason=reason,
+    )
+
+
+def _reason(status: int) -> str:
+    if status >= 0:
+        return f"exit status {status}"
+    with suppress(ValueError):
+        return signal.Signals(-status).name
+    return f"signal {-status}"

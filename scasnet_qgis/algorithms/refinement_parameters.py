@@ -1,0 +1,154 @@
+"""Parameters of ``scasnet:segment`` that make more of the same model, and what they gave."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qgis.core import (
+    QgsProcessingContext,
+    QgsProcessingOutputNumber,
+    QgsProcessingOutputString,
+    QgsProcessingParameterEnum,
+    QgsProcessingParameterNumber,
+    QgsProcessingParameterString,
+)
+
+from scasnet_qgis.core.ensemble import FLIPS as FLIP_NAMES
+from scasnet_qgis.core.ensemble import NONE, Looks, describe_scales, parse_scales
+from scasnet_qgis.i18n import translate
+from scasnet_qgis.mapping import MapRequest, MapResult
+from scasnet_qgis.raster.patches import PIXELS, UNITS
+
+if TYPE_CHECKING:
+    from scasnet_qgis.algorithms.base import ScasNetAlgorithm
+
+SCALES, FLIPS = "SCALES", "FLIPS"
+SIEVE, SIEVE_UNIT, MIN_CONFIDENCE = "SIEVE", "SIEVE_UNIT", "MIN_CONFIDENCE"
+SCALES_USED, FLIPS_USED = "SCALES_USED", "FLIPS_USED"
+UNCERTAIN_PIXELS, SIEVED_PIXELS = "UNCERTAIN_PIXELS", "SIEVED_PIXELS"
+
+
+def add_to(algorithm: ScasNetAlgorithm) -> None:
+    """Declare the parameters."""
+    _add_looks(algorithm)
+    _add_rules(algorithm)
+
+
+def _add_looks(algorithm: ScasNetAlgorithm) -> None:
+    algorithm.add(
+        QgsProcessingParameterString(SCALES, translate("ScasNet", "Scales"), "1"),
+        translate(
+            "ScasNet",
+            "The sizes at which the model looks at the image, with semicolons between them: with "
+            '"0.75;1;1.25" it sees it smaller, as it is and larger, and what it finds is averaged. '
+            "Often a little more accurate; the time grows with the squares of the scales, here to "
+            "about three times. Only for models that take tiles of any size.",
+        ),
+        advanced=True,
+    )
+    algorithm.add(
+        _static_enum(FLIPS, translate("ScasNet", "Flips"), FLIP_NAMES, NONE),
+        translate(
+            "ScasNet",
+            "The model looks at each tile several times, and what it finds is averaged: mirror "
+            "adds the tile left to right (twice the time), full takes all flips and quarter turns "
+            "(eight times). Often a little more accurate, and borders get smoother.",
+        ),
+        advanced=True,
+    )
+
+
+def _add_rules(algorithm: ScasNetAlgorithm) -> None:
+    algorithm.add(
+        _decimal(SIEVE, translate("ScasNet", "Smallest patch"), None),
+        translate(
+            "ScasNet",
+            "Patches of the map that are smaller than this get the class of the neighbour with "
+            "which they share the longest border. Pixels belong to one patch if they touch along a "
+            "side. What has no data is left as it is. 0 keeps all patches.",
+        ),
+        advanced=True,
+    )
+    algorithm.add(
+        _static_enum(SIEVE_UNIT, translate("ScasNet", "Unit of the smallest patch"), UNITS, PIXELS),
+        translate(
+            "ScasNet",
+            "Whether the smallest patch is given in pixels or as an area on the ground; the area "
+            "needs an image with a position.",
+        ),
+        advanced=True,
+    )
+    algorithm.add(
+        _decimal(MIN_CONFIDENCE, translate("ScasNet", "Least confidence"), 1.0),
+        translate(
+            "ScasNet",
+            "From 0 to 1: where even the most probable class has a lower score than this, the map "
+            "gets no class but 0, as where there is no data. Class probabilities are not changed. "
+            "0 gives each pixel a class.",
+        ),
+        advanced=True,
+    )
+
+
+def _static_enum(
+    name: str, label: str, values: tuple[str, ...], default: str
+) -> QgsProcessingParameterEnum:
+    result = QgsProcessingParameterEnum(name, label, list(values), False, default)
+    result.setUsesStaticStrings(True)
+    return result
+
+
+def _decimal(name: str, label: str, maximum: float | None) -> QgsProcessingParameterNumber:
+    result = QgsProcessingParameterNumber(
+        name, label, QgsProcessingParameterNumber.Type.Double, 0.0
+    )
+    result.setMinimum(0.0)
+    if maximum is not None:
+        result.setMaximum(maximum)
+    return result
+
+
+def add_outputs_to(algorithm: ScasNetAlgorithm) -> None:
+    """Declare what comes back."""
+    texts = (
+        (SCALES_USED, translate("ScasNet", "Scales that were averaged")),
+        (FLIPS_USED, translate("ScasNet", "Flips that were averaged")),
+    )
+    for name, label in texts:
+        algorithm.addOutput(QgsProcessingOutputString(name, label))
+    numbers = (
+        (UNCERTAIN_PIXELS, translate("ScasNet", "Pixels without a class, as too uncertain")),
+        (SIEVED_PIXELS, translate("ScasNet", "Pixels of small patches that were merged")),
+    )
+    for name, label in numbers:
+        algorithm.addOutput(QgsProcessingOutputNumber(name, label))
+
+
+def looks_of(
+    algorithm: ScasNetAlgorithm, parameters: dict[str, Any], context: QgsProcessingContext
+) -> Looks:
+    """Scales and flips; raises SettingError for scales that cannot be read."""
+    scales = parse_scales(algorithm.parameterAsString(parameters, SCALES, context))
+    return Looks(scales, algorithm.parameterAsEnumString(parameters, FLIPS, context))
+
+
+def request_values(
+    algorithm: ScasNetAlgorithm, parameters: dict[str, Any], context: QgsProcessingContext
+) -> dict[str, Any]:
+    """What the parameters say, by the names of a MapRequest."""
+    return {
+        "looks": looks_of(algorithm, parameters, context),
+        "min_confidence": algorithm.parameterAsDouble(parameters, MIN_CONFIDENCE, context),
+        "sieve": algorithm.parameterAsDouble(parameters, SIEVE, context),
+        "sieve_unit": algorithm.parameterAsEnumString(parameters, SIEVE_UNIT, context),
+    }
+
+
+def output_values(request: MapRequest, result: MapResult) -> dict[str, Any]:
+    """The values of the outputs declared here."""
+    return {
+        SCALES_USED: describe_scales(request.looks.scales),
+        FLIPS_USED: request.looks.flips,
+        UNCERTAIN_PIXELS: result.counts.uncertain_pixels,
+        SIEVED_PIXELS: result.counts.merged_pixels,
+    }

@@ -1,0 +1,65 @@
+"""What is really there, in the classes of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scasnet_qgis.core.card import ModelCard
+from scasnet_qgis.core.errors import InputError
+from scasnet_qgis.core.messages import translate
+from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.core.windows import Window
+from scasnet_qgis.raster.grid import Grid
+from scasnet_qgis.raster.labels import IGNORE, LabelClass, Labels
+from scasnet_qgis.raster.matching import match_classes
+
+
+class ReferenceLabels:
+    """Labels on the grid of a raster; their classes are matched with those of a map."""
+
+    def __init__(
+        self, request: Mapping[str, Any], grid: Grid, card: ModelCard, progress: Progress
+    ) -> None:
+        """``request`` names ``path``, ``layer``, ``field`` and ``classes`` (value, name, color).
+
+        Raises InputError where the classes do not match or nothing overlaps.
+        """
+        classes = [
+            LabelClass(str(each["value"]), str(each["name"]), str(each["color"]))
+            for each in request["classes"]
+        ]
+        mapped = [
+            LabelClass(str(index), each.name, each.color)  # as the values of a map
+            for index, each in enumerate(card.classes, start=1)
+        ]
+        match = match_classes(classes, mapped)
+        progress.info(match.sentence)
+        self._table = match.table()
+        layer, field = str(request.get("layer", "")), str(request.get("field", ""))
+        by_place = grid.geotransform is not None or bool(field)
+        self._labels = Labels(
+            str(request["path"]), grid, classes, layer=layer, field=field, by_place=by_place
+        )
+        window = self._labels.labelled_window()
+        inside = Window(0, 0, 0, 0) if window is None else window.intersect(grid.whole)
+        if inside.empty:
+            raise InputError(
+                translate(
+                    "ScasNet",
+                    "The reference does not overlap the raster: choose one for the same place.",
+                )
+            )
+        self.window, self._whole = inside, grid.whole
+
+    def read(self, window: Window) -> NDArray[np.uint8]:
+        """Classes of the model [rows, cols]; 255 where there is none, or beyond the raster."""
+        inside = window.intersect(self._whole)
+        result = np.full((window.rows, window.cols), IGNORE, dtype=np.uint8)
+        row, col = inside.row - window.row, inside.col - window.col
+        part = np.s_[row : row + inside.rows, col : col + inside.cols]
+        result[part] = self._table[self._labels.read(inside)]
+        return result

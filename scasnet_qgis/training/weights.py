@@ -1,0 +1,170 @@
+"""The weights of a trained ScasNet: from a checkpoint or out of a model file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from scasnet_qgis.core.errors import ModelError, TrainingError
+from scasnet_qgis.core.messages import translate
+from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig, published_layers
+from scasnet_qgis.training.checkpoint import STATE, TENSORS, Checkpoint
+
+BEST = "best"
+CLASSIFIER = "head.conv6_funetuning_fpn"
+_FIRST = re.compile(r"^encoder\..*\.conv1_1[^.]*\.weight$")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A ScasNet with its weights, by their names in the network, and what they stand for."""
+
+    network: ScasNetConfig
+    weights: Mapping[str, Tensor]
+    bands: tuple[str, ...]
+    classes: tuple[str, ...]
+
+
+def checkpoint_folder(path: Path) -> Path | None:
+    """The checkpoint that a path means: a folder, one of its files, or a training's work folder."""
+    folder = path.parent if path.name in (STATE, TENSORS) else path
+    if (folder / BEST).is_dir():
+        return folder / BEST
+    return folder if (folder / STATE).is_file() else None
+
+
+def read_checkpoint(folder: Path) -> Trained:
+    """The averaged network of a checkpoint; TrainingError where it is damaged or too old."""
+    saved = Checkpoint.load(folder)
+    if saved is None or "network" not in saved.state:
+        raise TrainingError(
+            translate("ScasNet", "{folder} holds no checkpoint of a ScasNet."), folder=folder
+        )
+    weights = saved.group("mean") or saved.group("model")
+    return Trained(
+        ScasNetConfig(**saved.state["network"]),
+        weights,
+        tuple(saved.state["bands"]),
+        tuple(saved.state["classes"]),
+    )
+
+
+def read_model(path: Path) -> Trained:
+    """The weights of a model file that this plugin wrote in full precision.
+
+    Raises ModelError where the graph is not that of a ScasNet.
+    """
+    import onnx
+
+    from scasnet_qgis.models.onnx_file import inspect
+
+    card = inspect(path).card
+    variant = card.network.split(" ")[0].lower()
+    if variant not in ("vgg", "resnet") or card.width is None:
+        raise _foreign(path)
+    shape = ScasNetConfig(variant, len(card.bands), len(card.classes), card.width)
+    network = ScasNet(shape)
+    _fill(network, onnx.load(str(path)), path)
+    return Trained(shape, network.state_dict(), card.bands, tuple(card.class_names))
+
+
+def _fill(network: ScasNet, model: Any, path: Path) -> None:
+    """Set the layers' weights from the graph's convolutions, which bear the layers' names."""
+    from onnx import numpy_helper
+
+    tensors = {each.name: each for each in model.graph.initializer}
+    copies = {node.output[0]: node.input[0] for node in model.graph.node if _is_copy(node.op_type)}
+    found: dict[str, list[Tensor]] = {}
+    for node in model.graph.node:
+        if node.op_type != "Conv":
+            continue
+        sources = [_origin(name, copies) for name in node.input[1:]]
+        if all(name in tensors for name in sources):
+            arrays = [numpy_helper.to_array(tensors[name]) for name in sources]
+            layer = node.name.rsplit("/", 2)[-2] if node.name.count("/") > 1 else node.name
+            found[layer] = [torch.from_numpy(np.array(each, dtype=np.float32)) for each in arrays]
+    layers = published_layers(network)
+    try:
+        for name, layer in layers.items():
+            if isinstance(layer, nn.Conv2d):
+                _set(layer, layers.get(f"{name}/bn"), *found.pop(name))
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise _foreign(path, str(error)) from error
+    if found:
+        raise _foreign(path, ", ".join(found))
+
+
+def _is_copy(kind: str) -> bool:
+    return kind in ("Identity", "Cast")
+
+
+def _origin(name: str, copies: Mapping[str, str]) -> str:
+    while name in copies:
+        name = copies[name]
+    return name
+
+
+def _set(layer: nn.Conv2d, norm: nn.Module | None, weight: Tensor, bias: Tensor) -> None:
+    """Weights into a convolution; an exported file holds it with its batch norm folded in."""
+    if layer.weight.shape != weight.shape:
+        raise RuntimeError(f"{tuple(weight.shape)} instead of {tuple(layer.weight.shape)}")
+    with torch.no_grad():
+        layer.weight.copy_(weight)
+        if isinstance(norm, nn.BatchNorm2d):
+            # What follows is the identity but for the shift, which is the folded bias.
+            norm.running_mean.zero_()  # type: ignore[union-attr]
+            norm.running_var.fill_(1.0 - norm.eps)  # type: ignore[union-attr]
+            norm.weight.fill_(1.0)
+            if layer.bias is not None:
+                layer.bias.zero_()
+            norm.bias.copy_(bias)
+        elif layer.bias is not None:
+            layer.bias.copy_(bias)
+
+
+def _foreign(path: Path, detail: str = "") -> ModelError:
+    text = translate(
+        "ScasNet",
+        "{name} is not a ScasNet model in full precision (fp32), so training cannot start from "
+        "it: choose another model, or 'nothing'.",
+    )
+    return ModelError(text, detail, name=path.name)
+
+
+def take_over(network: ScasNet, bands: list[str], classes: list[str], start: Trained) -> list[str]:
+    """Copy the weights of ``start``; returns the classes whose scores were learned anew.
+
+    A band or a class of the same name keeps its weights. Bands that ``start`` does not know get
+    the mean of those it knows, scaled so that the sum over the bands stays; classes that it does
+    not know start from random weights.
+    """
+    own = network.state_dict()
+    taken = {key: each for key, each in start.weights.items() if key in own}
+    for key in [each for each, value in taken.items() if _FIRST.match(each) and value.dim() == 4]:
+        taken[key] = _bands(taken[key], list(start.bands), bands)
+    fresh = [name for name in classes if name not in start.classes]
+    for part in ("weight", "bias"):
+        key = f"{CLASSIFIER}.{part}"
+        rows = own[key].clone()
+        for index, name in enumerate(classes):
+            if name in start.classes:
+                rows[index] = taken[key][start.classes.index(name)]
+        taken[key] = rows
+    network.load_state_dict({**own, **taken})
+    return fresh
+
+
+def _bands(kernels: Tensor, known: list[str], wanted: list[str]) -> Tensor:
+    """First-layer kernels [out, bands, 3, 3] for other bands."""
+    if known == wanted:
+        return kernels
+    mean = kernels.mean(dim=1)
+    parts = [kernels[:, known.index(name)] if name in known else mean for name in wanted]
+    return torch.stack(parts, dim=1) * (len(known) / len(wanted))

@@ -1,0 +1,116 @@
+"""The folder in which a training lives: whose it is, and whether a run goes on in it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from osgeo import gdal, ogr
+
+from scasnet_qgis.core.errors import OutputError
+from scasnet_qgis.core.messages import message, translate
+from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.training.checkpoint import Checkpoint
+from scasnet_qgis.training.config import TrainingConfig
+from scasnet_qgis.training.sources import Source
+from scasnet_qgis.training.weights import BEST
+
+CONFIG, CHECKPOINT, LOG, SCENES = "config.json", "checkpoint", "log.jsonl", "scenes"
+
+
+def identity(config: TrainingConfig, sources: Sequence[Source]) -> dict[str, Any]:
+    """What makes this training the one it is: settings and data, as JSON values.
+
+    Rasters count by name, size and time; drawn labels by their content, because QGIS hands over
+    a layer that is no file under a new name each time.
+    """
+    data = [
+        [each.name, each.role, each.by_place, _file(each.image), _labels(each)] for each in sources
+    ]
+    found: dict[str, Any] = json.loads(json.dumps({"settings": config.decisive(), "data": data}))
+    return found
+
+
+def _file(path: str) -> list[Any]:
+    try:
+        status = Path(path).stat()
+    except OSError:  # a virtual path of GDAL's
+        return [path]
+    return [path, status.st_size, status.st_mtime_ns]
+
+
+def _labels(source: Source) -> list[Any]:
+    if not source.field:
+        return _file(source.labels)
+    dataset = gdal.OpenEx(source.labels, gdal.OF_VECTOR)
+    layer = dataset.GetLayerByName(source.layer) if source.layer else dataset.GetLayer(0)
+    digest = hashlib.sha256()
+    for feature in layer:
+        geometry: ogr.Geometry | None = feature.GetGeometryRef()
+        digest.update(bytes(geometry.ExportToWkb()) if geometry is not None else b"none")
+        digest.update(str(feature.GetField(source.field)).encode())
+    return [source.field, digest.hexdigest()]
+
+
+def claim(work: Path, wanted: dict[str, Any], ends: list[float | None], progress: Progress) -> bool:
+    """Make ``work`` the folder of this training; True where it goes on with what is there.
+
+    A training with other settings, or one that reached its end, is put aside under another name:
+    nothing is lost. ``ends`` is when the run is to end; another end lets a finished one go on.
+    """
+    same = _identity_in(work) == wanted
+    saved = Checkpoint.load(work / CHECKPOINT) if work.exists() else None
+    if saved is not None:
+        over = bool(saved.state.get("finished")) and saved.state.get("ends") == ends
+        if same and not over:
+            _forget_later(work / LOG, int(saved.state["step"]))
+            return True
+        _put_aside(work, progress)
+    try:
+        # Without a checkpoint, what an earlier start may have left counts for nothing.
+        shutil.rmtree(work / BEST, ignore_errors=True)
+        (work / LOG).unlink(missing_ok=True)
+        work.mkdir(parents=True, exist_ok=True)
+        (work / CONFIG).write_text(json.dumps(wanted, indent=1), encoding="utf-8")
+    except OSError as error:
+        raise OutputError(
+            translate(
+                "ScasNet", "Nothing can be written to {folder}: choose another place for the model."
+            ),
+            str(error),
+            folder=work,
+        ) from error
+    return False
+
+
+def _identity_in(work: Path) -> Any:
+    try:
+        return json.loads((work / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _forget_later(log: Path, step: int) -> None:
+    """Drop what was logged after the checkpoint: it is going to be done, and logged, again."""
+    if log.exists():
+        lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
+        log.write_text("".join(kept), encoding="utf-8")
+
+
+def _put_aside(work: Path, progress: Progress) -> None:
+    number = 1
+    while (aside := work.with_name(f"{work.name}_{number}")).exists():
+        number += 1
+    shutil.rmtree(work / SCENES, ignore_errors=True)  # large, and made again when needed
+    work.replace(aside)
+    text = translate(
+        "ScasNet",
+        "An earlier training with other settings or data, or one that was finished, was put aside "
+        "as {folder}.",
+    )
+    progress.warn(message(text, folder=aside))

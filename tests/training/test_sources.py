@@ -1,0 +1,85 @@
+"""What a training learns from, given as files, as folders, or wrongly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from scasnet_qgis.core.errors import TrainingError
+from scasnet_qgis.training.sources import Source, expand
+
+
+def touch(folder: Path, *names: str) -> None:
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        (folder / name).touch()
+
+
+def test_files_are_taken_as_they_are_given(tmp_path):
+    touch(tmp_path, "a.tif", "b.gpkg")
+    entry = {"image": "a.tif", "labels": str(tmp_path / "b.gpkg"), "layer": "l", "field": "f"}
+    files = (str(tmp_path / "a.tif"), str(tmp_path / "b.gpkg"))
+    assert expand([entry, {**entry, "role": "validation", "by_place": False}], tmp_path) == [
+        Source(*files, "l", "f", True, "split", "a"),
+        Source(*files, "l", "f", False, "validation", "a"),
+    ]
+
+
+def test_what_is_no_path_is_left_to_gdal(tmp_path):
+    touch(tmp_path, "a.tif")
+    entry = {"image": "GPKG:x.gpkg:image", "labels": "/vsizip/x.zip/labels.tif"}
+    found = expand([entry], tmp_path)[0]
+    assert (found.image, found.labels) == (entry["image"], entry["labels"])
+
+
+def test_folders_are_paired_by_name(tmp_path):
+    touch(tmp_path / "images", "a.JPG", "b.tif", "c.png", "b.tif.aux.xml", "a.jgw")
+    touch(tmp_path / "labels", "a.png", "b.png", "c.tif", "readme.txt")
+    entry = {"image": "images", "labels": "labels"}
+    found = expand([{**entry, "role": "train"}], tmp_path)
+    assert [each.name for each in found] == ["a", "b", "c"]
+    assert [Path(each.image).suffix for each in found] == [".JPG", ".tif", ".png"]
+    assert [Path(each.labels).suffix for each in found] == [".png", ".png", ".tif"]
+    assert {(each.by_place, each.role) for each in found} == {(False, "train")}
+    found = expand([{**entry, "validation": "[bc]"}], tmp_path)
+    assert [each.role for each in found] == ["train", "validation", "validation"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "sentence"), [("x*", "leaves 2 .* and 0"), ("*", "leaves 0 .* and 2")]
+)
+def test_a_pattern_must_leave_images_on_both_sides(tmp_path, pattern, sentence):
+    touch(tmp_path / "images", "a.png", "b.png")
+    touch(tmp_path / "labels", "a.png", "b.png")
+    entry = {"image": "images", "labels": "labels", "validation": pattern}
+    with pytest.raises(TrainingError, match=sentence):
+        expand([entry], tmp_path)
+
+
+def test_folders_that_do_not_pair_up_are_refused(tmp_path):
+    touch(tmp_path / "images", "a.png", "b.png", "c.png")
+    touch(tmp_path / "labels", "b.png", "d.png")
+    touch(tmp_path / "empty")
+    touch(tmp_path / "twice", "b.png", "a.png", "b.tif")
+    for image, labels, sentence in (
+        ("images", "labels", "without a partner: a, c, d"),
+        ("images", "empty", "without a partner: a, b, c"),
+        ("empty", "empty", "both folders are empty"),
+        ("images", "twice", r"several images of one name \(b\)"),
+        ("images", "labels/b.png", "images is a folder"),
+        ("images/a.png", "labels", "labels is a folder"),
+        ("images/a.png", "nothing.gpkg", "nothing.gpkg does not exist"),
+    ):
+        with pytest.raises(TrainingError, match=sentence):
+            expand([{"image": image, "labels": labels}], tmp_path)
+
+
+def test_entries_with_typing_errors_are_refused(tmp_path):
+    touch(tmp_path, "a.tif")
+    good = {"image": "a.tif", "labels": "a.tif"}
+    for bad in ({**good, "rol": "train"}, {**good, "role": "test"}, {"image": "a.tif"}, {}):
+        with pytest.raises(TrainingError, match="needs 'image' and 'labels'"):
+            expand([bad], tmp_path)
+    with pytest.raises(TrainingError, match="nothing to learn from"):
+        expand([], tmp_path)
