@@ -1,6 +1,9 @@
 """Runs every benchmark and writes the results page, benchmarks/RESULTS.md.
 
-build/venv/bin/python benchmarks/run_all.py [--only accuracy seams memory]
+    build/venv/bin/python benchmarks/run_all.py [--only accuracy seams memory] [--data FOLDER]
+
+The trainings (landscape, encoder, polygons) need the data sets in FOLDER (see training.py) and
+an hour; without it they keep what was measured before.
 """
 
 from __future__ import annotations
@@ -20,7 +23,16 @@ import numpy as np
 import onnxruntime
 from osgeo import gdal
 
-from benchmarks import accuracy, memory, seams
+from benchmarks import accuracy, memory, precision, refinements, seams
+from benchmarks.sections import (
+    encoder_section,
+    landscape_section,
+    polygons_section,
+    precision_section,
+    refinements_section,
+    table,
+)
+from benchmarks.training import STUDIES
 from scasnet_qgis import paths
 from scasnet_qgis.models.backend import processors
 from scasnet_qgis.models.onnx_file import inspect
@@ -65,11 +77,6 @@ def machine() -> dict[str, str]:
         ),
         "model": inspect(paths.default_model()).card.name,
     }
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def accuracy_section(result: dict[str, Any]) -> str:
@@ -131,17 +138,37 @@ def memory_section(results: list[dict[str, float]]) -> str:
     )
 
 
-SECTIONS: dict[str, tuple[Callable[[], Any], Callable[[Any], str]]] = {
-    "accuracy": (measure_accuracy, accuracy_section),
-    "seams": (measure_seams, seams_section),
-    "memory": (measure_memory, memory_section),
+def measure_refinements() -> dict[str, dict[str, float]]:
+    return refinements.report(refinements.measure_refinements())
+
+
+def measure_precision() -> dict[str, dict[str, float]]:
+    return precision.report(precision.measure_precision())
+
+
+SECTIONS: dict[str, Callable[[Any], str]] = {
+    "accuracy": accuracy_section,
+    "refinements": refinements_section,
+    "precision": precision_section,
+    "landscape": landscape_section,
+    "encoder": encoder_section,
+    "polygons": polygons_section,
+    "seams": seams_section,
+    "memory": memory_section,
+}
+MEASURES: dict[str, Callable[[], Any]] = {
+    "accuracy": measure_accuracy,
+    "refinements": measure_refinements,
+    "precision": measure_precision,
+    "seams": measure_seams,
+    "memory": measure_memory,
 }
 
 
 def page(store: dict[str, Any]) -> str:
     """The results page from everything measured so far."""
     parts = ["# Results\n\nWritten by `make bench`; the figures are in `results.json`."]
-    for name, (_, write) in SECTIONS.items():
+    for name, write in SECTIONS.items():
         if name not in store:
             parts.append(f"## {name.capitalize()}\n\nNot measured.")
             continue
@@ -151,17 +178,28 @@ def page(store: dict[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def keep(name: str, result: Any) -> None:
+    """Add a result to those that are there, and write the page anew."""
+    store = json.loads(STORE.read_text(encoding="utf-8")) if STORE.exists() else {}
+    store[name] = {"machine": machine(), "result": result}
+    STORE.write_text(json.dumps(store, indent=1) + "\n", encoding="utf-8")
+    PAGE.write_text(page(store), encoding="utf-8")
+
+
 def main() -> None:
     """Measure what is asked for, keep the other results, and write the page anew."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="+", choices=sorted(SECTIONS), default=list(SECTIONS))
+    parser.add_argument("--data", type=Path, help="folder of the data sets to train on")
     arguments = parser.parse_args()
-    store = json.loads(STORE.read_text(encoding="utf-8")) if STORE.exists() else {}
     for name in arguments.only:
-        print(f"{name} ...", flush=True)
-        store[name] = {"machine": machine(), "result": SECTIONS[name][0]()}
-        STORE.write_text(json.dumps(store, indent=1) + "\n", encoding="utf-8")
-        PAGE.write_text(page(store), encoding="utf-8")
+        if name in MEASURES:
+            print(f"{name} ...", flush=True)
+            keep(name, MEASURES[name]())
+        elif arguments.data:
+            print(f"{name} ...", flush=True)
+            study, minutes = STUDIES[name]
+            keep(name, study(arguments.data, minutes))
     print(f"Results are in {PAGE}.")
 
 

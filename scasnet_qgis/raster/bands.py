@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from osgeo import gdal
@@ -23,7 +24,8 @@ def assign_bands(
     """Band numbers (from 1) of ``dataset`` for the model's bands ``wanted``.
 
     ``chosen`` are the user's band numbers and win; otherwise bands are found by their colour
-    interpretation, and the rest in the order they lie in the file. Raises InputError where the
+    interpretation or by a number in their name, and the rest in the order they lie in the file.
+    Raises InputError where the
     raster has too few bands, SettingError where a chosen number does not exist.
     """
     count = dataset.RasterCount
@@ -46,9 +48,19 @@ def assign_bands(
         if meanings.count(name.lower()) == 1:
             taken[index] = meanings.index(name.lower()) + 1
     for index, name in enumerate(wanted):
+        number = _named_number(name)
+        if index not in taken and number in range(1, count + 1) and number not in taken.values():
+            taken[index] = number
+    for index, name in enumerate(wanted):
         if index not in taken:
             taken[index] = _fallback(dataset, name, set(taken.values()))
     return [taken[index] for index in range(len(wanted))]
+
+
+def _named_number(name: str) -> int:
+    """The number in a name such as "band 4", which bands without a known meaning get; else 0."""
+    match = re.fullmatch(r"band (\d{1,5})", name.strip().lower())
+    return int(match.group(1)) if match else 0
 
 
 def _fallback(dataset: gdal.Dataset, name: str, used: set[int]) -> int:

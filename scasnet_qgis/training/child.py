@@ -132,7 +132,7 @@ def read_request(path: Path) -> dict[str, Any]:
 
 def perform(task: str, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Do a task; whatever goes wrong comes out as a ScasNetError."""
-    missing = missing_packages()
+    missing = missing_packages(task)
     if missing:
         raise _without(", ".join(missing))
     try:

@@ -28,16 +28,14 @@ CARD_KEYS = (
 )  # fmt: skip
 
 
-def export_checkpoint(
-    saved: Checkpoint, output: Path, sample: Tensor, *, fixed_size: int | None = None
-) -> ExportCheck:
+def export_checkpoint(saved: Checkpoint, output: Path, sample: Tensor) -> ExportCheck:
     """Write the network of a checkpoint to ``output``, checked on ``sample`` (see network.export).
 
     Raises SettingError where the settings' card does not fit, ModelError where the check fails,
     OutputError where the file cannot be written.
     """
     card = build_card(saved.state)
-    return export(network_of(saved), card, output, sample=sample, fixed_size=fixed_size)
+    return export(network_of(saved), card, output, sample=sample)
 
 
 def network_of(saved: Checkpoint) -> ScasNet:

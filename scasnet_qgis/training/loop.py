@@ -128,6 +128,8 @@ class Trainer:
                     self._log_loss(loss)
                 if self._timer.due(self.seconds, self.done) and self.done < 1.0:
                     self.evaluate()
+                    self.save()  # so that what was measured can be gone on from
+                    saved = self.seconds
                 if self.seconds - saved >= 60 * self.config.checkpoint_every:
                     self.save()
                     saved = self.seconds

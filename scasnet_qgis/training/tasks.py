@@ -27,9 +27,14 @@ PACKAGES = {
 }
 
 
-def missing_packages() -> list[str]:
-    """The packages that this interpreter lacks, by the names that people know."""
-    return [name for module, name in PACKAGES.items() if util.find_spec(module) is None]
+# A model file is converted without PyTorch; a checkpoint asks for it when it is read.
+_NOT_NEEDED = {"export": ("torch", "safetensors")}
+
+
+def missing_packages(task: str) -> list[str]:
+    """The packages that a task needs and this interpreter lacks, by the names that people know."""
+    needed = [module for module in PACKAGES if module not in _NOT_NEEDED.get(task, ())]
+    return [PACKAGES[module] for module in needed if util.find_spec(module) is None]
 
 
 def task_function(task: str) -> Task:

@@ -37,6 +37,8 @@ NOISE = np.random.default_rng(0).integers(0, 256, (8, 70, 50)).astype(np.uint8)
         ((R, G, B, ALPHA), (*RGB, "nir"), [1, 2, 3, 4]),
         ((R, G, B, ALPHA), ("nir", "red", "green"), [4, 1, 2]),
         ((R, G, B, NONE), ("nir", "red", "green"), [4, 1, 2]),
+        ((B, G, R, NONE), ("first", "band 4", "red"), [1, 4, 3]),
+        ((NONE, NONE, NONE, NONE), ("band 3", "first", "band 9"), [3, 1, 2]),
     ],
 )
 def test_bands_are_found_by_colour_and_then_by_order(

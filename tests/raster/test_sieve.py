@@ -263,8 +263,8 @@ def one_peak(rows: int, cols: int) -> int:
 
 def test_memory_does_not_grow_with_the_height_of_a_map() -> None:
     """Half a byte a pixel is allowed; the map takes one, and the sizes of patches eight."""
-    small, tall = peak_bytes(128, 128), peak_bytes(768, 128)
-    assert tall - small < 0.5 * (768 - 128) * 128
+    small, tall = peak_bytes(384, 128), peak_bytes(1536, 128)
+    assert tall - small < 0.5 * (1536 - 384) * 128
 
 
 def test_memory_grows_with_the_width_of_a_map_by_some_rows_of_it() -> None:
