@@ -34,6 +34,7 @@ from scasnet_qgis.training.weights import BEST
 from scasnet_qgis.training.work import CHECKPOINT, LOG
 
 LOG_EVERY = 20  # steps
+LOG_SECONDS = 10.0  # the same in time, for slow computers
 _AHEAD = {"cpu": 1, "cuda": 6}  # batches cut while one is learned from
 
 
@@ -110,7 +111,7 @@ class Trainer:
             ) from error
 
     def _run(self) -> None:
-        saved = self.seconds
+        saved = logged = self.seconds
         workers = 1 if self.device == "cpu" else _AHEAD[self.device]
         with ThreadPoolExecutor(max_workers=workers) as cutting:
             upcoming: deque[Future[tuple[Tensor, Tensor]]] = deque()
@@ -124,8 +125,9 @@ class Trainer:
                 loss = self._train_on(*upcoming.popleft().result())
                 self.step += 1
                 self.seconds += time.monotonic() - began
-                if self.step % LOG_EVERY == 0:
+                if self.step % LOG_EVERY == 0 or self.seconds - logged >= LOG_SECONDS:
                     self._log_loss(loss)
+                    logged = self.seconds
                 if self._timer.due(self.seconds, self.done) and self.done < 1.0:
                     self.evaluate()
                     self.save()  # so that what was measured can be gone on from
