@@ -63,9 +63,9 @@ def _add_rules(algorithm: ScasNetAlgorithm) -> None:
         _decimal(SIEVE, translate("ScasNet", "Smallest patch"), None),
         translate(
             "ScasNet",
-            "Patches of the map that are smaller than this get the class of the neighbour with "
-            "which they share the longest border. Pixels belong to one patch if they touch along a "
-            "side. What has no data is left as it is. 0 keeps all patches.",
+            "Patches of the map that are smaller than this get the class of the larger neighbour "
+            "with which they share the longest border. Pixels belong to one patch if they touch "
+            "along a side. What has no data is left as it is. 0 keeps all patches.",
         ),
         advanced=True,
     )
