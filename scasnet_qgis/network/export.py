@@ -54,23 +54,21 @@ def export(
     path: Path | str,
     *,
     sample: Tensor,
-    fixed_size: int | None = None,
 ) -> ExportCheck:
     """Write ``network`` with ``card`` to ``path``; the file appears only once it is checked.
 
     ``sample`` [N, bands, H, W] float32 is real image data in 0-1, on which ONNX Runtime must give
-    PyTorch's probabilities to TOLERANCE. ``fixed_size`` makes a file for square tiles of that
-    size, which Deepness and GeoDeep need; else rows and columns are free. The same input gives the
-    same bytes.
+    PyTorch's probabilities to TOLERANCE. The file takes any number of rows and columns. The same
+    input gives the same bytes.
 
     Raises ModelError where card and network do not fit or the check fails, OutputError where the
     file cannot be written.
     """
     path = Path(path)
-    _check_fit(network, card, sample, fixed_size)
+    _check_fit(network, card, sample)
     _onnxruntime()  # before the work, not after it
     graph = _Graph(copy.deepcopy(network).cpu().float(), card).eval()
-    content = _content(graph, card, fixed_size)
+    content = _content(graph, card)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, unfinished = tempfile.mkstemp(".part", f".{path.name}.", path.parent)
@@ -83,7 +81,7 @@ def export(
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
-        check = _check(Path(unfinished), graph, _cuts(sample, fixed_size))
+        check = _check(Path(unfinished), graph, _cuts(sample))
         Path(unfinished).chmod(0o644)  # a temporary file is readable by its owner only
         Path(unfinished).replace(path)
     except OSError as error:
@@ -95,7 +93,7 @@ def export(
     return check
 
 
-def _check_fit(network: ScasNet, card: ModelCard, sample: Tensor, fixed_size: int | None) -> None:
+def _check_fit(network: ScasNet, card: ModelCard, sample: Tensor) -> None:
     config = network.config
     if (len(card.bands), len(card.classes)) != (config.bands, config.classes):
         raise ModelError(
@@ -120,8 +118,6 @@ def _check_fit(network: ScasNet, card: ModelCard, sample: Tensor, fixed_size: in
         )
     if not 0 <= float(sample.min()) <= float(sample.max()) <= 1:
         raise ModelError(translate("ScasNet", "The sample must hold values from 0 to 1."))
-    if fixed_size is not None and fixed_size < 8:
-        raise ModelError(translate("ScasNet", "A fixed tile size must be at least 8 pixels."))
 
 
 def _onnxruntime() -> Any:
@@ -138,26 +134,24 @@ def _onnxruntime() -> Any:
     return onnxruntime
 
 
-def _content(graph: _Graph, card: ModelCard, fixed_size: int | None) -> bytes:
+def _content(graph: _Graph, card: ModelCard) -> bytes:
     """The file's bytes: graph, names of the free dimensions, metadata."""
     import onnx
 
-    model = onnx.load_model_from_string(_traced(graph, fixed_size))
-    free: list[str | int] = [fixed_size, fixed_size] if fixed_size else ["height", "width"]
-    _set_shape(model.graph.input[0], ["batch", len(card.bands), *free])
-    _set_shape(model.graph.output[0], ["batch", len(card.classes), *free])
+    model = onnx.load_model_from_string(_traced(graph))
+    _set_shape(model.graph.input[0], ["batch", len(card.bands), "height", "width"])
+    _set_shape(model.graph.output[0], ["batch", len(card.classes), "height", "width"])
     del model.graph.value_info[:]
     model.ir_version = IR_VERSION
     model.graph.name = "scasnet"
-    onnx.helper.set_model_props(model, to_metadata(card, fixed_size))
+    onnx.helper.set_model_props(model, to_metadata(card))
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString(deterministic=True))
 
 
-def _traced(graph: _Graph, fixed_size: int | None) -> bytes:
-    side = fixed_size or 97
-    image = torch.zeros(2, graph.network.config.bands, side, side + (0 if fixed_size else 34))
-    free = {0: "batch"} if fixed_size else {0: "batch", 2: "height", 3: "width"}
+def _traced(graph: _Graph) -> bytes:
+    image = torch.zeros(2, graph.network.config.bands, 97, 131)
+    free = {0: "batch", 2: "height", 3: "width"}
     with warnings.catch_warnings(), torch.no_grad(), tempfile.TemporaryDirectory() as folder:
         # The newer exporter takes twenty times as long and leaves the machine's paths in the file.
         warnings.filterwarnings("ignore", category=DeprecationWarning)
@@ -185,22 +179,12 @@ def _set_shape(value: Any, dimensions: list[str | int]) -> None:
             shape.dim.add(dim_param=each)
 
 
-def _cuts(sample: Tensor, fixed_size: int | None) -> list[Tensor]:
+def _cuts(sample: Tensor) -> list[Tensor]:
     """The sample at the sizes to check: as it is and at odd ones, alone and all at once."""
     whole = sample.detach().cpu().float()
-    if fixed_size:
-        tiles = _exactly(whole, fixed_size)
-        return [tiles[:1], tiles[[0, -1, 0]]]
     rows, cols = whole.shape[2:]
     small = whole[[0, -1, 0], :, : min(rows, 65), : min(cols, 50)]
     return [whole, small, *(whole[:1, :, :high, :wide] for high, wide in _ODD_SIZES)]
-
-
-def _exactly(images: Tensor, size: int) -> Tensor:
-    """Images cut to ``size`` x ``size``, mirrored first where they are smaller."""
-    rows, cols = (max(size - each, 0) for each in images.shape[2:])
-    padded = np.pad(images.numpy(), ((0, 0), (0, 0), (0, rows), (0, cols)), mode="symmetric")
-    return torch.from_numpy(padded[:, :, :size, :size].copy())
 
 
 def _check(path: Path, graph: _Graph, images: list[Tensor]) -> ExportCheck:

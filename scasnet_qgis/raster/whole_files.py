@@ -21,8 +21,9 @@ def check_targets(targets: Sequence[Path], inputs: Sequence[str]) -> None:
                 translate("ScasNet", "The folder {parent} does not exist: create it first."),
                 parent=target.parent,
             )
-        if target.is_dir() or not os.access(target.parent, os.W_OK):
-            raise _cannot_write(target, "a folder, or in a folder without the right to write")
+        _check_no_folder(target)
+        if not os.access(target.parent, os.W_OK):
+            raise _cannot_write(target, "no right to write in its folder")
         if any(_same(target, Path(each)) for each in inputs):
             raise OutputError(
                 translate("ScasNet", "The output {output} is an input: choose another name."),
@@ -38,6 +39,16 @@ def check_targets(targets: Sequence[Path], inputs: Sequence[str]) -> None:
             )
 
 
+def _check_no_folder(target: Path) -> None:
+    if target.is_dir():
+        raise OutputError(
+            translate(
+                "ScasNet", "{output} cannot be written, it is a folder: choose another name."
+            ),
+            output=target,
+        )
+
+
 def _same(first: Path, second: Path) -> bool:
     with suppress(OSError, ValueError):  # one does not exist, or is no file's name
         if first.samefile(second):
@@ -50,12 +61,13 @@ def whole_files(targets: Sequence[Path]) -> Iterator[Mapping[Path, Path]]:
     """For each target the path to write to; all take their names when the block is left well.
 
     What is written beside such a path (the parts of a shapefile) comes along. If anything fails,
-    older files stay as they were; an OSError becomes an OutputError.
+    older files stay as they were; an OSError becomes an OutputError. A folder is never replaced.
     """
     folders: dict[Path, Path] = {}
     target = targets[0] if targets else Path()
     try:
         for target in targets:
+            _check_no_folder(target)
             prefix = f".{target.stem}.part-{os.getpid()}-"
             folders[target] = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
         yield {each: folder / each.name for each, folder in folders.items()}
@@ -78,11 +90,12 @@ def _publish(folders: Mapping[Path, Path]) -> None:
             aside.mkdir()
             for source in (*others, working):
                 place = target.with_name(source.name)
+                _check_no_folder(place)
                 moves = [(place, aside / place.name)] if place.exists() else []
                 for old, new in (*moves, (source, place)):
                     old.replace(new)
                     done.append((old, new))
-    except OSError:
+    except (OSError, OutputError):
         for old, new in reversed(done):
             with suppress(OSError):
                 new.replace(old)

@@ -175,7 +175,9 @@ def _explained(error: Exception) -> ScasNetError:
 
 def _without(packages: str, detail: str = "") -> DependencyError:
     return DependencyError(
-        translate("ScasNet", "The Python {python} lacks {packages}, which training needs."),
+        translate(
+            "ScasNet", "The Python {python} lacks {packages}, without which this cannot be done."
+        ),
         detail,
         python=sys.executable,
         packages=packages,

@@ -16,6 +16,7 @@ OPTIMIZERS = ("adamw", "sgd")
 DEFAULT_MODEL = "default"  # START_FROM: the model that comes with the plugin
 NOTHING = "nothing"  # START_FROM: random weights
 DEFAULT_MINUTES = 60.0
+TILE, OVERLAP = 512, 32  # pixels
 # The published network was trained by SGD; its base rate suits a batch of a few crops.
 _BASE_RATES = {"adamw": 4e-4, "sgd": 1e-3}
 _PUBLISHED_HEAD_RATE = {"vgg": 20.0, "resnet": 1.0}
@@ -205,8 +206,8 @@ def _check(config: TrainingConfig) -> None:
 def tile_of(config: TrainingConfig) -> tuple[int, int]:
     """Tile size and overlap in pixels that the model's card advises.
 
-    The overlap hides the borders of ScasNet's tiles. Wide networks get smaller tiles, as their
-    memory grows with both.
+    About as large as the crops that were trained on, as networks do no better on larger tiles, and
+    those need more memory. The overlap hides the borders of ScasNet's tiles (benchmarks/seams.py).
     """
-    size = int(config.card.get("tile_size", 1024 if config.width <= 0.5 else 512))
-    return size, int(config.card.get("overlap", min(128, size // 4)))
+    size = int(config.card.get("tile_size", TILE))
+    return size, int(config.card.get("overlap", min(OVERLAP, size // 4)))

@@ -11,13 +11,14 @@ from typing import Any
 
 from onnx import ModelProto
 
+from scasnet_qgis.core.choices import EXPORT_PRECISIONS
 from scasnet_qgis.core.errors import ModelError, ScasNetError
 from scasnet_qgis.core.messages import translate
 from scasnet_qgis.core.progress import Progress, Stage
 from scasnet_qgis.models.onnx_file import ModelInfo, inspect
 from scasnet_qgis.raster.session import gdal_session
 from scasnet_qgis.raster.whole_files import whole_files
-from scasnet_qgis.training.export_request import PRECISIONS, ExportRequest, check_source
+from scasnet_qgis.training.export_request import ExportRequest, check_source
 from scasnet_qgis.training.export_source import exact_model
 from scasnet_qgis.training.onnx_graph import fix_size, read_graph, simplified, written
 from scasnet_qgis.training.parity import compare
@@ -77,7 +78,7 @@ def _converted(exact: ModelInfo, request: ExportRequest, tiles: Inputs) -> bytes
         model = _in_precision(read_graph(exact.path), request.precision, exact.input_name, tiles)
         if request.fixed_size and exact.fixed_size is None:
             fix_size(model, exact, request.fixed_size)
-        return written(model, original, exact, PRECISIONS[request.precision])
+        return written(model, original, exact, EXPORT_PRECISIONS[request.precision])
     except (ScasNetError, MemoryError, ImportError, OSError):
         raise
     except Exception as error:  # onnx and onnxruntime have no common class of errors

@@ -32,6 +32,7 @@ class TorchBackend:
 
     workers = 1
     margin = 0
+    takes_raw = False
 
     def __init__(self, forward: Forward, normalisation: Normalisation, classes: int) -> None:
         self.classes = classes
@@ -53,6 +54,8 @@ class TorchBackend:
 
 class SceneSource:
     """A scene's pixels; windows without any label hold no data, so that they are not computed."""
+
+    block_rows = 1
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene

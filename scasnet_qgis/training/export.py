@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ from torch import Tensor
 from scasnet_qgis.core.card import ModelCard, ModelClass
 from scasnet_qgis.core.errors import OutputError, SettingError
 from scasnet_qgis.core.messages import translate
+from scasnet_qgis.core.windows import Window
 from scasnet_qgis.network.export import ExportCheck, export
 from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig
 from scasnet_qgis.training.checkpoint import Checkpoint
 from scasnet_qgis.training.config import TrainingConfig, tile_of
+from scasnet_qgis.training.normalisation import Normalisation
 from scasnet_qgis.training.scenes import Scene
 
 SAMPLE_SIZE = 512  # pixels
@@ -83,20 +86,28 @@ def _accuracy(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def sample_of(scenes: list[Scene], state: dict[str, Any]) -> Tensor:
-    """Windows of two scenes in 0-1, [2, bands, H, W], where there are labels."""
+    """Windows of two scenes in 0-1, [2, bands, H, W]: from their middle, or where there are data.
+
+    Pixels without data hold the mean, as when a map is made.
+    """
     chosen = [scenes[0], scenes[len(scenes) // 2]]
     rows, cols = (
         min(SAMPLE_SIZE, *(each.labels.shape[axis] for each in chosen)) for axis in (0, 1)
     )
-    low, high = state["normalisation"]["value_range"]
-    windows = np.stack([_middle(each, rows, cols) for each in chosen])
-    scaled = (np.nan_to_num(windows) - np.float32(low)) / np.float32(high - low)
-    return torch.from_numpy(scaled).clamp(0, 1)
+    facts = state["normalisation"]  # lists, where it comes from a file
+    normalisation = Normalisation(**{key: tuple(each) for key, each in facts.items()})
+    parts = [each.part(each.fullest(_windows(each, rows, cols))) for each in chosen]
+    pixels, valid = (torch.from_numpy(np.stack(each)) for each in zip(*parts))
+    return normalisation.scale(pixels, valid)
 
 
-def _middle(scene: Scene, rows: int, cols: int) -> np.ndarray[Any, np.dtype[np.float32]]:
-    top, left = (scene.labels.shape[0] - rows) // 2, (scene.labels.shape[1] - cols) // 2
-    return np.array(scene.pixels[:, top : top + rows, left : left + cols], dtype=np.float32)
+def _windows(scene: Scene, rows: int, cols: int) -> Iterator[Window]:
+    """The middle of the scene, then windows side by side."""
+    high, wide = scene.labels.shape
+    yield Window((high - rows) // 2, (wide - cols) // 2, rows, cols)
+    for top in range(0, high - rows + 1, rows):
+        for left in range(0, wide - cols + 1, cols):
+            yield Window(top, left, rows, cols)
 
 
 def check_model_path(output: Path) -> None:

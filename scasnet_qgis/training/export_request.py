@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scasnet_qgis.core.choices import EXPORT_PRECISIONS, SMALLEST_FIXED_SIZE
 from scasnet_qgis.core.errors import ModelError, OutputError, SettingError
 from scasnet_qgis.core.messages import translate
 from scasnet_qgis.models.onnx_contents import contents
 from scasnet_qgis.models.onnx_file import ModelInfo
 from scasnet_qgis.raster.whole_files import check_targets
-
-PRECISIONS = {"fp32": "float32", "fp16": "float16", "int8": "int8"}
-SMALLEST_TILE = 32  # pixels
 
 
 @dataclass(frozen=True)
@@ -57,11 +55,11 @@ class ExportRequest:
 
     def check_choices(self) -> None:
         """Raise SettingError for choices that do not go together."""
-        if self.precision not in PRECISIONS:
+        if self.precision not in EXPORT_PRECISIONS:
             raise SettingError(
                 translate("ScasNet", "There is no precision '{name}': choose one of {names}."),
                 name=self.precision,
-                names=", ".join(PRECISIONS),
+                names=", ".join(EXPORT_PRECISIONS),
             )
         if self.precision == "int8" and not self.raster:
             raise SettingError(
@@ -78,10 +76,10 @@ class ExportRequest:
                     "The reference says what is on a raster: choose that raster for calibration.",
                 )
             )
-        if self.fixed_size is not None and self.fixed_size < SMALLEST_TILE:
+        if self.fixed_size is not None and self.fixed_size < SMALLEST_FIXED_SIZE:
             raise SettingError(
                 translate("ScasNet", "A fixed tile size must be at least {size} pixels."),
-                size=SMALLEST_TILE,
+                size=SMALLEST_FIXED_SIZE,
             )
 
     def check(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from torch import Tensor
 from scasnet_qgis import paths
 from scasnet_qgis.core.errors import SettingError
 from scasnet_qgis.core.messages import Message, message, translate
+from scasnet_qgis.core.windows import Window
 from scasnet_qgis.network.caffe import EncoderWeights, load_encoder, read_encoder
 from scasnet_qgis.network.encoders import VggEncoder
 from scasnet_qgis.network.scasnet import ScasNet
@@ -29,6 +31,7 @@ from scasnet_qgis.training.weights import (
 
 WINDOW = 256
 WINDOWS = 28
+_TRIES = 8  # places looked at for a window full of data
 
 
 @dataclass(frozen=True)
@@ -154,22 +157,38 @@ def _slim(
                 "nothing.",
             )
         )
-    generator = np.random.default_rng(config.seed)
-    pairs: list[tuple[Tensor, Tensor]] = []
-    for index in range(WINDOWS):
-        scene = scenes[index * len(scenes) // WINDOWS]
-        rows, cols = scene.labels.shape
-        top = int(generator.integers(max(rows - WINDOW, 0) + 1))
-        left = int(generator.integers(max(cols - WINDOW, 0) + 1))
-        window = scene.pixels[:, top : top + WINDOW, left : left + WINDOW]
-        raw = torch.from_numpy(np.array(window, dtype=np.float32))[None]
-        pairs.append((normalisation(raw), published_input(raw, weights, normalisation)))
+    pairs = image_pairs(scenes, weights, normalisation, config.seed)
     slim_vgg(network.encoder, weights.layers, pairs, config.seed)
 
 
-def published_input(raw: Tensor, weights: EncoderWeights, normalisation: Normalisation) -> Tensor:
-    """Blue, green, red in 0-255 minus the mean, as the published Caffe models want it."""
-    low, high = normalisation.value_range
-    rgb = ((raw[:, :3] - low) * (255.0 / (high - low))).clamp(0, 255)
+def image_pairs(
+    scenes: list[Scene], weights: EncoderWeights, normalisation: Normalisation, seed: int
+) -> list[tuple[Tensor, Tensor]]:
+    """Windows of the scenes, each [1, bands, H, W], as a narrow and the published encoder see them.
+
+    Pixels without data hold the mean.
+    """
+    generator = np.random.default_rng(seed)
+    pairs: list[tuple[Tensor, Tensor]] = []
+    for index in range(WINDOWS):
+        scene = scenes[index * len(scenes) // WINDOWS]
+        pixels, valid = scene.part(scene.fullest(_drawn_windows(scene, generator)))
+        scaled = normalisation.scale(torch.from_numpy(pixels)[None], torch.from_numpy(valid)[None])
+        narrow = normalisation.standardise(scaled)
+        pairs.append((narrow, published_input(scaled, weights)))
+    return pairs
+
+
+def _drawn_windows(scene: Scene, generator: np.random.Generator) -> Iterator[Window]:
+    """A few windows anywhere in the scene, to take the one with the most data."""
+    rows, cols = scene.labels.shape
+    for _ in range(_TRIES):
+        top = int(generator.integers(max(rows - WINDOW, 0) + 1))
+        left = int(generator.integers(max(cols - WINDOW, 0) + 1))
+        yield Window(top, left, min(WINDOW, rows), min(WINDOW, cols))
+
+
+def published_input(scaled: Tensor, weights: EncoderWeights) -> Tensor:
+    """Images of 0-1 as the published Caffe models want them: blue, green, red in 0-255."""
     mean = torch.tensor(weights.mean_bgr).view(1, 3, 1, 1)
-    return (rgb.flip(1) - mean) * weights.scale
+    return (255.0 * scaled[:, :3].flip(1) - mean) * weights.scale

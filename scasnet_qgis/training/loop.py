@@ -112,6 +112,7 @@ class Trainer:
 
     def _run(self) -> None:
         saved = logged = self.seconds
+        measured = -1  # step
         workers = 1 if self.device == "cpu" else _AHEAD[self.device]
         with ThreadPoolExecutor(max_workers=workers) as cutting:
             upcoming: deque[Future[tuple[Tensor, Tensor]]] = deque()
@@ -131,14 +132,15 @@ class Trainer:
                 if self._timer.due(self.seconds, self.done) and self.done < 1.0:
                     self.evaluate()
                     self.save()  # so that what was measured can be gone on from
-                    saved = self.seconds
+                    saved, measured = self.seconds, self.step
                 if self.seconds - saved >= 60 * self.config.checkpoint_every:
                     self.save()
                     saved = self.seconds
             for each in upcoming:
                 each.cancel()
-        self.evaluate()
-        self.save()
+        if measured != self.step:  # an evaluation may have used up the rest of the time
+            self.evaluate()
+            self.save()
 
     def _batch(self, step: int) -> tuple[Tensor, Tensor]:
         # A generator per step makes a resumed run see what an uninterrupted one would have seen.

@@ -124,19 +124,17 @@ class _Report:
 
     def _curves(self) -> str:
         tr, history = self._tr, self._history
-        if not history.losses:
+        if not history.losses and not history.scores:
             return ""
         across = tr(
             translate("ScasNet", "Epoch") if history.in_epochs else translate("ScasNet", "Step")
         )
-        loss, rate = history.curve("loss"), history.curve("learning_rate")
-        loss_name = tr(translate("ScasNet", "Loss"))
-        mean = tr(translate("ScasNet", "Loss, running mean"))
-        charts = [
-            html.line_chart(
-                {mean: smoothed(loss), loss_name: loss}, x_label=across, y_label=loss_name
-            )
-        ]
+        charts = []
+        if history.losses:
+            loss, name = history.curve("loss"), tr(translate("ScasNet", "Loss"))
+            mean = tr(translate("ScasNet", "Loss, running mean"))
+            curves = {mean: smoothed(loss), name: loss}
+            charts.append(html.line_chart(curves, x_label=across, y_label=name))
         scores = {
             tr(translate("ScasNet", "Overall accuracy")): history.curve("overall_accuracy"),
             tr(translate("ScasNet", "Mean IoU")): history.curve("mean_iou"),
@@ -148,8 +146,10 @@ class _Report:
             each_iou = {name: history.class_curve(name) for name in self._names}
             label = tr(translate("ScasNet", "IoU of each class"))
             charts.append(html.line_chart(each_iou, x_label=across, y_label=label, y_range=(0, 1)))
-        name = tr(translate("ScasNet", "Learning rate"))
-        charts.append(html.line_chart({name: rate}, x_label=across, y_label=name))
+        if history.losses:
+            name = tr(translate("ScasNet", "Learning rate"))
+            rate = {name: history.curve("learning_rate")}
+            charts.append(html.line_chart(rate, x_label=across, y_label=name))
         return html.section(tr(translate("ScasNet", "Course of the training")), *charts)
 
     def _accuracy(self) -> str:

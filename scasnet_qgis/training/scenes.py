@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,28 @@ class Scene:
     pixels: NDArray[Any]
     labels: NDArray[np.uint8]
     valid: NDArray[np.bool_] | None = None
+
+    def part(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Pixels [bands, rows, cols] of a window, and which of them hold data [rows, cols]."""
+        place = np.s_[window.row : window.row_end, window.col : window.col_end]
+        pixels = np.array(self.pixels[(slice(None), *place)], dtype=np.float32)
+        if self.valid is None:
+            return pixels, np.ones(pixels.shape[1:], dtype=np.bool_)
+        return pixels, np.array(self.valid[place])
+
+    def fullest(self, windows: Iterable[Window]) -> Window:
+        """The one with the most data; the first without a gap ends the search."""
+        best, most = Window(0, 0, 0, 0), -1
+        for each in windows:
+            if self.valid is None:
+                return each
+            valid = self.valid[each.row : each.row_end, each.col : each.col_end]
+            count = int(np.count_nonzero(valid))
+            if count == valid.size:
+                return each
+            if count > most:
+                best, most = each, count
+        return best
 
 
 _Counted = tuple[Scene, NDArray[np.int64]]  # with the pixels of each class

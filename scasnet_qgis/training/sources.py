@@ -44,14 +44,39 @@ def expand(entries: Sequence[Mapping[str, Any]], folder: Path) -> list[Source]:
     An entry has ``image`` and ``labels`` and may have ``layer``, ``field``, ``by_place`` and
     ``role``. Where both are folders, it stands for the files of equal name (without ending) in
     them, which match pixel by pixel; of these the ones whose name fits the pattern ``validation``
-    (as in file globbing) are kept apart and the others learned from. Raises TrainingError.
+    (as in file globbing) are kept apart and the others learned from.
+
+    Raises TrainingError, also where the same labels of the same image have both roles.
     """
     found = [source for entry in entries for source in _sources(entry, folder)]
     if not found:
         raise TrainingError(
             translate("ScasNet", "There is nothing to learn from: choose an image and its labels.")
         )
+    _check_apart(found)
     return found
+
+
+def _check_apart(sources: Sequence[Source]) -> None:
+    learned = {_identity(each) for each in sources if each.role != VALIDATION}
+    for each in sources:
+        if each.role == VALIDATION and _identity(each) in learned:
+            raise TrainingError(
+                translate(
+                    "ScasNet",
+                    "{name} is to be learned from and, with the same labels, to be judged by: "
+                    "choose another image for validation, or none to keep a share apart.",
+                ),
+                name=each.name,
+            )
+
+
+def _identity(source: Source) -> tuple[str, str, str]:
+    return _real(source.image), _real(source.labels), source.layer
+
+
+def _real(path: str) -> str:
+    return path if _NO_PATH.match(path) else str(Path(path).resolve())
 
 
 def _sources(entry: Mapping[str, Any], folder: Path) -> list[Source]:

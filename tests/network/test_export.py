@@ -101,15 +101,6 @@ def test_four_bands_and_the_shapes_the_file_states(tmp_path: Path) -> None:
     assert info.card == card
 
 
-def test_a_fixed_size_for_the_peers(tmp_path: Path) -> None:
-    network, card, path = a_network("vgg"), a_card(), tmp_path / "m.onnx"
-    export(network, card, path, sample=picture(1, 50, 300), fixed_size=72)
-    info = inspect(path)
-    assert (info.fixed_size, info.fixed_batch, info.card.tile_size) == ((72, 72), None, 72)
-    image = picture(3, 72, 72)
-    assert np.abs(run(path, image) - probabilities(network, card, image)).max() <= TOLERANCE
-
-
 def test_the_network_itself_stays_as_it_was(tmp_path: Path) -> None:
     network = a_network("resnet").train()
     before = {key: each.clone() for key, each in network.state_dict().items()}
@@ -144,8 +135,8 @@ def test_a_graph_that_differs_is_not_written(
     path.write_bytes(b"the former model")
     original = export_module._traced
 
-    def wrong(graph: Any, fixed_size: int | None) -> bytes:
-        model = onnx.load_model_from_string(original(graph, fixed_size))
+    def wrong(graph: Any) -> bytes:
+        model = onnx.load_model_from_string(original(graph))
         for each in model.graph.initializer:
             if each.name.endswith("conv6_funetuning_fpn.bias"):
                 values = onnx.numpy_helper.to_array(each).copy()

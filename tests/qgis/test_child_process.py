@@ -260,13 +260,15 @@ def test_interpreter_that_cannot_run_gives_the_commands(interpreter, recorder, p
     assert all(command in sentence for command in dependencies.training_commands())
 
 
-def test_interpreter_without_pytorch_gives_the_commands(interpreter, recorder):
-    """A real one: the distribution's own Python has GDAL and numpy, but no PyTorch."""
+@pytest.mark.parametrize(("task", "package"), [("train", "PyTorch"), ("export", "onnx")])
+def test_interpreter_without_a_package_gives_the_commands(interpreter, recorder, task, package):
+    """A real one: the distribution's own Python has GDAL and numpy, but no PyTorch, no onnx."""
     interpreter("/usr/bin/python3")
     with pytest.raises(
-        TrainingDependencyError, match=r"/usr/bin/python3.* lacks PyTorch, "
+        TrainingDependencyError,
+        match=rf"/usr/bin/python3.* lacks {package}, .*without which this cannot be done\.$",
     ) as caught:
-        run_task("train", {}, recorder)
+        run_task(task, {}, recorder)
     sentence = sentence_of(caught.value)
     assert all(command in sentence for command in dependencies.training_commands())
     assert "ScasNet: " in sentence

@@ -68,6 +68,32 @@ def test_parts_of_a_file_come_along(tmp_path) -> None:
     assert names(tmp_path) == ["points.dbf", "points.prj", "points.shp"]
 
 
+def test_a_folder_is_never_replaced(tmp_path) -> None:
+    folder = tmp_path / "a.html"
+    folder.mkdir()
+    (folder / "work.txt").write_text("of a year")
+    with pytest.raises(OutputError, match=r"a\.html cannot be written, it is a folder"):
+        write([tmp_path / "b.csv", folder], "new")
+    assert names(tmp_path) == ["a.html"]
+    assert (folder / "work.txt").read_text() == "of a year"
+
+
+def test_nor_is_one_of_the_name_of_a_part(tmp_path) -> None:
+    target, folder = tmp_path / "points.shp", tmp_path / "points.prj"
+    target.write_text("old")
+    folder.mkdir()
+
+    def write_parts() -> None:
+        with whole_files([target]) as working:
+            for ending in (".shp", ".dbf", ".prj"):
+                working[target].with_suffix(ending).write_text("new")
+
+    with pytest.raises(OutputError, match=r"points\.prj cannot be written, it is a folder"):
+        write_parts()
+    assert names(tmp_path) == ["points.prj", "points.shp"]
+    assert target.read_text() == "old"
+
+
 def test_a_full_disk_is_one_sentence(tmp_path) -> None:
     target = tmp_path / "a.html"
 
@@ -86,7 +112,7 @@ def test_targets_that_cannot_work(tmp_path) -> None:
     source.write_text("map")
     cases = [
         ([tmp_path / "no" / "a.html"], "does not exist: create it first"),
-        ([tmp_path], "cannot be written"),
+        ([tmp_path], "it is a folder"),
         ([source], "is an input"),
         ([tmp_path / "a.html", tmp_path / "." / "a.html"], "Two outputs have the name"),
     ]

@@ -147,6 +147,15 @@ def test_run_without_an_evaluation(work: Path) -> None:
     assert "Accuracy of the classes" not in page.texts("h2")
 
 
+def test_run_without_a_logged_loss(work: Path) -> None:
+    """So short that only its evaluations were logged."""
+    write_log(work, [each for each in records() if "loss" not in each])
+    page = report(work)
+    assert "Course of the training" in page.texts("h2")
+    names = [each.split("\n")[0].split(" / ")[0] for each in page.texts("title")[1:]]
+    assert names == ["Accuracy of the validation", "IoU of each class"]
+
+
 def test_254_classes(work: Path) -> None:
     classes = [{"name": f"class {each}", "color": "#123456"} for each in range(254)]
     write_work(work, classes=classes, confusion=[[1] * 254] * 254)

@@ -17,13 +17,27 @@ def touch(folder: Path, *names: str) -> None:
 
 
 def test_files_are_taken_as_they_are_given(tmp_path):
-    touch(tmp_path, "a.tif", "b.gpkg")
+    touch(tmp_path, "a.tif", "b.gpkg", "c.tif")
     entry = {"image": "a.tif", "labels": str(tmp_path / "b.gpkg"), "layer": "l", "field": "f"}
-    files = (str(tmp_path / "a.tif"), str(tmp_path / "b.gpkg"))
-    assert expand([entry, {**entry, "role": "validation", "by_place": False}], tmp_path) == [
-        Source(*files, "l", "f", True, "split", "a"),
-        Source(*files, "l", "f", False, "validation", "a"),
+    image, labels, other = (str(tmp_path / each) for each in ("a.tif", "b.gpkg", "c.tif"))
+    second = {**entry, "image": "c.tif", "role": "validation", "by_place": False}
+    assert expand([entry, second], tmp_path) == [
+        Source(image, labels, "l", "f", True, "split", "a"),
+        Source(other, labels, "l", "f", False, "validation", "c"),
     ]
+
+
+@pytest.mark.parametrize("role", ["train", "split"])
+def test_what_is_learned_from_is_not_judged_by(tmp_path, role):
+    touch(tmp_path, "a.tif", "b.gpkg", "c.gpkg")
+    (tmp_path / "link.tif").symlink_to("a.tif")
+    entry = {"image": "a.tif", "labels": "b.gpkg", "role": role}
+    again = {**entry, "image": str(tmp_path / "link.tif"), "role": "validation"}
+    with pytest.raises(TrainingError, match="link is to be learned from and, with the same labels"):
+        expand([entry, again], tmp_path)
+    # Labels of their own may be of other places in the same image.
+    assert len(expand([entry, {**again, "labels": "c.gpkg"}], tmp_path)) == 2
+    assert len(expand([entry, {**again, "layer": "other"}], tmp_path)) == 2
 
 
 def test_what_is_no_path_is_left_to_gdal(tmp_path):

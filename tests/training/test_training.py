@@ -246,6 +246,29 @@ def test_a_resumed_run_keeps_a_best_network_newer_than_its_checkpoint(landscape,
     assert Checkpoint.load(tmp_path / "best").state["mean_iou"] == 0.9
 
 
+class SlowToMeasure(Trainer):
+    """Its evaluations use up all the time there is."""
+
+    def evaluate(self):
+        found = super().evaluate()
+        self.seconds += 1e6
+        return found
+
+
+def test_a_run_that_ends_with_an_evaluation_is_measured_once(landscape, tmp_path):
+    ends = {"steps": None, "time_budget": 1e4, "evaluate_every": 1e-9}
+    first = _trainer(landscape, tmp_path, **ends)
+    scenes = (first.training, first.validation)
+    trainer = SlowToMeasure(
+        first.config, tmp_path, scenes, first.normalisation, first.facts, Progress()
+    )
+    trainer.run()
+    records = [json.loads(each) for each in (tmp_path / "log.jsonl").open()]
+    assert [each["step"] for each in records if "mean_iou" in each] == [1]
+    saved = Checkpoint.load(tmp_path / "checkpoint")
+    assert (saved.state["step"], saved.state["finished"]) == (1, True)
+
+
 def test_what_was_logged_after_the_checkpoint_is_dropped(landscape, tmp_path):
     first = _trainer(landscape, tmp_path)
     first.step = 2
