@@ -19,22 +19,35 @@ from scasnet_qgis.core.card import (
 )
 from scasnet_qgis.core.errors import ModelError
 from scasnet_qgis.core.messages import translate
-from scasnet_qgis.core.untrusted import clean_name, clean_text, number, numbers, parse
+from scasnet_qgis.core.untrusted import (
+    clean_name,
+    clean_text,
+    number,
+    numbers,
+    parse,
+    too_much_text,
+)
 
 _PEER_KEYS = (
     "class_names", "names", "resolution", "tile_size", "tiles_size", "tiles_overlap",
     "standardization_mean", "standardization_std",
 )  # fmt: skip
+_OWN_KEYS = (
+    "name", "bands", "value_range", "mean", "std", "resolution", "overlap", "network", "width",
+    "precision", "training_data", "licence", "attribution", "description", "version", "colors",
+    "accuracy",
+)  # fmt: skip
+_MOST_TEXT = 4_000_000  # characters of all values together
 _LARGE = 1e12
 
 
 def read_card(metadata: Mapping[str, str], bands: int, classes: int, sigmoid: bool) -> ModelCard:
     """See ``card.from_metadata``."""
-    values = {
-        key: parse(key, text)
-        for key, text in metadata.items()
-        if key in _PEER_KEYS or key.startswith(PREFIX)
-    }
+    known = [*_PEER_KEYS, *(PREFIX + key for key in _OWN_KEYS)]
+    letters = sum(len(metadata.get(key, "")) for key in known)
+    if letters > _MOST_TEXT:
+        raise too_much_text(f"{letters} characters in all")
+    values = {key: parse(key, metadata[key]) for key in known if key in metadata}
     ours = {key[len(PREFIX) :]: each for key, each in values.items() if key.startswith(PREFIX)}
     tile, overlap = _tiles(values, ours)
     mean, std, standardise = _normalisation(values, ours, bands)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scasnet_qgis.core.choices import FULL, MIRROR, NONE
 from scasnet_qgis.core.errors import SettingError
 from scasnet_qgis.core.messages import translate
 from scasnet_qgis.core.resizing import resize
@@ -17,8 +18,6 @@ from scasnet_qgis.core.windows import SIZE_STEP, SMALLEST
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-NONE, MIRROR, FULL = "none", "mirror", "full"
-FLIPS = (NONE, MIRROR, FULL)
 SMALLEST_SCALE, LARGEST_SCALE = 0.25, 4.0
 
 
@@ -30,7 +29,7 @@ class View:
     upside_down: bool = False
     mirrored: bool = False
 
-    def of(self, nchw: NDArray[np.float32]) -> NDArray[np.float32]:
+    def of(self, nchw: NDArray[Any]) -> NDArray[Any]:
         """The view of [N, channels, rows, cols], without copying."""
         turned = nchw.swapaxes(2, 3) if self.transposed else nchw
         return self._flipped(turned)
@@ -55,7 +54,7 @@ _VIEWS = {
 
 @dataclass(frozen=True)
 class Looks:
-    """At which scales, and with which of FLIPS, the model looks at each tile."""
+    """At which scales, and with which of ``choices.FLIPS``, the model looks at each tile."""
 
     scales: tuple[float, ...] = (1.0,)
     flips: str = NONE
@@ -148,28 +147,39 @@ class AveragingBackend:
     def __init__(self, backend: Backend, looks: Looks) -> None:
         self._backend, self._looks = backend, looks
         self.classes, self.workers, self.margin = backend.classes, backend.workers, backend.margin
+        self.takes_raw = backend.takes_raw
 
-    def predict(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+    def predict(self, tiles: NDArray[Any]) -> NDArray[np.float32]:
         """As of the other backend; what it raises, Cancelled too, ends the call."""
         scores = _sum(self._at_all_scales(tiles))
         scores /= len(self._looks.scales) * len(self._looks.views)
         return scores
 
-    def _at_all_scales(self, tiles: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+    def _at_all_scales(self, tiles: NDArray[Any]) -> Iterator[NDArray[np.float32]]:
         size = (tiles.shape[2], tiles.shape[3])
         for scale in self._looks.scales:
             if scale == 1:
                 yield _sum(self._in_all_views(tiles))
             else:
-                scaled = resize(tiles, *scaled_size(size, scale))
-                yield resize(_sum(self._in_all_views(scaled)), *size)
+                scaled = resize(tiles.astype(np.float32, copy=False), *scaled_size(size, scale))
+                if tiles.dtype.kind in "iu":
+                    np.rint(scaled, out=scaled)
+                same_kind = scaled.astype(tiles.dtype, copy=False)
+                yield resize(_sum(self._in_all_views(same_kind)), *size)
 
-    def _in_all_views(self, tiles: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+    def _in_all_views(self, tiles: NDArray[Any]) -> Iterator[NDArray[np.float32]]:
         for view in self._looks.views:
-            yield view.undo(self._backend.predict(view.of(tiles)))
+            yield _as_float(view.undo(self._backend.predict(view.of(tiles))))
 
     def cancel(self) -> None:
         self._backend.cancel()
+
+
+def _as_float(scores: NDArray[Any]) -> NDArray[np.float32]:
+    """Scores up to 1 in single precision, from 8-bit ones too."""
+    if scores.dtype == np.uint8:
+        return np.multiply(scores, np.float32(1 / 255), dtype=np.float32)
+    return scores
 
 
 def _sum(parts: Iterator[NDArray[np.float32]]) -> NDArray[np.float32]:

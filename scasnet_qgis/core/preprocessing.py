@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,24 +29,65 @@ class Scaling:
     rule: Message
 
     def __call__(
-        self, raw: NDArray[np.generic], valid: NDArray[np.bool_] | None
+        self,
+        raw: NDArray[np.generic],
+        valid: NDArray[np.bool_] | None,
+        out: NDArray[np.float32] | None = None,
     ) -> NDArray[np.float32]:
-        """Scale raw values [bands, rows, cols]; values outside low to high are clipped."""
+        """Scale raw values [bands, rows, cols]; values outside low to high are clipped.
+
+        ``out`` takes the result where it is given. No pass over the pixels is made that their type
+        does not need: this runs beside the network, on the same processor.
+        """
         low = np.asarray(self.low, dtype=np.float32)[:, None, None]
         span = np.asarray(self.high, dtype=np.float32)[:, None, None] - low
-        scaled = raw.astype(np.float32)
-        scaled -= low
-        scaled *= np.float32(1.0) / np.where(span > 0, span, np.float32(1.0))
-        np.clip(scaled, 0.0, 1.0, out=scaled)
-        for band, value in zip(scaled, self.fill):
-            if np.issubdtype(raw.dtype, np.floating):
-                band[np.isnan(band)] = value
-            if valid is not None:
-                band[~valid] = value
+        factor = np.float32(1.0) / np.where(span > 0, span, np.float32(1.0))
+        scaled = np.empty(raw.shape, dtype=np.float32) if out is None else out
+        if low.any():
+            np.subtract(raw, low, out=scaled, dtype=np.float32)
+            scaled *= factor
+        else:
+            np.multiply(raw, factor, out=scaled, dtype=np.float32)
+        if self._may_leave(raw.dtype):
+            np.clip(scaled, 0.0, 1.0, out=scaled)
+        self._fill(scaled, raw, valid, self.fill)
         return scaled
 
+    def filled(
+        self, raw: NDArray[np.generic], valid: NDArray[np.bool_] | None, out: NDArray[np.generic]
+    ) -> None:
+        """Copy raw values [bands, rows, cols] to ``out``, for a model that scales them itself."""
+        np.copyto(out, raw)
+        values = [
+            low + fill * (high - low) for low, high, fill in zip(self.low, self.high, self.fill)
+        ]
+        if not np.issubdtype(raw.dtype, np.floating):
+            values = [round(each) for each in values]
+        self._fill(out, raw, valid, values)
 
-def pad_to(pixels: NDArray[np.float32], have: Window, want: Window) -> NDArray[np.float32]:
+    @staticmethod
+    def _fill(
+        out: NDArray[Any],
+        raw: NDArray[np.generic],
+        valid: NDArray[np.bool_] | None,
+        values: Sequence[float],
+    ) -> None:
+        may_be_nan = np.issubdtype(raw.dtype, np.floating)
+        for plane, before, value in zip(out, raw, values):
+            if may_be_nan:
+                plane[np.isnan(before)] = value
+            if valid is not None:
+                plane[~valid] = value
+
+    def _may_leave(self, kind: np.dtype[Any]) -> bool:
+        """Whether values of a type can lie outside low to high."""
+        if not np.issubdtype(kind, np.integer):
+            return True
+        limits = np.iinfo(kind)
+        return bool(limits.min < max(self.low) or limits.max > min(self.high))
+
+
+def pad_to(pixels: NDArray[Any], have: Window, want: Window) -> NDArray[Any]:
     """Extend ``pixels`` [bands, rows, cols] of window ``have`` to ``want`` by mirroring.
 
     ``have`` lies inside ``want``. Mirroring repeats where the raster is smaller than the margin.
@@ -58,3 +100,9 @@ def pad_to(pixels: NDArray[np.float32], have: Window, want: Window) -> NDArray[n
         (have.col - want.col, want.col_end - have.col_end),
     )
     return np.pad(pixels, margins, mode="symmetric")
+
+
+def part_of(inner: Window, outer: Window) -> tuple[slice, slice, slice]:
+    """Where ``inner`` lies in an array [bands, rows, cols] over ``outer``."""
+    rows = slice(inner.row - outer.row, inner.row_end - outer.row)
+    return slice(None), rows, slice(inner.col - outer.col, inner.col_end - outer.col)

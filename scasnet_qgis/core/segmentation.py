@@ -8,13 +8,14 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Callable, Protocol
+from typing import TYPE_CHECKING, Any, Callable, Protocol
 
 import numpy as np
 
 from scasnet_qgis.core.blending import Blender, FinishedBlock
+from scasnet_qgis.core.carrying import CarryingReader, Part, Source
 from scasnet_qgis.core.errors import Cancelled
-from scasnet_qgis.core.preprocessing import Scaling, pad_to
+from scasnet_qgis.core.preprocessing import Scaling, pad_to, part_of
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.windows import Panel, Tile, TilePlan, Window
 
@@ -25,33 +26,32 @@ POLL_SECONDS = 0.1
 READ_AHEAD = 1  # batches read before a worker is free for them
 
 
-class Source(Protocol):
-    """Where pixels come from; used from one thread only."""
-
-    def read(self, window: Window) -> tuple[NDArray[np.generic], NDArray[np.bool_] | None]:
-        """Raw values [bands, rows, cols] and which pixels hold data (None: all)."""
-
-
 class Backend(Protocol):
     """What computes class scores; ``predict`` may be called by ``workers`` threads at a time."""
 
     classes: int
     workers: int
     margin: int
+    takes_raw: bool
 
-    def predict(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
-        """[N, bands, rows, cols] in 0-1 -> [N, classes, rows - 2 margin, cols - 2 margin]."""
+    def predict(self, tiles: NDArray[Any]) -> NDArray[Any]:
+        """[N, bands, rows, cols] -> [N, classes, rows - 2 margin, cols - 2 margin].
+
+        Tiles are float32 in 0-1, or the raster's own values where ``takes_raw``. Scores are float32
+        that add up to 1, or 8-bit numbers that stand for 0 to 1.
+        """
 
     def cancel(self) -> None:
         """Make running and later calls of ``predict`` raise Cancelled soon."""
 
 
+Inside = Callable[[Window], "NDArray[np.bool_] | None"]
 Sink = Callable[[FinishedBlock], None]
 
 
 @dataclass(frozen=True)
 class RunReport:
-    """What a run did: tiles computed and skipped for want of data, seconds for all of it."""
+    """What a run did: tiles computed, and skipped for want of data or of interest; seconds."""
 
     computed_tiles: int
     skipped_tiles: int
@@ -84,6 +84,8 @@ class Segmentation:
 
     ``area`` is the part of the source that is mapped; the plan's rows and columns count from its
     corner. Tiles may look beyond the area, where the raster goes on, and mirror at its edge.
+    ``inside`` says which pixels of a window of the raster are to be mapped, None for all of them;
+    tiles see what lies around those, but where there is none, nothing is read or computed.
     """
 
     def __init__(
@@ -95,8 +97,11 @@ class Segmentation:
         backend: Backend,
         plan: TilePlan,
         batch: int = 1,
+        inside: Inside | None = None,
     ) -> None:
         self.source, self.raster, self.area = source, raster, area
+        self._inside = inside or _everything
+        self._reader = CarryingReader(source, raster)
         self.scaling, self.backend, self.plan = scaling, backend, plan
         self.batch = max(batch, 1)
         self._computed = self._skipped = 0
@@ -171,42 +176,88 @@ class Segmentation:
 
         def compute() -> NDArray[np.float32] | None:
             inputs = read.result()
-            return None if inputs is None else self.backend.predict(inputs)
+            return None if inputs is None else _as_float(self.backend.predict(inputs))
 
         return _Batch(tiles, valid, computing.submit(compute))
 
     def _read(
         self, tiles: list[Tile], valid: list[NDArray[np.bool_] | None]
-    ) -> NDArray[np.float32] | None:
+    ) -> NDArray[Any] | None:
         """The model's input for those of ``tiles`` that hold data, None if none does."""
-        margin = self.backend.margin
-        inputs = []
+        inputs: NDArray[Any] | None = None
+        count = 0
         for index, tile in enumerate(tiles):
             if self._ended_early.is_set():
                 raise Cancelled
-            want = tile.out.shift(self.area.row, self.area.col).grow(margin)
-            have = want.intersect(self.raster)
-            raw, mask = self.source.read(have)
-            if mask is not None:
-                valid[index] = _mask_of(tile.out, mask, have, self.area)
+            placed = tile.out.shift(self.area.row, self.area.col)
+            inside = self._inside(placed)
+            if inside is not None and not inside.any():
+                valid[index] = inside
+                continue
+            want, have, parts = self._parts(tile)
+            valid[index] = _both(_mask_of(placed, parts), inside)
             if _any(valid[index]):
-                inputs.append(pad_to(self.scaling(raw, mask), have, want))
-        return np.stack(inputs) if inputs else None
+                if inputs is None:
+                    inputs = self._room(len(tiles), want, parts[0].raw)
+                self._fill(inputs[count], want, have, parts)
+                count += 1
+        return None if inputs is None else inputs[:count]
+
+    def _parts(self, tile: Tile) -> tuple[Window, Window, list[Part]]:
+        """The window a tile looks at, what of it lies in the raster, and the pixels of that."""
+        want = self._looks_at(tile.out)
+        have = want.intersect(self.raster)
+        following = None
+        if tile.row + 1 < len(self.plan.vertical):
+            below = tile.out.shift(self.plan.vertical.starts[tile.row + 1] - tile.out.row, 0)
+            following = self._looks_at(below).intersect(self.raster).row
+        return want, have, self._reader.read(tile.col, have, following)
+
+    def _looks_at(self, out: Window) -> Window:
+        return out.shift(self.area.row, self.area.col).grow(self.backend.margin)
+
+    def _room(self, count: int, want: Window, raw: NDArray[np.generic]) -> NDArray[Any]:
+        kind = raw.dtype if self.backend.takes_raw else np.dtype(np.float32)
+        return np.empty((count, len(raw), want.rows, want.cols), dtype=kind)
+
+    def _fill(self, tile: NDArray[Any], want: Window, have: Window, parts: list[Part]) -> None:
+        """Write the input [bands, rows, cols] of one tile, straight from what was read."""
+        write = self.scaling.filled if self.backend.takes_raw else self.scaling
+        for part in parts:
+            write(part.raw, part.valid, tile[part_of(part.window, want)])
+        if have != want:
+            tile[...] = pad_to(tile[part_of(have, want)], have, want)
 
 
-def _mask_of(out: Window, mask: NDArray[np.bool_], have: Window, area: Window) -> NDArray[np.bool_]:
-    """The part of ``mask`` (over ``have``, raster pixels) that lies under ``out`` (area pixels)."""
-    placed = out.shift(area.row, area.col)
-    inside = placed.intersect(have)
-    result = np.zeros((out.rows, out.cols), dtype=np.bool_)
-    result[
-        inside.row - placed.row : inside.row_end - placed.row,
-        inside.col - placed.col : inside.col_end - placed.col,
-    ] = mask[
-        inside.row - have.row : inside.row_end - have.row,
-        inside.col - have.col : inside.col_end - have.col,
-    ]
+def _everything(_window: Window) -> None:
+    """All pixels are to be mapped."""
+
+
+def _as_float(scores: NDArray[Any]) -> NDArray[np.float32]:
+    if scores.dtype == np.uint8:
+        return np.multiply(scores, np.float32(1 / 255), dtype=np.float32)
+    return np.asarray(scores, dtype=np.float32)
+
+
+def _mask_of(placed: Window, parts: list[Part]) -> NDArray[np.bool_] | None:
+    """Which pixels of a window of the raster hold data, from what was read; None: all."""
+    if all(part.valid is None for part in parts):
+        return None
+    result = np.zeros((placed.rows, placed.cols), dtype=np.bool_)
+    for part in parts:
+        common = placed.intersect(part.window)
+        if not common.empty:
+            valid = np.True_ if part.valid is None else part.valid[part_of(common, part.window)[1:]]
+            result[part_of(common, placed)[1:]] = valid
     return result
+
+
+def _both(
+    valid: NDArray[np.bool_] | None, inside: NDArray[np.bool_] | None
+) -> NDArray[np.bool_] | None:
+    if valid is None or inside is None:
+        return inside if valid is None else valid
+    return valid & inside
 
 
 def _any(valid: NDArray[np.bool_] | None) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import json
 import math
+import re
 from typing import Any
 
 from scasnet_qgis.core.errors import ModelError
@@ -18,6 +19,15 @@ MAX_VALUE = 1_000_000  # characters of one metadata value; 254 classes with thei
 MAX_LITERAL = 100_000  # Python literals are for short lists of names
 MAX_NAME = 80
 MAX_TEXT = 4_000
+
+_DEEPEST = 10  # brackets inside brackets in a Python literal
+# What a list of names or numbers is made of, one at a time; nothing here can be long and nested.
+_TOKEN = re.compile(
+    r"""\s*(?:(?P<open>[\[({])|(?P<close>[\])}])|(?P<mark>[,:])
+    |(?P<value>'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"
+    |[-+]?[0-9][0-9.]{0,30}(?:[eE][-+]?[0-9]{1,4})?|None|True|False))\s*""",
+    re.VERBOSE,
+)
 
 # Brackets that look alike but are no markup, in whatever window the text is shown.
 _BRACKETS = {ord("<"): "‹", ord(">"): "›"}
@@ -29,26 +39,53 @@ def parse(key: str, text: str) -> Any:
     Raises ModelError where the text is longer than any honest description.
     """
     if len(text) > MAX_VALUE:
-        raise ModelError(
-            translate(
-                "ScasNet",
-                "The model file describes itself in far too much text: export the model again.",
-            ),
-            f"{key} has {len(text)} characters",
-        )
+        raise too_much_text(f"{key} has {len(text)} characters")
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
         return _literal(text)
 
 
+def too_much_text(detail: str) -> ModelError:
+    """The error of a file that describes itself in more text than any honest one."""
+    return ModelError(
+        translate(
+            "ScasNet",
+            "The model file describes itself in far too much text: export the model again.",
+        ),
+        detail,
+    )
+
+
 def _literal(text: str) -> Any:
     if len(text) > MAX_LITERAL:
         return None
+    if not _is_plain(text):
+        return text
     try:
         return ast.literal_eval(text.strip())
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return text
+
+
+def _is_plain(text: str) -> bool:
+    """Whether a literal is of brackets, texts and short numbers only, with little nesting.
+
+    Python's parser would take a long chain of anything else deeper than some systems bear.
+    """
+    place, depth, before = 0, 0, "mark"
+    while place < len(text):
+        token = _TOKEN.match(text, place)
+        kind = token.lastgroup if token else None
+        if token is None or kind is None:
+            return False
+        if kind in ("open", "value") and before in ("close", "value"):
+            return False  # a call, an index, or two texts that stand for one
+        depth += {"open": 1, "close": -1}.get(kind, 0)
+        if not 0 <= depth <= _DEEPEST:
+            return False
+        place, before = token.end(), kind
+    return True
 
 
 def clean_name(value: Any) -> str:

@@ -30,6 +30,7 @@ _SAMPLE = 64
 _SAMPLE_GRIDS = (16, 64)
 _ENOUGH = 100_000  # pixels with data that percentiles can be taken from
 _PERCENTILES = (2.0, 98.0)
+_TALLEST_BLOCK = 512  # rows; of larger ones, a file in one piece say, no whole ones are read
 
 
 def open_raster(source: str) -> gdal.Dataset:
@@ -111,15 +112,36 @@ class RasterReader:
         self.bands = assign_bands(self._dataset, wanted, chosen)
         self._kind = _common_type(self._dataset, self.bands)
         self.is_byte = self._kind == gdal.GDT_Byte and not _has_few_bits(self._dataset, self.bands)
+        block_rows = int(self._dataset.GetRasterBand(self.bands[0]).GetBlockSize()[1])
+        self.block_rows = block_rows if block_rows <= _TALLEST_BLOCK else 1
         with _reading():
             if not chosen:
                 refuse_masks(self._dataset, self.bands, wanted, progress)
             self.rule: MaskRule = mask_rule(self._dataset, self.bands, progress)
 
     @property
+    def dtype(self) -> np.dtype[Any]:
+        """Numpy's type of the values."""
+        return np.dtype(gdal_array.GDALTypeCodeToNumericTypeCode(self._kind))
+
+    @property
     def has_only_control_points(self) -> bool:
         """Whether the raster has a position, but no geotransform that a map could take over."""
         return bool(self._dataset.GetGCPCount()) and self.grid.geotransform is None
+
+    def cache_for(self, tile: tuple[int, int]) -> int:
+        """Bytes of GDAL's cache with which tiles (rows, cols) need no block twice.
+
+        Where a block is as wide as the raster, all tiles of a row need it: so many bytes are more
+        than GDAL should be given for a very wide one (see raster/session.py).
+        """
+        band = self._dataset.GetRasterBand(self.bands[0])
+        block_cols, block_rows = band.GetBlockSize()
+        cols = min(tile[1] + 2 * block_cols, self.grid.cols + block_cols)
+        if 2 * block_cols > self.grid.cols:
+            cols = self.grid.cols
+        pixel_bytes = self._dataset.RasterCount * gdal.GetDataTypeSize(band.DataType) // 8
+        return int((tile[0] + 2 * min(block_rows, self.grid.rows)) * cols * max(pixel_bytes, 1))
 
     def read(self, window: Window) -> tuple[NDArray[np.generic], NDArray[np.bool_] | None]:
         """Raw values [bands, rows, cols] of a window and where they hold data (None: all)."""
@@ -135,8 +157,9 @@ class RasterReader:
             buf_type=self._kind,
             band_list=self.bands,
         )
-        dtype = gdal_array.GDALTypeCodeToNumericTypeCode(self._kind)
-        pixels = np.frombuffer(data, dtype=dtype).reshape(len(self.bands), window.rows, window.cols)
+        pixels = np.frombuffer(data, dtype=self.dtype).reshape(
+            len(self.bands), window.rows, window.cols
+        )
         return pixels, read_mask(self._dataset, self.rule, self.bands, window, pixels)
 
     def scaling(self, card: ModelCard) -> Scaling:

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 from osgeo import gdal
 
-CACHE_BYTES = 64 * 1024 * 1024
+CACHE_BYTES = 32 * 1024 * 1024
+LARGEST_CACHE = 256 * 1024 * 1024
 
 # The settings found by the first of the runs that last; the last of them puts them back.
 _before: list[tuple[int, int]] = []
@@ -27,6 +28,12 @@ def gdal_session(cache_bytes: int = CACHE_BYTES) -> Iterator[None]:
         yield
     finally:
         _leave()
+
+
+def grow_cache(wanted: int) -> None:
+    """Give GDAL's cache ``wanted`` bytes, within bounds, until the session ends."""
+    with _lock:
+        gdal.SetCacheMax(max(gdal.GetCacheMax(), min(wanted, LARGEST_CACHE)))
 
 
 def _enter(cache_bytes: int) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from scasnet_qgis.core.blending import Blender, FinishedBlock
+from scasnet_qgis.core.blending import Blender, FinishedBlock, highest
 from scasnet_qgis.core.windows import TilePlan, Window, plan_tiles
 
 GARBAGE = 99.0  # beyond the raster's edge
@@ -112,6 +112,23 @@ def test_labels_reach_the_last_class_of_an_8_bit_map() -> None:
     labels = rows_of(scores).labels()
     assert labels.tolist() == [[254]]
     assert labels.dtype == np.uint8
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.uint8])
+@pytest.mark.parametrize(("classes", "rows"), [(1, 1), (2, 31), (5, 100), (254, 33)])
+def test_the_highest_is_what_argmax_finds(classes: int, rows: int, kind: type) -> None:
+    scores = np.random.default_rng(classes).integers(0, 50, (classes, rows, 7)).astype(kind)
+    np.testing.assert_array_equal(highest(scores), scores.argmax(axis=0) + 1)
+
+
+def test_a_block_without_scores_keeps_its_labels() -> None:
+    valid = np.array([[True, False, True]])
+    scores = np.array([[[0.9, 0.9, 0.2]], [[0.1, 0.1, 0.8]]], dtype=np.float32)
+    block = FinishedBlock(Window(0, 0, 1, 3), scores, valid).without_scores()
+    assert block.scores is None
+    assert block.labels().tolist() == [[1, 0, 2]]
+    with pytest.raises(ValueError, match="certain"):
+        block.uncertain(0.5)
 
 
 def rows_of(scores: object) -> FinishedBlock:

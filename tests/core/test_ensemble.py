@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from scasnet_qgis.core.choices import FLIPS
 from scasnet_qgis.core.ensemble import (
-    FLIPS,
     AveragingBackend,
     Looks,
     averaging,
@@ -23,7 +23,7 @@ ALL = Looks((0.75, 1.0, 1.25), "full")
 class Seeing:
     """Two classes from the difference to the right and lower neighbour, so that turns matter."""
 
-    classes, workers = 2, 3
+    classes, workers, takes_raw = 2, 3, False
 
     def __init__(self, margin: int = 0) -> None:
         self.margin, self.seen, self.stopped = margin, [], False
@@ -110,6 +110,28 @@ def test_scores_and_never_classes_are_averaged() -> None:
 
     result = AveragingBackend(Unsure(), Looks((1.0, 1.25, 1.5))).predict(tiles(64, 64))
     np.testing.assert_allclose(result[:, 0], 0.6, atol=1e-6)
+
+
+class Rounding(Seeing):
+    """Takes 8-bit pixels and gives 8-bit scores."""
+
+    takes_raw = True
+
+    def predict(self, tiles: np.ndarray) -> np.ndarray:
+        assert tiles.dtype == np.uint8
+        return np.rint(super().predict(tiles / np.float32(255)) * 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("looks", [ALL, Looks((1.0,), "full"), Looks((0.75,))])
+def test_whole_numbers_are_averaged_as_what_they_stand_for(looks: Looks) -> None:
+    pixels = np.rint(tiles() * 255).astype(np.uint8)
+    averaged = AveragingBackend(Rounding(), looks)
+    assert averaged.takes_raw
+    found = averaged.predict(pixels)
+    wanted = AveragingBackend(Seeing(), looks).predict(pixels / np.float32(255))
+    assert found.dtype == np.float32
+    # A scaled pixel is rounded, too, and these scores are steep.
+    np.testing.assert_allclose(found, wanted, atol=0.02)
 
 
 def test_the_loop_sees_what_it_needs() -> None:

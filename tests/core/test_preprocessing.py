@@ -63,3 +63,27 @@ def test_nothing_to_pad() -> None:
     pixels = np.zeros((3, 4, 5), dtype=np.float32)
     window = Window(7, 8, 4, 5)
     assert pad_to(pixels, window, window) is pixels
+
+
+def test_the_result_goes_where_it_is_wanted() -> None:
+    room = np.full((1, 2, 5), 9.0, dtype=np.float32)
+    scaling(0, 255)(np.array([[[0, 255, 51]]], dtype=np.uint8), None, room[:, 1:, 1:4])
+    np.testing.assert_allclose(room, [[[9] * 5, [9, 0, 1, 0.2, 9]]], atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int16, np.uint16, np.float32, np.float64])
+def test_a_model_that_scales_itself_gets_raw_values_and_a_fill(kind: type) -> None:
+    """The fill becomes, by the model's own scaling, what it would have been outside."""
+    each = Scaling((10.0, 0.0), (110.0, 50.0), (0.4, 0.6), "")
+    raw = np.array([[[12, 99]], [[7, 8]]], dtype=kind)
+    room = np.empty_like(raw)
+    each.filled(raw, np.array([[True, False]]), room)
+    assert room.dtype == kind
+    np.testing.assert_allclose(room, [[[12, 50]], [[7, 30]]], atol=1e-5)
+    np.testing.assert_allclose(each(room, None), each(raw, np.array([[True, False]])), atol=1e-6)
+
+
+def test_nan_is_filled_in_raw_values_too() -> None:
+    room = np.empty((1, 1, 2), dtype=np.float32)
+    scaling(0, 2).filled(np.array([[[np.nan, 1.5]]], dtype=np.float32), None, room)
+    np.testing.assert_allclose(room, [[[0.8, 1.5]]], atol=1e-6)

@@ -21,6 +21,8 @@ FILL = 0.25
 
 
 class ArraySource:
+    block_rows = 1
+
     def __init__(self, image: np.ndarray, mask: np.ndarray | None = None) -> None:
         self.image, self.mask, self.reads = image, mask, 0
 
@@ -35,6 +37,7 @@ class PixelBackend:
     """The class of a pixel is its brightest band; ``before`` is called with every batch."""
 
     classes = BANDS
+    takes_raw = False
 
     def __init__(
         self,
@@ -87,6 +90,7 @@ def job(
     panel_cols: int = 10_000,
     fixed: bool = False,
     area: Window | None = None,
+    inside: Callable[[Window], np.ndarray | None] | None = None,
 ) -> Segmentation:
     raster = Window(0, 0, *source.image.shape[1:])
     area = area or raster
@@ -94,7 +98,7 @@ def job(
     plan = plan_tiles(
         area.rows, area.cols, (tile, tile), overlap, fixed=fixed, panel_cols=panel_cols, block=16
     )
-    return Segmentation(source, raster, area, scaling, backend, plan, batch)
+    return Segmentation(source, raster, area, scaling, backend, plan, batch, inside)
 
 
 def classify(
@@ -189,6 +193,66 @@ def test_a_raster_without_any_data_gives_an_empty_map() -> None:
     )
     assert (labels == 0).all()
     assert (report.computed_tiles, report.skipped_tiles) == (0, 4)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_what_nobody_asked_for_is_neither_read_nor_computed(batch: int) -> None:
+    """An L along two edges: a check of its bounding box would skip nothing."""
+    image = image_of(256, 320)
+    wanted = np.zeros((256, 320), dtype=bool)
+    wanted[:20], wanted[:, :20] = True, True
+
+    def inside(window: Window) -> np.ndarray:
+        part = np.zeros((window.rows, window.cols), dtype=bool)
+        found = wanted[window.row : window.row_end, window.col : window.col_end]
+        part[: found.shape[0], : found.shape[1]] = found
+        return part
+
+    source = ArraySource(image)
+    run = job(source, PixelBackend(), batch=batch, inside=inside)
+    canvas = Canvas(256, 320)
+    report = run.run(canvas, Recorder())
+    np.testing.assert_array_equal(canvas.labels, truth_of(image, wanted))
+    assert report.computed_tiles == len(run.plan.vertical) + len(run.plan.horizontal) - 1
+    assert report.skipped_tiles == run.plan.count - report.computed_tiles
+    assert source.reads == report.computed_tiles
+
+
+def test_tiles_see_the_image_around_what_was_asked_for() -> None:
+    image, seen = image_of(64, 64), []
+
+    def inside(window: Window) -> np.ndarray:
+        part = np.zeros((window.rows, window.cols), dtype=bool)
+        part[10:20, 10:20] = True
+        return part
+
+    backend = PixelBackend(before=lambda tiles: seen.append(tiles.copy()))
+    run = job(ArraySource(image), backend, inside=inside)
+    canvas = Canvas(64, 64)
+    run.run(canvas, Recorder())
+    np.testing.assert_allclose(seen[0][0], image / 255.0, atol=1e-6)
+    assert (canvas.labels > 0).sum() == 100
+
+
+class RawBackend(PixelBackend):
+    """Scales the raster's values itself and answers in 8 bits, as on a graphics card."""
+
+    takes_raw = True
+
+    def predict(self, tiles: np.ndarray) -> np.ndarray:
+        assert tiles.dtype == np.uint8
+        scores = super().predict(tiles.astype(np.float32) / 255)
+        return np.rint(scores * 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("margin", [0, 12])
+def test_8_bit_in_and_8_bit_out(margin: int) -> None:
+    image = np.array([200, 120, 40], dtype=np.uint8)[
+        np.random.default_rng(1).permuted(np.tile(np.arange(3), (150 * 170, 1)), axis=1).T
+    ].reshape(3, 150, 170)
+    mask = np.random.default_rng(2).random((150, 170)) > 0.3
+    labels, _, _ = classify(image, mask, RawBackend(workers=2, margin=margin))
+    np.testing.assert_array_equal(labels, truth_of(image, mask))
 
 
 def test_rows_come_in_order_with_several_workers() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from osgeo import gdal
 
-from scasnet_qgis.raster.session import CACHE_BYTES, gdal_session
+from scasnet_qgis.raster.session import CACHE_BYTES, LARGEST_CACHE, gdal_session, grow_cache
 
 
 def state() -> tuple[int, int]:
@@ -42,4 +42,15 @@ def test_the_first_of_two_runs_to_end_takes_nothing_away(before: tuple[int, int]
     first.__exit__(None, None, None)
     assert state() == (1, CACHE_BYTES)
     second.__exit__(None, None, None)
+    assert state() == before
+
+
+def test_the_cache_grows_within_bounds_and_is_put_back(before: tuple[int, int]) -> None:
+    with gdal_session():
+        grow_cache(CACHE_BYTES // 2)
+        assert state() == (1, CACHE_BYTES)
+        grow_cache(2 * CACHE_BYTES)
+        assert state() == (1, 2 * CACHE_BYTES)
+        grow_cache(1000 * CACHE_BYTES)
+        assert state() == (1, LARGEST_CACHE)
     assert state() == before

@@ -1,0 +1,118 @@
+"""Reads the windows of tiles so that rows which two rows of tiles share are read once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from scasnet_qgis.core.windows import Window
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class Source(Protocol):
+    """Where pixels come from; used from one thread only.
+
+    ``block_rows`` is how many rows are stored, and so decompressed, together.
+    """
+
+    block_rows: int
+
+    def read(self, window: Window) -> tuple[NDArray[np.generic], NDArray[np.bool_] | None]:
+        """Raw values [bands, rows, cols] and which pixels hold data (None: all)."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows of a window: raw values [bands, rows, cols], and where they hold data (None: all)."""
+
+    window: Window
+    raw: NDArray[np.generic]
+    valid: NDArray[np.bool_] | None
+
+    def rows(self, start: int, end: int) -> Part:
+        """The rows from ``start`` to ``end`` (exclusive), counted in the raster."""
+        first, last = start - self.window.row, end - self.window.row
+        window = Window(start, self.window.col, end - start, self.window.cols)
+        valid = None if self.valid is None else self.valid[first:last]
+        return Part(window, self.raw[:, first:last], valid)
+
+    def copied(self) -> Part:
+        """The same in memory of its own, so that a larger array can be freed."""
+        valid = None if self.valid is None else self.valid.copy()
+        return Part(self.window, self.raw.copy(), valid)
+
+
+class CarryingReader:
+    """Reads whole rows of blocks, and keeps what the next row of tiles begins with.
+
+    GDAL's cache would have to hold a row of tiles over the width of a panel to spare the second
+    reading; what is kept here is the rows that overlap and the rest of their blocks.
+    """
+
+    def __init__(self, source: Source, raster: Window) -> None:
+        self._source, self._raster = source, raster
+        self._kept: dict[int, Part] = {}  # by column of tiles
+
+    def read(self, column: int, window: Window, following: int | None) -> list[Part]:
+        """The parts of ``window`` from top to bottom, for the tile in a ``column`` of tiles.
+
+        ``following`` is the first row that the tile below will ask for, None where there is none.
+        """
+        kept = self._kept.pop(column, None)
+        if kept is not None and not _begins(kept.window, window):
+            kept = None
+        parts = []
+        start = window.row
+        if kept is not None:
+            parts.append(kept.rows(start, kept.window.row_end))
+            start = kept.window.row_end
+        end = self._whole_blocks(window.row_end) if following is not None else window.row_end
+        if start < end:
+            piece = Window(start, window.col, end - start, window.cols)
+            parts.append(Part(piece, *self._source.read(piece)))
+        if following is not None:
+            self._keep(column, parts, following, end)
+        return [_cut(each, window) for each in parts if each.window.row < window.row_end]
+
+    def _whole_blocks(self, row: int) -> int:
+        """The end of the blocks that hold the row before ``row``."""
+        rows = self._source.block_rows
+        return min(-(-row // rows) * rows, self._raster.row_end)
+
+    def _keep(self, column: int, parts: list[Part], start: int, end: int) -> None:
+        below = [
+            each.rows(max(start, each.window.row), each.window.row_end)
+            for each in parts
+            if each.window.row_end > start
+        ]
+        if below and below[0].window.row == start < end:
+            self._kept[column] = below[0].copied() if len(below) == 1 else _joined(below)
+
+
+def _begins(kept: Window, window: Window) -> bool:
+    """Whether ``kept`` holds the first rows of ``window``, and nothing of other columns."""
+    same = (kept.col, kept.cols) == (window.col, window.cols)
+    return same and kept.row <= window.row < kept.row_end
+
+
+def _cut(part: Part, window: Window) -> Part:
+    if part.window.row_end <= window.row_end:
+        return part
+    return part.rows(part.window.row, window.row_end)
+
+
+def _joined(parts: list[Part]) -> Part:
+    first, last = parts[0].window, parts[-1].window
+    window = Window(first.row, first.col, last.row_end - first.row, first.cols)
+    raw = np.concatenate([each.raw for each in parts], axis=1)
+    if all(each.valid is None for each in parts):
+        return Part(window, raw, None)
+    valid = [
+        np.ones(each.raw.shape[1:], dtype=np.bool_) if each.valid is None else each.valid
+        for each in parts
+    ]
+    return Part(window, raw, np.concatenate(valid))

@@ -1,0 +1,43 @@
+"""The ``qgis_process`` command that runs an algorithm with given parameters."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from subprocess import list2cmdline  # nosec B404 (it only quotes; nothing is started)
+from typing import Any
+
+_NAME = re.compile(r"[A-Z][A-Z_]{0,40}")
+_PRINTED = 4000  # characters of one value
+
+
+def command(algorithm: str, parameters: Mapping[str, str], windows: bool) -> str:
+    """One line for a shell: POSIX, or with ``windows`` that of the OSGeo4W shell."""
+    words = [f"{name}={value}" for name, value in parameters.items()]
+    quoted = list2cmdline(words) if windows else " ".join(map(_quoted, words))
+    return f"qgis_process run {algorithm} -- {quoted}"
+
+
+def _quoted(word: str) -> str:
+    name, _, value = word.partition("=")
+    return f"{name}={shlex.quote(value)}" if value else f"{name}="
+
+
+def safe_parameters(value: Any) -> dict[str, str]:
+    """Parameters out of a document that anybody may have written, fit to be shown in a command.
+
+    Names that are none are left out, and values with characters that do not print or, quoted, do
+    not stay quoted in every shell: what looks harmless must be so when it is pasted.
+    """
+    if not isinstance(value, dict):
+        return {}
+    return {
+        name: text
+        for name, text in value.items()
+        if isinstance(text, str)
+        and _NAME.fullmatch(name)
+        and len(text) <= _PRINTED
+        and text.isprintable()
+        and not ('"' in text and "%" in text)
+    }

@@ -1,0 +1,32 @@
+"""Progress that keeps warnings."""
+
+from __future__ import annotations
+
+import pytest
+
+from scasnet_qgis.core.errors import Cancelled
+from scasnet_qgis.core.messages import message
+from scasnet_qgis.core.remembering import MOST, Remembering
+
+
+def test_everything_is_passed_on_and_warnings_are_kept_once(recorder) -> None:
+    progress = Remembering(recorder)
+    progress.report(0.5)
+    progress.info("info")
+    progress.warn(message("a {b}", b=1))
+    progress.warn("a 1")
+    assert (recorder.fractions, recorder.infos) == ([0.5], ["info"])
+    assert recorder.warnings == ["a 1", "a 1"]
+    assert progress.warnings == ["a 1"]
+    progress.check()
+    recorder.stop = True
+    with pytest.raises(Cancelled):
+        progress.check()
+
+
+def test_endless_warnings_do_not_fill_the_memory(recorder) -> None:
+    progress = Remembering(recorder)
+    for index in range(2 * MOST):
+        progress.warn(str(index))
+    assert len(progress.warnings) == MOST
+    assert len(recorder.warnings) == 2 * MOST
