@@ -53,7 +53,7 @@ def test_probabilities_of_many_tiles_and_panels(
     found = gdal.Open(str(scores)).ReadAsArray()
     np.testing.assert_allclose(found, wanted, atol=1e-5)
     again = tmp_path / "again.tif"
-    options = ["TILED=YES", "COMPRESS=DEFLATE", "PREDICTOR=3", "INTERLEAVE=BAND"]
+    options = ["TILED=YES", "COMPRESS=DEFLATE", "ZLEVEL=1", "PREDICTOR=3", "INTERLEAVE=BAND"]
     gdal.Translate(str(again), str(scores), creationOptions=options)
     dataset = gdal.Open(str(again), gdal.GA_Update)
     dataset.BuildOverviews("AVERAGE", [2, 4])

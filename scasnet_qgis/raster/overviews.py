@@ -1,14 +1,15 @@
-"""Reduced copies inside a GeoTIFF, made window by window.
+"""Reduced copies inside a GeoTIFF, made while it is written.
 
-GDAL's own function works on strips as wide as the raster, so that its memory grows with the width.
-Here GDAL only makes room for the levels; each is filled from the one before it.
+GDAL's own function reads everything back, in strips as wide as the raster, so that its memory
+grows with the width. Here GDAL only makes room for the levels; each is filled from what the one
+before it just got, and only what could not wait for its neighbours is read back at the end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Callable
 
 import numpy as np
 from osgeo import gdal
@@ -19,21 +20,23 @@ from scasnet_qgis.core.windows import Window
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-WINDOW = 1024  # pixels of the reduced copy, both ways; a multiple of its blocks
+# Blocks of the first level that may wait until they are whole, and how much memory they may take;
+# each further level gets half of that.
+OPEN_BLOCKS = 128
+OPEN_BYTES = 40 * 1024 * 1024
 
-# Four pixels [4, rows, cols], top left, top right, bottom left, bottom right -> one.
+# Four pixels [4, ...], top left, top right, bottom left, bottom right -> one [...].
 Reduce = Callable[["NDArray[np.generic]"], "NDArray[np.generic]"]
 
 
 def most_frequent(four: NDArray[np.generic]) -> NDArray[np.generic]:
     """The value that occurs most often; the earlier one where two occur equally often."""
-    first, second, third, fourth = four
-    result = first.copy()
-    seen_once = (first != second) & (first != third) & (first != fourth)
-    pair = seen_once & ((second == third) | (second == fourth))
-    result[pair] = second[pair]
-    pair = seen_once & ~pair & (third == fourth)
-    result[pair] = third[pair]
+    result = four[0].copy()
+    seen_once = (result != four[1]) & (result != four[2]) & (result != four[3])
+    at = np.flatnonzero(seen_once)  # few pixels of a map
+    first, second, third, fourth = four.reshape(4, -1)[:, at]
+    others = np.where(third == fourth, third, first)
+    result.ravel()[at] = np.where((second == third) | (second == fourth), second, others)
     return result
 
 
@@ -42,6 +45,8 @@ def mean_of(nodata: float) -> Reduce:
 
     def mean(four: NDArray[np.generic]) -> NDArray[np.generic]:
         valid = four != nodata
+        if valid.all():
+            return np.asarray((four.sum(axis=0) / 4).astype(four.dtype))
         count = valid.sum(axis=0)
         total = np.where(valid, four, 0).sum(axis=0)
         means = np.where(count > 0, total / np.maximum(count, 1), nodata)
@@ -50,56 +55,143 @@ def mean_of(nodata: float) -> Reduce:
     return mean
 
 
-def fill_overviews(path: Path, smallest: int, reduce: Reduce, progress: Progress) -> None:
-    """Add reduced copies, each half as large, until one fits into ``smallest`` pixels.
+@dataclass
+class _Open:
+    """A block of which ``missing`` pixels are still to come; ``values`` [bands, rows, cols]."""
 
-    Raises RuntimeError where GDAL cannot write, Cancelled where the user wants to stop.
+    values: NDArray[np.generic]
+    missing: int
+
+
+class _Level:
+    """Which blocks of a reduced copy are done, and those that wait until they are whole."""
+
+    def __init__(self, rows: int, cols: int, block: int, limit: int) -> None:
+        """At most ``limit`` blocks wait; of more the one that got nothing for longest is let go."""
+        self._whole, self._block, self._limit = Window(0, 0, rows, cols), block, limit
+        self._done = np.zeros((-(-rows // block), -(-cols // block)), dtype=np.bool_)
+        self._open: dict[tuple[int, int], _Open] = {}
+
+    def gather(
+        self, window: Window, values: NDArray[np.generic]
+    ) -> Iterator[tuple[Window, NDArray[np.generic]]]:
+        """Take pixels [bands, rows, cols], each only once, and give out blocks that are whole."""
+        size = self._block
+        for row in range(window.row // size, -(-window.row_end // size)):
+            for col in range(window.col // size, -(-window.col_end // size)):
+                at = self._window(row, col)
+                block = self._open.pop((row, col), None)
+                if block is None:
+                    shape = (len(values), at.rows, at.cols)
+                    block = _Open(np.empty(shape, values.dtype), at.rows * at.cols)
+                part = at.intersect(window)
+                block.values[_within(part, at)] = values[_within(part, window)]
+                block.missing -= part.rows * part.cols
+                if block.missing:
+                    self._wait(row, col, block)
+                else:
+                    self._done[row, col] = True
+                    yield at, block.values
+
+    def _wait(self, row: int, col: int, block: _Open) -> None:
+        self._open[row, col] = block
+        if len(self._open) > self._limit:
+            del self._open[next(iter(self._open))]
+
+    def rest(self) -> list[Window]:
+        """The blocks that never were whole; those that wait are let go."""
+        self._open = {}
+        return [self._window(int(row), int(col)) for row, col in np.argwhere(~self._done)]
+
+    def _window(self, row: int, col: int) -> Window:
+        size = self._block
+        return Window(row * size, col * size, size, size).intersect(self._whole)
+
+
+class Pyramid:
+    """Reduced copies of an open GeoTIFF, each half as large, until one fits into a block.
+
+    Methods raise RuntimeError where GDAL cannot read or write. Must not be used when the dataset
+    is closed.
     """
-    dataset = gdal.Open(str(path), gdal.GA_Update)
-    size = max(dataset.RasterXSize, dataset.RasterYSize)
-    factors = [2**power for power in range(1, 24) if size / 2 ** (power - 1) > smallest]
-    if factors:
-        dataset.BuildOverviews("NONE", factors)
-    bands = range(1, dataset.RasterCount + 1)
-    for number in bands:
-        band = dataset.GetRasterBand(number)
-        levels = [band, *(band.GetOverview(index) for index in range(band.GetOverviewCount()))]
-        for index, (fine, coarse) in enumerate(zip(levels, levels[1:])):
-            # Each level has a quarter of the pixels of the one before.
-            done = (number - 0.25**index) / len(bands)
-            share = 0.75 * 0.25**index / len(bands)
-            _fill(fine, coarse, reduce, progress, done, share)
-    dataset.FlushCache()
-    close(dataset)
-    progress.report(1.0)
+
+    def __init__(self, dataset: gdal.Dataset, block: int, reduce: Reduce) -> None:
+        """``block`` is the side of the file's blocks in pixels, an even number."""
+        self._dataset, self._reduce = dataset, reduce
+        self._bands = range(1, dataset.RasterCount + 1)
+        size = max(dataset.RasterXSize, dataset.RasterYSize)
+        factors = [2**power for power in range(1, 24) if size / 2 ** (power - 1) > block]
+        if factors:
+            dataset.FlushCache()  # on a full disk this raises, where the next line crashes
+            dataset.BuildOverviews("NONE", factors)
+        pixel = len(self._bands) * gdal.GetDataTypeSize(dataset.GetRasterBand(1).DataType) // 8
+        limit = min(OPEN_BLOCKS, OPEN_BYTES // (pixel * block * block))
+        self._levels = []
+        for index in range(len(factors)):
+            band = self._band(index + 1, 1)
+            self._levels.append(_Level(band.YSize, band.XSize, block, limit >> index))
+
+    def _band(self, depth: int, number: int) -> gdal.Band:
+        """A band of the file (``depth`` 0) or of its ``depth``-th reduced copy."""
+        band = self._dataset.GetRasterBand(number)
+        return band.GetOverview(depth - 1) if depth else band
+
+    def add(self, window: Window, values: NDArray[np.generic], depth: int = 0) -> None:
+        """Take pixels [bands, rows, cols] of the file, all of them once and in any order.
+
+        The window begins at an even row and column; where it ends at an odd one the file ends.
+        """
+        if depth == len(self._levels):
+            return
+        half = Window(
+            window.row // 2, window.col // 2, (window.rows + 1) // 2, (window.cols + 1) // 2
+        )
+        reduced = self._reduce(_fours(values))
+        for at, block in self._levels[depth].gather(half, reduced):
+            for number in self._bands:
+                self._write(depth + 1, number, at, block[number - 1])
+            self.add(at, block, depth + 1)
+
+    def finish(self, progress: Progress) -> None:
+        """Fill what is left from what is in the file; raises Cancelled."""
+        rests = [level.rest() for level in self._levels]
+        total = max(sum(len(rest) for rest in rests) * len(self._bands), 1)
+        done = 0
+        for depth, rest in enumerate(rests, start=1):
+            for number in self._bands:
+                for at in rest:
+                    progress.check()
+                    reduced = self._reduce(_fours(self._read(depth - 1, number, at)[None]))
+                    self._write(depth, number, at, reduced[0])
+                    done += 1
+                    progress.report(done / total)
+        progress.report(1.0)
+
+    def _read(self, depth: int, number: int, at: Window) -> NDArray[np.generic]:
+        """The pixels under a window of the next reduced copy, [rows, cols]."""
+        band = self._band(depth, number)
+        fine = Window(2 * at.row, 2 * at.col, 2 * at.rows, 2 * at.cols)
+        fine = fine.intersect(Window(0, 0, band.YSize, band.XSize))
+        return np.asarray(band.ReadAsArray(fine.col, fine.row, fine.cols, fine.rows))
+
+    def _write(self, depth: int, number: int, at: Window, values: NDArray[np.generic]) -> None:
+        band = self._band(depth, number)
+        band.WriteArray(values, at.col, at.row)
+        band.FlushCache()  # or a full disk would show anywhere else
 
 
-def _fill(
-    fine: gdal.Band,
-    coarse: gdal.Band,
-    reduce: Reduce,
-    progress: Progress,
-    done: float,
-    share: float,
-) -> None:
-    windows = list(_windows(coarse.YSize, coarse.XSize))
-    for index, window in enumerate(windows):
-        progress.check()
-        high, wide = min(2 * window.rows, fine.YSize - 2 * window.row), 2 * window.cols
-        wide = min(wide, fine.XSize - 2 * window.col)
-        values = fine.ReadAsArray(2 * window.col, 2 * window.row, wide, high)
-        values = np.pad(values, ((0, high % 2), (0, wide % 2)), mode="edge")
-        four = np.stack([values[row::2, col::2] for row in (0, 1) for col in (0, 1)])
-        coarse.WriteArray(reduce(four), window.col, window.row)
-        progress.report(done + share * (index + 1) / len(windows))
-    coarse.FlushCache()
+def _fours(values: NDArray[np.generic]) -> NDArray[np.generic]:
+    """[bands, rows, cols] -> [4, bands, rows / 2, cols / 2]; odd ends are doubled."""
+    rows, cols = values.shape[1:]
+    if rows % 2 or cols % 2:
+        values = np.pad(values, ((0, 0), (0, rows % 2), (0, cols % 2)), mode="edge")
+    return np.stack([values[:, row::2, col::2] for row in (0, 1) for col in (0, 1)])
 
 
-def _windows(rows: int, cols: int) -> Iterator[Window]:
-    whole = Window(0, 0, rows, cols)
-    for row in range(0, rows, WINDOW):
-        for col in range(0, cols, WINDOW):
-            yield Window(row, col, WINDOW, WINDOW).intersect(whole)
+def _within(part: Window, whole: Window) -> tuple[slice, slice, slice]:
+    """Where a part of a window lies in its array [bands, rows, cols]."""
+    rows = slice(part.row - whole.row, part.row_end - whole.row)
+    return slice(None), rows, slice(part.col - whole.col, part.col_end - whole.col)
 
 
 def close(dataset: gdal.Dataset) -> None:

@@ -4,23 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Callable
 
 from scasnet_qgis.core.blending import FinishedBlock
 from scasnet_qgis.core.card import ModelClass
+from scasnet_qgis.core.errors import OutputError
+from scasnet_qgis.core.messages import translate
 from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.raster.chunks import DamagedChunkError, Keeper, blocks_of, is_whole
 from scasnet_qgis.raster.class_map import (
     ClassArea,
     ClassMapWriter,
+    MapBlock,
     ProbabilityWriter,
     Product,
     finish_all,
+    settled,
 )
-from scasnet_qgis.raster.delivery import Delivery, publish
+from scasnet_qgis.raster.delivery import publish
 from scasnet_qgis.raster.grid import Grid
+from scasnet_qgis.raster.journal import ChunkRecord
 from scasnet_qgis.raster.patches import SmallestPatch
 from scasnet_qgis.raster.sieved_map import SievedMapWriter
+from scasnet_qgis.raster.work import Work
+from scasnet_qgis.raster.writer import failed
+from scasnet_qgis.raster.writing_thread import WritingThread
 
 
 @dataclass(frozen=True)
@@ -44,52 +54,121 @@ class MapCounts:
     merged_pixels: int
 
 
+@dataclass(frozen=True)
+class _Item:
+    """A block to write; one that is not new need not be kept for the next run."""
+
+    block: FinishedBlock
+    is_new: bool
+
+
 class Products:
-    """The map and, if wanted, the probabilities; see ``open_products``."""
+    """The map and, if wanted, the probabilities; see ``open_products``.
+
+    A thread of their own fills the files. As long as it runs nobody else touches them.
+    """
 
     def __init__(
-        self, deliveries: list[Delivery], writers: list[Product], class_map: ClassMapWriter
+        self, work: Work, writers: list[Product], class_map: ClassMapWriter, rules: MapRules
     ) -> None:
         """The map is the last of the files, so that it is there only if everything is."""
-        self._deliveries, self._writers, self._map = deliveries, writers, class_map
+        self._work, self._writers, self._map, self._rules = work, writers, class_map, rules
+        self._keeper: Keeper | None = None
+        self._thread: WritingThread[_Item] = WritingThread(self._write_to_all)
+
+    @property
+    def needs_scores(self) -> bool:
+        """Whether blocks must come with their scores, not with labels only."""
+        return self._work.with_probabilities or self._rules.min_confidence > 0
 
     @property
     def map_file(self) -> Path:
         """The map as long as it is not published."""
-        return self._deliveries[-1].working
+        return self._work.deliveries[-1].working
 
-    def write(self, block: FinishedBlock) -> None:
-        for writer in self._writers:
-            writer.write(block)
-
-    def finish(self, progress: Progress) -> None:
-        """Add what comes last; the files are whole then, in their work folders."""
-        finish_all(self._writers, progress)
-
-    def publish(self) -> MapCounts:
-        """Give all files their names."""
-        publish(self._deliveries)
+    @property
+    def counts(self) -> MapCounts:
+        """What the files hold; complete once they are finished."""
         last = self._writers[-1]
         merged = last.merged_pixels if isinstance(last, SievedMapWriter) else 0
         return MapCounts(self._map.areas, self._map.uncertain_pixels, merged)
 
+    def resume(self, finished: Callable[[int], None]) -> int:
+        """Write what an interrupted run finished, as if it came from the model.
+
+        From then on what is finished is kept for the next run. Returns how many rows of tiles were
+        there; ``finished`` hears of each of them and may raise Cancelled. Raises OutputError.
+        """
+        journal, count = self._work.journal, 0
+        try:
+            for chunk in journal.chunks:
+                if not is_whole(journal.folder, chunk):
+                    break
+                for block in self._kept_blocks(chunk):
+                    self._thread.put(_Item(block, is_new=False))
+                count += 1
+                finished(count)
+            journal.keep_first(count)
+        except (OSError, DamagedChunkError) as error:
+            raise _not_resumed(journal.folder.parent, error) from error
+        self._keeper = Keeper(journal)
+        return count
+
+    def _kept_blocks(self, chunk: ChunkRecord) -> Iterator[FinishedBlock]:
+        folder, uncertain = self._work.journal.folder, chunk.uncertain
+        if self._work.with_probabilities:
+            yield from blocks_of(folder, chunk, self._map.class_count)
+            return
+        for block in blocks_of(folder, chunk, 0):
+            labels = block.labels()
+            yield MapBlock(block.window, None, block.valid, block.panel, labels, uncertain)
+            uncertain = 0  # it is known for all blocks together
+
+    def write(self, block: FinishedBlock) -> None:
+        """Hand over a block, which nobody may change from now on; blocks keep their order.
+
+        Waits as long as too many blocks are still to be written. Raises what went wrong with an
+        earlier block.
+        """
+        self._thread.put(_Item(block, is_new=True))
+
+    def _write_to_all(self, item: _Item) -> None:
+        block = settled(item.block, self._rules.min_confidence)
+        for writer in self._writers:
+            writer.write(block)
+        if self._keeper is not None and item.is_new:
+            scores = block.scores if self._work.with_probabilities else None
+            try:
+                self._keeper.add(replace(block, scores=scores), block.uncertain_pixels)
+            except OSError as error:
+                raise failed(self.map_file, error) from error
+
+    def stop(self) -> None:
+        """End the thread without waiting for more than the block at hand."""
+        self._thread.stop()
+        if self._keeper is not None:
+            self._keeper.abandon()
+
+    def finish(self, progress: Progress) -> None:
+        """Write what waits and add what comes last; the files are whole then, in their folders."""
+        self._thread.finish(progress)
+        finish_all(self._writers, progress)
+
+    def publish(self) -> MapCounts:
+        """Give all files their names."""
+        publish(self._work.deliveries)
+        return self.counts
+
 
 @contextmanager
 def open_products(
-    output: Path,
-    probabilities: Path | None,
-    grid: Grid,
-    classes: Sequence[ModelClass],
-    rules: MapRules,
+    work: Work, grid: Grid, classes: Sequence[ModelClass], rules: MapRules
 ) -> Iterator[Products]:
-    """Work folders and writers; at the end nothing is left of them, whatever happened."""
+    """Writers into the work folders; at the end they are closed, whatever happened."""
     with ExitStack() as stack:
-        deliveries: list[Delivery] = []
+        deliveries = work.deliveries
         writers: list[Product] = []
-        for path in filter(None, (probabilities, output)):
-            deliveries.append(Delivery(path))
-            stack.callback(deliveries[-1].discard)
-        if probabilities is not None:
+        if work.with_probabilities:
             writers.append(ProbabilityWriter(deliveries[0], grid, classes))
             stack.callback(writers[-1].abandon)
         class_map = ClassMapWriter(deliveries[-1], grid, classes, rules.min_confidence)
@@ -98,4 +177,18 @@ def open_products(
         if rules.smallest is not None:
             writers[-1] = SievedMapWriter(deliveries[-1], grid, class_map, rules.smallest)
             stack.callback(writers[-1].abandon)
-        yield Products(deliveries, writers, class_map)
+        products = Products(work, writers, class_map, rules)
+        stack.callback(products.stop)  # before the files are let go
+        yield products
+
+
+def _not_resumed(folder: Path, error: Exception) -> OutputError:
+    return OutputError(
+        translate(
+            "ScasNet",
+            "What an interrupted run kept in {folder} cannot be read: delete that folder and run "
+            "again.",
+        ),
+        str(error),
+        folder=folder,
+    )

@@ -40,7 +40,7 @@ class SievedMapWriter:
         except OSError as error:
             raise failed(self._output, error) from error
         self._writer = GeoTiffWriter(
-            self._folder / "labels.tif", grid, 1, gdal.GDT_Byte, NODATA_LABEL
+            self._folder / "labels.tif", grid, 1, gdal.GDT_Byte, NODATA_LABEL, ["ZLEVEL=1"]
         )
         self._columns = WholeColumns(self._writer)
 

@@ -15,7 +15,7 @@ from scasnet_qgis.core.messages import translate
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.windows import Window
 from scasnet_qgis.raster.grid import Grid
-from scasnet_qgis.raster.overviews import close, fill_overviews, mean_of, most_frequent
+from scasnet_qgis.raster.overviews import Pyramid, Reduce, close
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,6 +35,7 @@ class GeoTiffWriter:
     """A tiled, compressed GeoTIFF that is filled in strips of columns, each from top to bottom.
 
     Rows wait until they fill a row of blocks, so that no compressed block is written twice.
+    ``dataset`` is described before the first rows come.
     """
 
     def __init__(
@@ -45,9 +46,15 @@ class GeoTiffWriter:
         kind: int,
         nodata: float,
         options: Sequence[str] = (),
+        reduce: Reduce | None = None,
     ) -> None:
-        """``kind`` is GDAL's data type, ``options`` are more creation options."""
+        """``kind`` is GDAL's data type, ``options`` are more creation options.
+
+        With ``reduce`` the file gets overviews, down to one block.
+        """
         self.path, self.grid = path, grid
+        self._reduce = reduce
+        self._pyramid: Pyramid | None = None
         try:
             driver = gdal.GetDriverByName("GTiff")
             self._dataset = driver.Create(
@@ -88,44 +95,48 @@ class GeoTiffWriter:
 
     def _place(self, values: NDArray[np.generic], row: int, col: int) -> None:
         try:
+            self._make_room()
             for number, plane in enumerate(values, start=1):
                 band = self._dataset.GetRasterBand(number)
                 band.WriteArray(plane, col, row)
                 band.FlushCache()  # or a full disk would show while the next input is read
+            if self._pyramid is not None:
+                self._pyramid.add(Window(row, col, *values.shape[1:]), values)
         except RuntimeError as error:
+            raise failed(self.path, error) from error
+
+    def _make_room(self) -> None:
+        """For overviews, once the bands are described: the overviews take over what is said."""
+        if self._pyramid is None and self._reduce is not None:
+            self._pyramid = Pyramid(self._dataset, BLOCK, self._reduce)
+
+    def fill_overviews(self, progress: Progress) -> None:
+        """Add what overviews still lack when all rows are written; raises Cancelled."""
+        try:
+            self._make_room()
+            if self._pyramid is not None:
+                self._pyramid.finish(progress)
+        except RuntimeError as error:
+            progress.check()
             raise failed(self.path, error) from error
 
     def close(self) -> None:
         """Write what is still in GDAL's cache, and close."""
-        dataset, self._dataset = self._dataset, None
+        self._pyramid = None
         try:
-            dataset.FlushCache()
+            self._dataset.FlushCache()
+            dataset, self._dataset = self._dataset, None
             close(dataset)
         except RuntimeError as error:
             raise failed(self.path, error) from error
 
     def abandon(self) -> None:
         """Close without caring for the content, so that the file can be removed."""
-        self._waiting = {}
+        self._waiting, self._pyramid = {}, None
         if self._dataset is not None:
             with suppress(RuntimeError):
                 close(self._dataset)
             self._dataset = None
-
-
-def build_overviews(path: Path, nodata: float | None, progress: Progress) -> None:
-    """Add reduced copies to a GeoTIFF, down to one block.
-
-    Class numbers (``nodata`` None) are reduced to the most frequent one, other values to the mean
-    of those that hold data.
-    """
-    reduce = most_frequent if nodata is None else mean_of(nodata)
-    try:
-        fill_overviews(path, BLOCK, reduce, progress)
-    except (RuntimeError, AttributeError) as error:
-        progress.check()
-        raise failed(path, error) from error
-    progress.check()
 
 
 def failed(path: Path, error: object) -> OutputError:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from osgeo import osr
 
+from scasnet_qgis.core.choices import PIXELS, SQUARE_METRES
 from scasnet_qgis.core.errors import SettingError
 from scasnet_qgis.raster.grid import Grid
-from scasnet_qgis.raster.patches import PIXELS, SQUARE_METRES, SmallestPatch
+from scasnet_qgis.raster.patches import SmallestPatch
 
 pytestmark = pytest.mark.usefixtures("session")
 

@@ -13,8 +13,10 @@ from osgeo import gdal
 from scasnet_qgis.core.errors import Cancelled, OutputError
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.windows import Window
+from scasnet_qgis.raster import overviews
 from scasnet_qgis.raster.grid import Grid
-from scasnet_qgis.raster.writer import BLOCK, GeoTiffWriter, build_overviews
+from scasnet_qgis.raster.overviews import Reduce, most_frequent
+from scasnet_qgis.raster.writer import BLOCK, GeoTiffWriter
 from tests.conftest import Recorder
 
 pytestmark = pytest.mark.usefixtures("session")
@@ -31,19 +33,30 @@ def write(
     heights: Sequence[int] = (10_000,),
     panel_cols: int = 10_000,
     kind: int = gdal.GDT_Byte,
+    reduce: Reduce | None = None,
 ) -> GeoTiffWriter:
     """Write panel by panel, in strips of ``heights`` in turn; the last one repeats."""
     bands, rows, cols = values.shape
-    writer = GeoTiffWriter(path, Grid(rows, cols, NORTH_UP), bands, kind, 0)
-    for left in range(0, cols, panel_cols):
-        right, top, turn = min(left + panel_cols, cols), 0, iter(heights)
-        while top < rows:
-            end = min(top + next(turn, heights[-1]), rows)
-            strip = values[:, top:end, left:right].copy()
-            writer.write(Window(top, left, end - top, right - left), strip)
-            strip[:] = 99  # what was given may be overwritten, as the blender does
-            top = end
+    writer = GeoTiffWriter(path, Grid(rows, cols, NORTH_UP), bands, kind, 0, (), reduce)
+    with abandoned_on_failure(writer):
+        for left in range(0, cols, panel_cols):
+            right, top, turn = min(left + panel_cols, cols), 0, iter(heights)
+            while top < rows:
+                end = min(top + next(turn, heights[-1]), rows)
+                strip = values[:, top:end, left:right].copy()
+                writer.write(Window(top, left, end - top, right - left), strip)
+                strip[:] = 99  # what was written may be overwritten
+                top = end
     return writer
+
+
+@contextmanager
+def abandoned_on_failure(writer: GeoTiffWriter) -> Iterator[None]:
+    try:
+        yield
+    except OutputError:
+        writer.abandon()
+        raise
 
 
 def pixels_of(path: Path) -> np.ndarray:
@@ -88,8 +101,9 @@ def test_rows_that_wait_hold_no_rows_that_are_written(tmp_path: Path) -> None:
 def test_overviews_go_down_to_one_block(tmp_path: Path, recorder: Recorder) -> None:
     path = tmp_path / "map.tif"
     values = np.repeat(np.repeat(labels_of(64, 160), 8, axis=1), 8, axis=2)
-    write(path, values).close()
-    build_overviews(path, None, recorder)
+    writer = write(path, values, reduce=most_frequent)
+    writer.fill_overviews(recorder)
+    writer.close()
     dataset = gdal.Open(str(path))
     band = dataset.GetRasterBand(1)
     sizes = [band.GetOverview(i).XSize for i in range(band.GetOverviewCount())]
@@ -101,25 +115,37 @@ def test_overviews_go_down_to_one_block(tmp_path: Path, recorder: Recorder) -> N
 
 
 def test_a_small_map_needs_no_overviews(tmp_path: Path) -> None:
-    write(tmp_path / "map.tif", labels_of(BLOCK, 10)).close()
-    build_overviews(tmp_path / "map.tif", None, Progress())
+    writer = write(tmp_path / "map.tif", labels_of(BLOCK, 10), reduce=most_frequent)
+    writer.fill_overviews(Progress())
+    writer.close()
     dataset = gdal.Open(str(tmp_path / "map.tif"))
     assert dataset.GetRasterBand(1).GetOverviewCount() == 0
 
 
-def test_overviews_can_be_cancelled(tmp_path: Path, recorder: Recorder) -> None:
-    write(tmp_path / "map.tif", labels_of(1000, 1000)).close()
+def test_a_file_without_rows_has_overviews(tmp_path: Path) -> None:
+    grid = Grid(300, 600, None)
+    writer = GeoTiffWriter(tmp_path / "map.tif", grid, 1, gdal.GDT_Byte, 0, (), most_frequent)
+    writer.fill_overviews(Progress())
+    writer.close()
+    dataset = gdal.Open(str(tmp_path / "map.tif"))
+    assert dataset.GetRasterBand(1).GetOverviewCount() == 2
+
+
+def test_what_overviews_lack_can_be_cancelled(
+    tmp_path: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overviews, "OPEN_BLOCKS", 0)
+    writer = write(tmp_path / "map.tif", labels_of(1000, 1000), reduce=most_frequent)
     recorder.stop = True
     with pytest.raises(Cancelled):
-        build_overviews(tmp_path / "map.tif", None, recorder)
+        writer.fill_overviews(recorder)
+    writer.abandon()
 
 
 def test_a_folder_that_is_gone(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"map\.tif failed") as caught:
         write(tmp_path / "none" / "map.tif", labels_of(10, 10))
     assert caught.value.detail
-    with pytest.raises(OutputError):
-        build_overviews(tmp_path / "none.tif", None, Progress())
 
 
 @contextmanager
@@ -139,9 +165,10 @@ def test_a_full_disk_is_an_output_error_at_any_moment(tmp_path: Path, kind: int)
     values, path = labels_of(600, 600), tmp_path / "map.tif"
 
     def whole() -> None:
-        writer = write(path, values, (256,), 512, kind)
-        writer.close()
-        build_overviews(path, None, Progress())
+        writer = write(path, values, (256,), 512, kind, most_frequent)
+        with abandoned_on_failure(writer):
+            writer.fill_overviews(Progress())
+            writer.close()
 
     whole()
     size = path.stat().st_size
