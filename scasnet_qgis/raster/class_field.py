@@ -19,8 +19,13 @@ from scasnet_qgis.raster.label_class import (
     too_many_classes,
     value_text,
 )
+from scasnet_qgis.raster.vector_layer import (
+    LINES,
+    field_names,
+    layers_with_geometry,
+    read_features,
+)
 
-_LINES = (ogr.wkbLineString, ogr.wkbMultiLineString, ogr.wkbCompoundCurve, ogr.wkbMultiCurve)
 _NUMBERS = (ogr.OFTInteger, ogr.OFTInteger64, ogr.OFTReal)
 
 
@@ -43,10 +48,7 @@ class ClassField:
             self._dataset = gdal.OpenEx(source, gdal.OF_VECTOR)
             self.layer = self._layer(layer)
             definition = self.layer.GetLayerDefn()
-            names = [
-                definition.GetFieldDefn(index).GetName()
-                for index in range(definition.GetFieldCount())
-            ]
+            names = field_names(self.layer)
         if field not in names:
             raise InputError(
                 translate(
@@ -63,9 +65,7 @@ class ClassField:
         self._ignorable = [name for name in names if name != field]
 
     def _layer(self, name: str) -> ogr.Layer:
-        dataset = self._dataset
-        layers = [dataset.GetLayerByIndex(index) for index in range(dataset.GetLayerCount())]
-        placed = [each for each in layers if ogr.GT_Flatten(each.GetGeomType()) != ogr.wkbNone]
+        placed = layers_with_geometry(self._dataset)
         fitting = [each for each in placed if name in ("", each.GetName())]
         if len(fitting) != 1:
             raise InputError(
@@ -76,7 +76,7 @@ class ClassField:
                 source=self.source,
                 names=", ".join(each.GetName() for each in placed) or "none",
             )
-        if ogr.GT_Flatten(fitting[0].GetGeomType()) in _LINES:
+        if ogr.GT_Flatten(fitting[0].GetGeomType()) in LINES:
             raise InputError(
                 translate(
                     "ScasNet",
@@ -89,19 +89,7 @@ class ClassField:
     def features(self, bounds: Bounds | None, *, geometry: bool = True) -> Iterator[ogr.Feature]:
         """Features in the bounds (layer's coordinates), with no more attributes than needed."""
         ignored = self._ignorable if geometry else [*self._ignorable, "OGR_GEOMETRY"]
-        if self.layer.TestCapability(ogr.OLCIgnoreFields):
-            self.layer.SetIgnoredFields([*ignored, "OGR_STYLE"])
-        if bounds is None:
-            self.layer.SetSpatialFilter(None)
-        else:
-            self.layer.SetSpatialFilterRect(*bounds)
-        self.layer.ResetReading()
-        gdal.ErrorReset()
-        while (feature := self.layer.GetNextFeature()) is not None:
-            yield feature
-        # Before GDAL 3.7 only some of its modules raise; a damaged file just seems to end.
-        if gdal.GetLastErrorType() >= gdal.CE_Failure:
-            raise RuntimeError(gdal.GetLastErrorMsg())
+        return read_features(self.layer, bounds, ignored)
 
     def value(self, feature: ogr.Feature) -> str:
         """The text of the feature's value; "" for none."""

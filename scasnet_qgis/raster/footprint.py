@@ -55,8 +55,8 @@ def _no_way(detail: str) -> InputError:
     return InputError(
         translate(
             "ScasNet",
-            "The coordinate reference system of the labels cannot be transformed to that of the "
-            "raster: save the labels in the raster's system.",
+            "The coordinate reference system of the layer cannot be transformed to that of the "
+            "raster: save the layer in the raster's system.",
         ),
         detail,
     )

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 from scasnet_qgis.core.card import MAX_CLASSES, default_color
 from scasnet_qgis.core.errors import InputError
 from scasnet_qgis.core.messages import translate
+from scasnet_qgis.raster.vector_layer import reading
 
 IGNORE = 255  # where a pixel has no label, or none of a class that is asked for
 
@@ -97,17 +98,12 @@ def too_many_classes(source: str) -> InputError:
     )
 
 
-@contextmanager
-def reading_labels(source: str) -> Iterator[None]:
+def reading_labels(source: str) -> AbstractContextManager[None]:
     """Turn what GDAL raises, or what follows from its None, into an InputError."""
-    try:
-        yield
-    except (RuntimeError, AttributeError, TypeError) as error:
-        raise InputError(
-            translate(
-                "ScasNet",
-                "The labels {source} cannot be read: the file is damaged or no longer reachable.",
-            ),
-            str(error),
-            source=source,
-        ) from error
+    return reading(
+        translate(
+            "ScasNet",
+            "The labels {source} cannot be read: the file is damaged or no longer reachable.",
+        ),
+        source,
+    )

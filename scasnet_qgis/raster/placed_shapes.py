@@ -1,0 +1,179 @@
+"""Shapes of a vector layer on a raster's grid: where windows lie in it, and what fills them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+from osgeo import gdal, ogr, osr
+
+from scasnet_qgis.core.errors import InputError
+from scasnet_qgis.core.messages import translate
+from scasnet_qgis.core.windows import Window
+from scasnet_qgis.raster.footprint import (
+    Bounds,
+    bounds_of,
+    outline,
+    outline_of,
+    reference_of,
+    transformation,
+    transformed,
+    window_around,
+)
+from scasnet_qgis.raster.grid import NO_PLACE, Grid
+from scasnet_qgis.raster.thinning import thinned
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Shape = tuple[int, ogr.Geometry]  # the value to burn, 0-255, and where; in the layer's coordinates
+
+_NO_REFERENCE = "Undefined"  # a GeoPackage cannot but name some reference system
+_VALUE = "value"
+_AT_ONCE = 1000  # shapes that are held in memory at a time
+# Geometries come to the grid's system before they are burnt; GDAL is to see nothing to transform.
+_PLANE = 'LOCAL_CS["grid",UNIT["metre",1]]'
+
+
+def known_reference(layer: ogr.Layer) -> osr.SpatialReference | None:
+    """A layer's reference system as the layer gives it: it says which coordinate is which."""
+    own = layer.GetSpatialRef()
+    return None if own is None or (own.GetName() or "").startswith(_NO_REFERENCE) else own
+
+
+class PlacedShapes:
+    """The way from a layer's coordinates to a grid and back.
+
+    ``own`` is the layer's reference system; None is taken for the grid's. ``source`` is the
+    layer's name in errors.
+    """
+
+    def __init__(self, source: str, own: osr.SpatialReference | None, grid: Grid) -> None:
+        self._source, self._grid = source, grid
+        other = reference_of(grid.wkt if grid.geotransform is not None else "")
+        self._way = transformation(own, other)
+        self._way_back = transformation(other, own)
+        self._limits = self._far_around()
+
+    def _far_around(self) -> Bounds | None:
+        """Three times the grid's size each way, in the layer's coordinates."""
+        bounds = self.bounds(self._grid.whole)
+        if bounds is None:
+            return None
+        left, bottom, right, top = bounds
+        wide, high = right - left, top - bottom
+        return left - wide, bottom - high, right + 2 * wide, top + 2 * high
+
+    def bounds(self, window: Window) -> Bounds | None:
+        """The window in the layer's coordinates; None where they do not reach so far."""
+        points = transformed(outline(self._grid, window), self._way_back)
+        return bounds_of(points, curved=self._way_back is not None) if points else None
+
+    def window(self, around: Bounds) -> Window | None:
+        """The part of the grid that bounds in the layer's coordinates may touch; None: nothing."""
+        if self._limits is not None:
+            low, high = np.maximum(around, self._limits), np.minimum(around, self._limits)
+            around = (float(low[0]), float(low[1]), float(high[2]), float(high[3]))
+        points = transformed(outline_of(around), self._way)
+        if not points:
+            return self._grid.whole
+        found = window_around(self._grid, points, curved=self._way is not None)
+        return found.grow(1).intersect(self._grid.whole) if found else None
+
+    def burnt(
+        self, window: Window, shapes: Iterable[Shape], background: int = 0
+    ) -> NDArray[np.uint8]:
+        """Values [rows, cols] of the shapes that hold the pixels' centres; of several the last."""
+        remaining = iter(shapes)
+        first = next(remaining, None)
+        if first is None:
+            return np.full((window.rows, window.cols), background, dtype=np.uint8)
+        raster = gdal.GetDriverByName("MEM").Create("", window.cols, window.rows, 1)
+        raster.SetGeoTransform(self._grid.part(window).geotransform or NO_PLACE)
+        raster.SetProjection(_PLANE)
+        raster.GetRasterBand(1).Fill(background)
+        remaining = chain((first,), remaining)
+        bounds = bounds_of(outline(self._grid, window), curved=False)
+        while self._burn(raster, islice(remaining, _AT_ONCE), bounds) == _AT_ONCE:
+            pass
+        pixels: NDArray[np.uint8] = raster.GetRasterBand(1).ReadAsArray()
+        return pixels
+
+    def _burn(self, raster: gdal.Dataset, shapes: Iterator[Shape], bounds: Bounds) -> int:
+        """Burn shapes and count them; ``bounds`` are those of the raster."""
+        plane = osr.SpatialReference(_PLANE)
+        file = _memory().CreateDataSource("")
+        layer = file.CreateLayer("shapes", plane, ogr.wkbUnknown)
+        layer.CreateField(ogr.FieldDefn(_VALUE, ogr.OFTInteger))
+        count = 0
+        for value, geometry in shapes:
+            feature = ogr.Feature(layer.GetLayerDefn())
+            feature.SetField(_VALUE, value)
+            here = self._brought_here(geometry.GetLinearGeometry())
+            feature.SetGeometry(thinned(here, bounds))
+            layer.CreateFeature(feature)
+            count += 1
+        if count:
+            gdal.RasterizeLayer(raster, [1], layer, options=[f"ATTRIBUTE={_VALUE}"])
+        return count
+
+    def _brought_here(self, geometry: ogr.Geometry) -> ogr.Geometry:
+        """The geometry in the grid's system, without what lies far from the grid.
+
+        A corner on the other side of the earth would come out anywhere, without an error.
+        """
+        if self._way is None:
+            return geometry
+        try:
+            if self._limits is not None and not _within(geometry, self._limits):
+                geometry = geometry.Intersection(_rectangle(self._limits))
+            if geometry.Transform(self._way) != ogr.OGRERR_NONE:
+                raise RuntimeError(gdal.GetLastErrorMsg())
+        except (RuntimeError, AttributeError) as error:
+            raise InputError(
+                translate(
+                    "ScasNet",
+                    "A polygon of {source} cannot be brought to the raster's coordinate reference "
+                    "system: repair it with Vector geometry > Fix geometries, or clip it to the "
+                    "raster.",
+                ),
+                str(error),
+                source=self._source,
+            ) from error
+        return geometry
+
+
+def envelope_of(geometry: ogr.Geometry) -> Bounds:
+    """The rectangle around a geometry, in the order of Bounds."""
+    left, right, bottom, top = geometry.GetEnvelope()
+    return left, bottom, right, top
+
+
+def joined(one: Bounds | None, other: Bounds) -> Bounds:
+    """The rectangle around both."""
+    if one is None:
+        return other
+    return (
+        min(one[0], other[0]), min(one[1], other[1]), max(one[2], other[2]), max(one[3], other[3])
+    )  # fmt: skip
+
+
+def _within(geometry: ogr.Geometry, limits: Bounds) -> bool:
+    return joined(envelope_of(geometry), limits) == limits
+
+
+def _rectangle(bounds: Bounds) -> ogr.Geometry:
+    left, bottom, right, top = bounds
+    ring = ogr.Geometry(ogr.wkbLinearRing)
+    for x, y in ((left, bottom), (right, bottom), (right, top), (left, top), (left, bottom)):
+        ring.AddPoint_2D(x, y)
+    found = ogr.Geometry(ogr.wkbPolygon)
+    found.AddGeometry(ring)
+    return found
+
+
+def _memory() -> ogr.Driver:
+    """OGR's driver of layers in memory; GDAL 3.11 gave its work to another one."""
+    return ogr.GetDriverByName("Memory") or ogr.GetDriverByName("MEM")

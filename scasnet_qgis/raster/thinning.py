@@ -1,0 +1,62 @@
+"""Polygons with very many corners, without those that do not matter to a small window."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+import numpy as np
+from osgeo import ogr
+
+from scasnet_qgis.raster.footprint import Bounds
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MANY = 1000  # corners from which on it is worth while
+_HEAD = struct.Struct("<BII")  # byte order, type, count of rings
+_COUNT = struct.Struct("<I")
+
+
+def thinned(geometry: ogr.Geometry, bounds: Bounds) -> ogr.Geometry:
+    """A geometry that is the same in the bounds; only plain polygons with many corners change.
+
+    GDAL looks at each edge of a polygon for each row of pixels, which would make the work grow
+    with the coastline of a whole country.
+    """
+    if ogr.GT_Flatten(geometry.GetGeometryType()) != ogr.wkbPolygon:
+        return geometry
+    rings = range(geometry.GetGeometryCount())
+    if sum(geometry.GetGeometryRef(each).GetPointCount() for each in rings) < MANY:
+        return geometry
+    geometry.FlattenTo2D()
+    found = [_ring_near(each, bounds) for each in _rings(geometry)]
+    kept = [each for each in found if len(each) > 3]
+    parts = (_COUNT.pack(len(each)) + each.astype("<f8").tobytes() for each in kept)
+    return ogr.CreateGeometryFromWkb(_HEAD.pack(1, ogr.wkbPolygon, len(kept)) + b"".join(parts))
+
+
+def _rings(polygon: ogr.Geometry) -> list[NDArray[np.float64]]:
+    """The corners [n, 2] of each ring."""
+    content = bytes(polygon.ExportToWkb(ogr.wkbNDR))
+    _, _, count = _HEAD.unpack_from(content)
+    place, rings = _HEAD.size, []
+    for _ in range(count):
+        (corners,) = _COUNT.unpack_from(content, place)
+        place += _COUNT.size
+        rings.append(np.frombuffer(content, "<f8", 2 * corners, place).reshape(-1, 2))
+        place += 16 * corners
+    return rings
+
+
+def _ring_near(xy: NDArray[np.float64], bounds: Bounds) -> NDArray[np.float64]:
+    """Without corners beyond one side of the bounds whose neighbours lie there, too.
+
+    What joins the neighbours instead stays beyond that side, and so does what lies between.
+    """
+    for axis, limit, sign in ((0, 0, -1), (1, 1, -1), (0, 2, 1), (1, 3, 1)):
+        beyond = sign * xy[:, axis] > sign * bounds[limit]
+        drop = np.zeros(len(xy), dtype=np.bool_)
+        drop[1:-1] = beyond[:-2] & beyond[1:-1] & beyond[2:]
+        xy = xy[~drop]
+    return xy
