@@ -1,141 +1,65 @@
-"""Runs every benchmark and writes the results page, benchmarks/RESULTS.md.
+"""Runs every benchmark and writes the results page, benchmarks/RESULTS.md, and its plots.
 
     build/venv/bin/python benchmarks/run_all.py [--only accuracy seams memory] [--data FOLDER]
 
 The trainings (landscape, encoder, polygons) need the data sets in FOLDER (see training.py) and
-an hour; without it they keep what was measured before.
+an hour; without it they keep what was measured before. --only page writes the page anew from what
+was measured.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 import sys
 import tempfile
-from datetime import date
+from itertools import product
 from pathlib import Path
 from typing import Any, Callable
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-import numpy as np
-import onnxruntime
-from osgeo import gdal
-
-from benchmarks import accuracy, memory, precision, refinements, seams
+from benchmarks import accuracy, memory, plots, precision, refinements, seams
+from benchmarks.gpu import measure_gpu
+from benchmarks.map_sections import accuracy_section, memory_section, seams_section
+from benchmarks.providers import measure_providers
+from benchmarks.rasters import size_of
 from benchmarks.sections import (
     encoder_section,
     landscape_section,
     polygons_section,
     precision_section,
     refinements_section,
-    table,
 )
+from benchmarks.speed_sections import (
+    gpu_section,
+    providers_section,
+    stages_section,
+    startup_section,
+    threads_section,
+    throughput_section,
+)
+from benchmarks.stages import measure_stages
+from benchmarks.startup import measure_startup
+from benchmarks.store import PAGE, keep, page, stored
+from benchmarks.threads import measure_threads
+from benchmarks.throughput import measure_throughput
 from benchmarks.training import STUDIES
-from scasnet_qgis import paths
-from scasnet_qgis.models.backend import processors
-from scasnet_qgis.models.onnx_file import inspect
-
-HERE = Path(__file__).parent
-PAGE = HERE / "RESULTS.md"
-STORE = HERE / "results.json"
-TILE = 512  # pixels; smaller than the default, so that there are more borders to see
-OVERLAPS = (0, 32, 64, 96, 128)
 
 
 def measure_accuracy() -> dict[str, Any]:
     return accuracy.report(accuracy.measure_accuracy())
 
 
-def measure_seams() -> list[dict[str, float]]:
+def measure_seams() -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
-        return [vars(seams.measure_seams(TILE, each, Path(folder))) for each in OVERLAPS]
-
-
-def measure_memory() -> list[dict[str, float]]:
-    sizes = [tuple(map(int, each.split("x"))) for each in memory.SIZES]
-    return [memory.measure(rows, cols) for rows, cols in sizes]
-
-
-def machine() -> dict[str, str]:
-    """What the figures were measured with, and when."""
-    cpu = next(
-        (
-            line.split(":", 1)[1].strip()
-            for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-            if line.startswith("model name")
-        ),
-        platform.processor(),
-    )
-    return {
-        "date": date.today().isoformat(),
-        "processor": f"{cpu}, {processors()} threads, no GPU used",
-        "versions": (
-            f"Python {platform.python_version()}, numpy {np.__version__}, GDAL {gdal.__version__}, "
-            f"ONNX Runtime {onnxruntime.__version__}"
-        ),
-        "model": inspect(paths.default_model()).card.name,
-    }
-
-
-def accuracy_section(result: dict[str, Any]) -> str:
-    rows = [
-        [name, *(f"{each[key]:.3f}" for key in ("share", "recall", "precision", "iou"))]
-        for name, each in result["classes"].items()
-    ]
-    return (
-        "## Accuracy of the shipped model\n\n"
-        f"Overall accuracy {result['overall_accuracy']:.3f}, mean IoU {result['mean_iou']:.3f} on "
-        "the eight validation images (11 megapixels), default settings.\n\n"
-        + table(["class", "share", "recall", "precision", "IoU"], rows)
-    )
-
-
-def seams_section(results: list[dict[str, float]]) -> str:
-    rows = [
-        [
-            str(each["overlap"]),
-            f"{each['seams']:.3f}",
-            f"{each['overall_accuracy']:.4f}",
-            f"{each['mean_iou']:.4f}",
-            f"{each['computed_per_delivered']:.2f}",
+        return [
+            vars(seams.measure_seams(tile, overlap, Path(folder)))
+            for tile, overlap in product(seams.TILES, seams.OVERLAPS)
         ]
-        for each in results
-    ]
-    whole = results[0]
-    return (
-        "## Seams\n\n"
-        f"Tiles of {TILE} pixels on the eight validation images. Seams: label changes across the "
-        "lines where tiles meet (middle of the overlaps, outer edges of the tiles), relative to "
-        "the map made in one piece; 1 means that nothing shows. The map in one piece has overall "
-        f"accuracy {whole['whole_overall_accuracy']:.4f} and mean IoU "
-        f"{whole['whole_mean_iou']:.4f}.\n\n"
-        + table(
-            ["overlap (pixels)", "seams", "overall accuracy", "mean IoU", "computed / delivered"],
-            rows,
-        )
-    )
 
 
-def memory_section(results: list[dict[str, float]]) -> str:
-    rows = [
-        [
-            f"{each['rows']:,} x {each['cols']:,}",
-            f"{each['peak_megabytes']:,.0f}",
-            f"{each['seconds']:,.0f}",
-            f"{each['megapixels_per_second']:.2f}",
-        ]
-        for each in results
-    ]
-    return (
-        "## Memory\n\n"
-        "Peak resident memory of a process that maps a virtual raster repeating the demo image, "
-        "with everything in it (Python, model, GDAL's cache). Most of it is for the tiles that are "
-        "computed side by side; a raster of few tiles ends before ONNX Runtime has taken all that "
-        "it takes for them.\n\n"
-        + table(["rows x columns", "peak (MB)", "seconds", "megapixels a second"], rows)
-    )
+def measure_memory() -> list[dict[str, Any]]:
+    return [memory.measure(*size_of(each)) for each in memory.SIZES]
 
 
 def measure_refinements() -> dict[str, dict[str, float]]:
@@ -148,58 +72,58 @@ def measure_precision() -> dict[str, dict[str, float]]:
 
 SECTIONS: dict[str, Callable[[Any], str]] = {
     "accuracy": accuracy_section,
-    "refinements": refinements_section,
+    "throughput": throughput_section,
+    "stages": stages_section,
+    "threads": threads_section,
+    "providers": providers_section,
+    "gpu": gpu_section,
+    "memory": memory_section,
+    "startup": startup_section,
     "precision": precision_section,
+    "seams": seams_section,
+    "refinements": refinements_section,
     "landscape": landscape_section,
     "encoder": encoder_section,
     "polygons": polygons_section,
-    "seams": seams_section,
-    "memory": memory_section,
 }
 MEASURES: dict[str, Callable[[], Any]] = {
     "accuracy": measure_accuracy,
-    "refinements": measure_refinements,
+    "throughput": measure_throughput,
+    "stages": measure_stages,
+    "threads": measure_threads,
+    "providers": measure_providers,
+    "gpu": measure_gpu,
+    "memory": measure_memory,
+    "startup": measure_startup,
     "precision": measure_precision,
     "seams": measure_seams,
-    "memory": measure_memory,
+    "refinements": measure_refinements,
 }
 
 
-def page(store: dict[str, Any]) -> str:
-    """The results page from everything measured so far."""
-    parts = ["# Results\n\nWritten by `make bench`; the figures are in `results.json`."]
-    for name, write in SECTIONS.items():
-        if name not in store:
-            parts.append(f"## {name.capitalize()}\n\nNot measured.")
-            continue
-        where = store[name]["machine"]
-        facts = f"{where['date']}; {where['processor']}; {where['versions']}; {where['model']}"
-        parts.append(f"{write(store[name]['result'])}\n\n*{facts}*")
-    return "\n\n".join(parts) + "\n"
-
-
-def keep(name: str, result: Any) -> None:
-    """Add a result to those that are there, and write the page anew."""
-    store = json.loads(STORE.read_text(encoding="utf-8")) if STORE.exists() else {}
-    store[name] = {"machine": machine(), "result": result}
-    STORE.write_text(json.dumps(store, indent=1) + "\n", encoding="utf-8")
-    PAGE.write_text(page(store), encoding="utf-8")
+def write_page() -> None:
+    """The plots and the page, from everything measured so far."""
+    store = stored()
+    plots.draw_all(store)
+    PAGE.write_text(page(store, SECTIONS), encoding="utf-8")
 
 
 def main() -> None:
     """Measure what is asked for, keep the other results, and write the page anew."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", nargs="+", choices=sorted(SECTIONS), default=list(SECTIONS))
+    choices = ["page", *sorted(SECTIONS)]
+    parser.add_argument("--only", nargs="+", choices=choices, default=list(SECTIONS))
     parser.add_argument("--data", type=Path, help="folder of the data sets to train on")
     arguments = parser.parse_args()
     for name in arguments.only:
         if name in MEASURES:
             print(f"{name} ...", flush=True)
             keep(name, MEASURES[name]())
-        elif arguments.data:
+        elif name in STUDIES and arguments.data:
             print(f"{name} ...", flush=True)
             study, minutes = STUDIES[name]
             keep(name, study(arguments.data, minutes))
+        write_page()
     print(f"Results are in {PAGE}.")
 
 

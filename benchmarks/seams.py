@@ -1,10 +1,11 @@
 """Do tile borders show? Label changes across them, and accuracy, against the whole-image map.
 
-    build/venv/bin/python -m benchmarks.seams [--tile 512] [--overlaps 0 32 64 128]
+    build/venv/bin/python -m benchmarks.seams [--tiles 512 0] [--overlaps 0 32 64 128]
 
-For each overlap: the share of label changes on the lines where tiles meet (middle of the overlaps
-and the tiles' outer edges) over the share among all neighbouring pixels, pooled over the
-validation images, divided by the same measure of the map made in one piece, on the same lines.
+For each tile size (0: what a run takes of itself) and overlap: the share of label changes on the
+lines where tiles meet (middle of the overlaps and the tiles' outer edges) over the share among all
+neighbouring pixels, pooled over the validation images, divided by the same measure of the map made
+in one piece, on the same lines.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import argparse
 import json
 import tempfile
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -30,13 +32,23 @@ from benchmarks.measures import (
 )
 from scasnet_qgis.core.accuracy import ConfusionMatrix
 
+DEFAULT = 0
+TILES = (512, DEFAULT)  # pixels; the smaller, the more borders there are to see
+OVERLAPS = (0, 32, 64, 96, 128)  # pixels
+
 
 @dataclass(frozen=True)
 class SeamResult:
-    """``seams`` 1 means that borders show no more than anywhere else."""
+    """``seams`` 1 means that borders show no more than anywhere else.
+
+    ``tile`` is the size that was asked for, 0 for none; ``largest_tile`` what was computed at
+    most. ``images`` of the validation images were cut into more than one tile.
+    """
 
     tile: int
     overlap: int
+    largest_tile: int
+    images: int
     seams: float
     overall_accuracy: float
     mean_iou: float
@@ -46,12 +58,12 @@ class SeamResult:
 
 
 def measure_seams(tile: int, overlap: int, folder: Path) -> SeamResult:
-    """Map every validation image in tiles and in one piece, and compare."""
+    """Map every validation image in tiles, of the default size for 0, and in one piece."""
     cut, whole = Changes(), Changes()
     matrix = whole_matrix = ConfusionMatrix.empty(5)
-    computed = delivered = 0
+    computed = delivered = largest = images = 0
     for image, truth in validation_images():
-        result = map_image(image, folder / "cut.tif", tile_size=tile, overlap=overlap)
+        result = map_image(image, folder / "cut.tif", tile_size=tile or None, overlap=overlap)
         labels = labels_of(folder / "cut.tif")
         reference = _whole(image, folder)
         rows, cols = seam_lines(result.plan.vertical), seam_lines(result.plan.horizontal)
@@ -61,10 +73,14 @@ def measure_seams(tile: int, overlap: int, folder: Path) -> SeamResult:
         whole_matrix += confusion(reference, truth)
         computed += result.plan.computed_pixels
         delivered += labels.size
+        largest = max(largest, result.plan.vertical.size, result.plan.horizontal.size)
+        images += bool(rows or cols)
     return SeamResult(
         tile,
         overlap,
-        cut.ratio / whole.ratio,
+        largest,
+        images,
+        cut.ratio / whole.ratio if images else 1.0,
         matrix.overall_accuracy,
         matrix.mean_iou,
         whole_matrix.overall_accuracy,
@@ -82,14 +98,14 @@ def _whole(image: Path, folder: Path) -> NDArray[np.uint8]:
 
 
 def main() -> None:
-    """Print a line of JSON for each overlap."""
+    """Print a line of JSON for each tile size and overlap."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tile", type=int, default=512)
-    parser.add_argument("--overlaps", type=int, nargs="+", default=[0, 32, 64, 96, 128])
+    parser.add_argument("--tiles", type=int, nargs="+", default=list(TILES))
+    parser.add_argument("--overlaps", type=int, nargs="+", default=list(OVERLAPS))
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        for overlap in arguments.overlaps:
-            result = measure_seams(arguments.tile, overlap, Path(folder))
+        for tile, overlap in product(arguments.tiles, arguments.overlaps):
+            result = measure_seams(tile, overlap, Path(folder))
             print(json.dumps({k: round(v, 4) for k, v in vars(result).items()}), flush=True)
 
 

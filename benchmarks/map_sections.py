@@ -1,0 +1,77 @@
+"""The parts of the results page about maps: accuracy, seams, memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.memory import growth
+from benchmarks.sections import table
+
+GROWTH, MEMORY_LIMIT = 1.1, 1500  # times the least peak; megabytes
+SEAMS_LIMIT = 1.1
+
+
+def accuracy_section(result: dict[str, Any]) -> str:
+    rows = [
+        [name, *(f"{each[key]:.3f}" for key in ("share", "recall", "precision", "iou"))]
+        for name, each in result["classes"].items()
+    ]
+    return (
+        "## Accuracy of the shipped model\n\n"
+        f"Overall accuracy {result['overall_accuracy']:.3f}, mean IoU {result['mean_iou']:.3f} on "
+        "the eight validation images (11 megapixels), default settings.\n\n"
+        + table(["class", "share", "recall", "precision", "IoU"], rows)
+    )
+
+
+def tile_name(each: dict[str, Any]) -> str:
+    """The tile size that was asked for, or what a run took of itself."""
+    return str(each["tile"]) if each["tile"] else f"default (up to {each['largest_tile']})"
+
+
+def seams_section(results: list[dict[str, Any]]) -> str:
+    rows = [
+        [
+            tile_name(each),
+            str(each["overlap"]),
+            str(each.get("images", "-")),
+            f"{each['seams']:.3f}",
+            f"{each['overall_accuracy']:.4f}",
+            f"{each['mean_iou']:.4f}",
+            f"{each['computed_per_delivered']:.2f}",
+        ]
+        for each in results
+    ]
+    whole = results[0]
+    head = ["tile", "overlap (pixels)", "images cut", "seams", "overall accuracy", "mean IoU"]
+    return (
+        "## Seams\n\n"
+        "The eight validation images in tiles, by tile size and overlap. Seams: label changes "
+        "across the lines where tiles meet (middle of the overlaps, outer edges of the tiles), "
+        "relative to the map made in one piece; 1 means that nothing shows, and at most "
+        f"{SEAMS_LIMIT} is asked for at the default overlap. An image that fits into one tile has "
+        "no seams and does not count for them. The map in one piece has overall accuracy "
+        f"{whole['whole_overall_accuracy']:.4f} and mean IoU {whole['whole_mean_iou']:.4f}.\n\n"
+        + table([*head, "computed / delivered"], rows)
+    )
+
+
+def memory_section(results: list[dict[str, Any]]) -> str:
+    rows = [
+        [
+            f"{each['rows']:,} x {each['cols']:,}",
+            f"{each['peak_megabytes']:,.0f}",
+            f"{each['seconds']:,.0f}",
+            f"{each['megapixels_per_second']:.2f}",
+        ]
+        for each in results
+    ]
+    largest = max(each["peak_megabytes"] for each in results)
+    return (
+        "## Memory\n\n"
+        "Peak resident memory of a process that maps a virtual raster repeating the demo image, "
+        "with everything in it (Python, model, GDAL's cache). The largest peak is "
+        f"{growth(results):.2f} times the smallest (asked for: {GROWTH:.2f} at most) and "
+        f"{largest:,.0f} MB (asked for: {MEMORY_LIMIT:,} at most).\n\n"
+        + table(["rows x columns", "peak (MB)", "seconds", "megapixels a second"], rows)
+    )

@@ -1,0 +1,178 @@
+"""How fast is a map, next to bare ONNX Runtime and to GeoDeep?
+
+    build/venv/bin/python -m benchmarks.throughput [--size 5000x5000] [--repeats 5]
+
+A GeoTIFF of real images, in blocks and not compressed, is mapped by each contender in a process
+of its own, in turns: there and back again, so that a computer that slows down favours nobody.
+GeoDeep and ours work with one file of fixed tiles at two overlaps: that which the file advises, and
+GeoDeep's own default, which computes the least. Ratios are taken within a round. Prints a JSON
+object. Contenders and what their clocks cover are in contenders.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.child import run_fresh, spread
+from benchmarks.rasters import SIZE, mosaic, size_of
+from scasnet_qgis import paths
+from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.models.backend import processors
+from scasnet_qgis.training.conversion import export_task
+
+FIXED = 512  # pixels
+DEMO = paths.resources() / "demo" / "dubai.tif"
+PEERS_PERCENT = 5  # of a tile that overlaps, where a file says nothing to GeoDeep
+OURS, OURS_INT8 = "ours", "ours, int8"
+
+Runs = dict[str, list[dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A function of contenders.py and what it is called with."""
+
+    function: str
+    values: Mapping[str, Any]
+
+
+def arrangements(cores: int) -> list[tuple[int, int]]:
+    """Sessions and threads in each that use all cores, from one session to one on every core."""
+    whole = [each for each in range(1, cores + 1) if cores % each == 0]
+    return [(sessions, cores // sessions) for sessions in whole]
+
+
+def bare_name(sessions: int, threads: int) -> str:
+    return f"bare, {sessions} x {threads}"
+
+
+def exported(folder: Path, name: str, **values: Any) -> Path:
+    """The shipped model as ``scasnet:exportmodel`` writes it."""
+    target = folder / f"{name}.onnx"
+    request = {"input": str(paths.default_model()), "output": str(target), "raster": str(DEMO)}
+    export_task({**request, **values}, Progress())
+    return target
+
+
+def fixed_files(folder: Path) -> dict[int, Path]:
+    """The file for fixed tiles at both overlaps, by pixels as GeoDeep rounds them."""
+    import onnx
+
+    advised = exported(folder, "fixed", precision="fp32", fixed_size=FIXED)
+    model = onnx.load(str(advised))
+    (entry,) = (each for each in model.metadata_props if each.key == "tiles_overlap")
+    percents = {advised: float(entry.value), folder / "least.onnx": PEERS_PERCENT}
+    entry.value = str(PEERS_PERCENT)
+    onnx.save(model, str(folder / "least.onnx"))
+    return {math.floor(FIXED * (each / 100)): path for path, each in percents.items()}
+
+
+def geodeep_name(overlap: int) -> str:
+    return f"GeoDeep, fixed {FIXED}, overlap {overlap}"
+
+
+def fixed_name(overlap: int) -> str:
+    return f"ours, fixed {FIXED}, overlap {overlap}"
+
+
+def contenders(raster: Path, fixed: Mapping[int, Path], folder: Path) -> dict[str, Contender]:
+    """All of them, ours first, for the plan that the bare sessions work off is written by it."""
+    int8 = exported(folder, "int8", precision="int8")
+    plan, shipped = folder / "plan.json", paths.default_model()
+    entries = {OURS: Contender("ours", {"model": shipped, "plan": plan})}
+    for sessions, threads in arrangements(processors()):
+        values = {"model": shipped, "plan": plan, "sessions": sessions, "threads": threads}
+        entries[bare_name(sessions, threads)] = Contender("bare", values)
+    for overlap, model in fixed.items():
+        entries[geodeep_name(overlap)] = Contender("geodeep", {"model": model})
+        entries[fixed_name(overlap)] = Contender("ours", {"model": model, "overlap": overlap})
+    entries[OURS_INT8] = Contender("ours", {"model": int8})
+    return {
+        name: Contender(each.function, {"raster": raster, **each.values})
+        for name, each in entries.items()
+    }
+
+
+def measure_throughput(size: tuple[int, int] = SIZE, repeats: int = 5) -> dict[str, Any]:
+    """Every contender ``repeats`` times; speeds in megapixels a second, and their ratios."""
+    runs: Runs = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        fixed = fixed_files(folder)
+        entries = contenders(mosaic(folder / "image.tif", *size), fixed, folder)
+        for turn in range(repeats):
+            order = list(entries) if turn % 2 == 0 else list(reversed(entries))
+            for each in order:
+                entry = entries[each]
+                done = run_fresh(f"benchmarks.contenders:{entry.function}", **entry.values)
+                runs.setdefault(each, []).append(done)
+    return {
+        "rows": size[0],
+        "cols": size[1],
+        "repeats": repeats,
+        "contenders": {each: _figures(runs[each]) for each in entries},
+        "best_bare": best_bare(runs),
+        "ratios": ratios(runs, list(fixed)),
+    }
+
+
+def _figures(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    first = runs[0]
+    return {
+        **{key: first[key] for key in ("tile", "tiles", "computed", "delivered", "provider")},
+        "seconds": spread(each["seconds"] for each in runs),
+        "computed_speed": spread(each["computed"] / each["seconds"] / 1e6 for each in runs),
+        "delivered_speed": spread(each["delivered"] / each["seconds"] / 1e6 for each in runs),
+        "peak_megabytes": max(each["peak_megabytes"] for each in runs),
+    }
+
+
+def best_bare(runs: Runs) -> str:
+    """The arrangement of bare sessions with the least middle time."""
+    bare = [name for name in runs if name.startswith("bare")]
+    return min(bare, key=lambda name: spread(each["seconds"] for each in runs[name])["median"])
+
+
+def ratios(runs: Runs, overlaps: list[int]) -> list[dict[str, Any]]:
+    """How many times as fast, round by round, and what is asked for."""
+    bare = best_bare(runs)
+    compared: list[tuple[str, str, float | None]] = [(OURS, bare, 0.95)]
+    for overlap in overlaps:
+        peer = geodeep_name(overlap)
+        compared += [(fixed_name(overlap), peer, 1.4), (OURS, peer, 1.6), (OURS_INT8, peer, 2.3)]
+    compared.append((OURS_INT8, OURS, 1.4))
+    found = [
+        {"one": one, "other": other, "target": target, "ratio": _faster(runs, one, other)}
+        for one, other, target in compared
+    ]
+    for overlap in overlaps:
+        one, other = fixed_name(overlap), geodeep_name(overlap)
+        ratio = _faster(runs, one, other, "tiles_seconds")
+        other += ", without its filter"
+        found.append({"one": one, "other": other, "target": None, "ratio": ratio})
+    return found
+
+
+def _faster(runs: Runs, one: str, other: str, until: str = "seconds") -> dict[str, float]:
+    pairs = zip(runs[one], runs[other])
+    return spread(slow[until] / quick["seconds"] for quick, slow in pairs)
+
+
+def main() -> None:
+    """Print the figures as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--size", type=size_of, default=SIZE, help="rows x columns")
+    parser.add_argument("--repeats", type=int, default=5)
+    arguments = parser.parse_args()
+    print(json.dumps(measure_throughput(arguments.size, arguments.repeats), indent=1))
+
+
+if __name__ == "__main__":
+    main()
