@@ -8,28 +8,40 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 
+from scasnet_qgis.core.blending import FinishedBlock
 from scasnet_qgis.core.card import ModelClass
+from scasnet_qgis.core.choices import PIXELS
 from scasnet_qgis.core.ensemble import ONE_LOOK, Looks, averaging
 from scasnet_qgis.core.errors import SettingError
 from scasnet_qgis.core.messages import translate
 from scasnet_qgis.core.progress import Progress, Stage
-from scasnet_qgis.core.segmentation import RunReport, Segmentation
+from scasnet_qgis.core.segmentation import Inside, RunReport, Segmentation
 from scasnet_qgis.core.windows import TilePlan, Window, plan_tiles
-from scasnet_qgis.mapping_log import describe, tell_backend, tell_input, tell_plan, tell_rules
-from scasnet_qgis.models.backend import OnnxBackend
+from scasnet_qgis.mapping_log import (
+    describe,
+    tell_backend,
+    tell_input,
+    tell_plan,
+    tell_rules,
+    tell_warnings,
+)
+from scasnet_qgis.models.backend import OnnxBackend, processors
+from scasnet_qgis.models.compact import RawInput
+from scasnet_qgis.models.memory import tile_limit
 from scasnet_qgis.models.onnx_file import ModelInfo
+from scasnet_qgis.raster.area_of_interest import AreaOfInterest
 from scasnet_qgis.raster.class_map import ClassArea
 from scasnet_qgis.raster.delivery import check_not_input, check_output
 from scasnet_qgis.raster.grid import Grid
-from scasnet_qgis.raster.patches import PIXELS, SmallestPatch
+from scasnet_qgis.raster.patches import SmallestPatch
 from scasnet_qgis.raster.products import MapCounts, MapRules, open_products
 from scasnet_qgis.raster.reader import RasterReader, files_of
-from scasnet_qgis.raster.session import gdal_session
+from scasnet_qgis.raster.session import gdal_session, grow_cache
 from scasnet_qgis.raster.writer import BLOCK
 
 PANEL_BYTES = 48 * 1024 * 1024  # what is kept of a row of tiles over the width of a panel
 # Shares of the progress; small patches, overviews and side files take the rest.
-MAPPING_SHARE = 0.95
+MAPPING_SHARE = 0.99
 MAPPING_SHARE_WITH_SIEVE = 0.85
 
 Style = Callable[[Path, Sequence[ModelClass]], object]
@@ -37,12 +49,13 @@ Style = Callable[[Path, Sequence[ModelClass]], object]
 
 @dataclass(frozen=True)
 class MapRequest:
-    """What to map and how; None and 0 mean: what the model's card advises.
+    """What to map and how; None and 0 mean: what the model's card, or the device, advises.
 
     ``extent`` is x_min, y_min, x_max, y_max in the raster's coordinates; ``fallback_wkt`` is
     the reference system for a raster that states none. Pixels whose highest score is below
     ``min_confidence`` get no class, patches smaller than ``sieve`` that of a neighbour; 0 turns
-    either off. ``sieve_unit`` is one of ``raster.patches.UNITS``.
+    either off. ``sieve_unit`` is one of ``choices.PATCH_UNITS``. ``mask`` is a file of polygons,
+    ``mask_layer`` the layer in it: what lies outside of all of them is not mapped.
     """
 
     source: str
@@ -51,10 +64,12 @@ class MapRequest:
     probabilities: Path | None = None
     bands: tuple[int, ...] = ()
     extent: tuple[float, float, float, float] | None = None
+    mask: str = ""
+    mask_layer: str = ""
     device: str = "auto"
     tile_size: int | None = None
     overlap: int | None = None
-    batch: int = 1
+    batch: int = 0
     threads: int = 0
     fallback_wkt: str = ""
     looks: Looks = ONE_LOOK
@@ -101,13 +116,16 @@ def make_map(request: MapRequest, progress: Progress, style: Style) -> MapResult
         reader = RasterReader(request.source, card.bands, request.bands, progress)
         _check_inputs(request)
         grid = _with_reference(reader.grid, request.fallback_wkt)
-        scaling = reader.scaling(card)
         area = grid.window_of(*request.extent) if request.extent else grid.whole
         part = grid.part(area)
         rules = rules_of(request, part)
+        inside = _inside(request, grid, area, progress)
+        scaling = reader.scaling(card)
         tile, overlap = tile_and_overlap(request)
         plan = make_plan(area, tile, overlap, request)
-        with _open_backend(request, tile, plan, progress) as backend:
+        grow_cache(reader.cache_for((plan.vertical.size, plan.horizontal.size)))
+        raw = RawInput(str(reader.dtype), scaling.low, scaling.high)
+        with _open_backend(request, plan, raw, progress) as backend:
             tell_input(reader, scaling, card, grid, progress)
             tell_backend(backend, progress)
             tell_rules(request.looks, request.min_confidence, rules.smallest, progress)
@@ -118,11 +136,14 @@ def make_map(request: MapRequest, progress: Progress, style: Style) -> MapResult
                 scaling,
                 averaging(backend, request.looks),
                 plan,
-                backend.batch_limit or request.batch,
+                backend.batch,
+                inside,
             )
             tell_plan(plan, overlap, progress)
             started = time.monotonic()
+            told = len(backend.warnings)
             counts, report = _write(request, part, rules, job, progress, style)
+            tell_warnings(backend, told, progress)
             seconds = max(time.monotonic() - started, 1e-6)
             provider = describe(backend)
     speed = part.rows * part.cols / 1e6 / seconds
@@ -176,7 +197,8 @@ def tile_and_overlap(request: MapRequest) -> tuple[tuple[int, int], int]:
             )
         tile = fixed
     else:
-        size = request.tile_size or card.tile_size
+        limit = tile_limit(request.model, request.threads or processors())
+        size = request.tile_size or min(card.tile_size, limit)
         tile = (size, size)
     overlap = request.overlap
     if overlap is None:
@@ -213,9 +235,26 @@ def make_plan(area: Window, tile: tuple[int, int], overlap: int, request: MapReq
     )
 
 
+def _inside(request: MapRequest, grid: Grid, area: Window, progress: Progress) -> Inside | None:
+    """Which pixels the user wants mapped; None: all of them."""
+    if not request.mask:
+        return None
+    return AreaOfInterest(
+        request.mask, grid, layer=request.mask_layer, area=area, progress=progress
+    ).inside
+
+
 def _open_backend(
-    request: MapRequest, tile: tuple[int, int], plan: TilePlan, progress: Progress
+    request: MapRequest,
+    plan: TilePlan,
+    raw: RawInput,
+    progress: Progress,
 ) -> OnnxBackend:
+    # Rounded scores would do for a plain map, but not where they are the result, and not where
+    # tiles are resized.
+    margin = 2 * request.model.margin
+    tile = (plan.vertical.size + margin, plan.horizontal.size + margin)
+    exact = request.probabilities is not None or request.looks.scales != (1.0,)
     return OnnxBackend(
         request.model,
         request.device,
@@ -224,6 +263,8 @@ def _open_backend(
         tiles=plan.count,
         batch=request.batch,
         progress=progress,
+        raw=raw,
+        eight_bit=False if exact else None,
     )
 
 
@@ -244,7 +285,11 @@ def _write(
     share = MAPPING_SHARE if rules.smallest is None else MAPPING_SHARE_WITH_SIEVE
     files = open_products(request.output, request.probabilities, grid, classes, rules)
     with files as products:
-        report = job.run(products.write, Stage(progress, 0.0, share))
+
+        def keep(block: FinishedBlock) -> None:
+            products.write(block if products.needs_scores else block.without_scores())
+
+        report = job.run(keep, Stage(progress, 0.0, share))
         products.finish(Stage(progress, share, 1.0))
         style(products.map_file, classes)
         progress.check()

@@ -44,7 +44,14 @@ def tell_backend(backend: OnnxBackend, progress: Progress) -> None:
     """What the model runs on."""
     text = translate("ScasNet", "The model runs on {provider}.")
     progress.info(message(text, provider=describe(backend)))
-    for warning in backend.warnings:
+    for note in backend.notes:
+        progress.info(note)
+    tell_warnings(backend, 0, progress)
+
+
+def tell_warnings(backend: OnnxBackend, told: int, progress: Progress) -> None:
+    """What went otherwise than asked for, but for the first ``told``, which are known."""
+    for warning in backend.warnings[told:]:
         progress.warn(warning)
 
 
@@ -93,8 +100,12 @@ def resolution_warning(card: ModelCard, grid: Grid) -> Message | None:
 
 
 def describe(backend: OnnxBackend) -> str:
-    """Which execution provider ran, on a CPU with how many threads."""
-    if backend.provider != CPU:
-        return backend.provider
-    count = f"{backend.threads} thread" + ("s" if backend.threads != 1 else "")
-    return f"{backend.provider}, {count}"
+    """Which execution provider ran, on which card or with how many threads."""
+    parts = [backend.provider]
+    if backend.device_name:
+        parts.append(backend.device_name)
+    if backend.provider == CPU:
+        parts.append(f"{backend.threads} thread" + ("s" if backend.threads != 1 else ""))
+    if backend.eight_bit:
+        parts.append("8-bit scores")
+    return ", ".join(parts)

@@ -62,12 +62,18 @@ def test_probabilities_of_many_tiles_and_panels(
 
 
 @pytest.mark.parametrize(
-    ("provider", "threads", "text"),
+    ("provider", "device", "threads", "eight_bit", "text"),
     [
-        ("CPUExecutionProvider", 2, "CPUExecutionProvider, 2 threads"),
-        ("CPUExecutionProvider", 1, "CPUExecutionProvider, 1 thread"),
-        (CUDA, 16, CUDA),
+        ("CPUExecutionProvider", "", 2, False, "CPUExecutionProvider, 2 threads"),
+        ("CPUExecutionProvider", "", 1, False, "CPUExecutionProvider, 1 thread"),
+        (CUDA, "H200", 16, True, CUDA + ", H200, 8-bit scores"),
+        (CUDA, "", 16, False, CUDA),
     ],
 )
-def test_threads_are_told_of_a_processor_only(provider: str, threads: int, text: str) -> None:
-    assert describe(SimpleNamespace(provider=provider, threads=threads)) == text
+def test_threads_are_told_of_a_processor_only(
+    provider: str, device: str, threads: int, eight_bit: bool, text: str
+) -> None:
+    backend = SimpleNamespace(
+        provider=provider, device_name=device, threads=threads, eight_bit=eight_bit
+    )
+    assert describe(backend) == text

@@ -4,43 +4,45 @@ from __future__ import annotations
 
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor, wait
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scasnet_qgis.core.errors import Cancelled, ModelError
-from scasnet_qgis.core.messages import Message, message, translate
+from scasnet_qgis.core.errors import ModelError
+from scasnet_qgis.core.messages import message, translate
 from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.models import arena, cuda, wheels
+from scasnet_qgis.models.binding import BoundRuns
+from scasnet_qgis.models.calls import RunningCalls
+from scasnet_qgis.models.compact import RawInput
+from scasnet_qgis.models.memory import bytes_a_pixel, bytes_ahead, workers_for
 from scasnet_qgis.models.onnx_file import ModelInfo
-from scasnet_qgis.models.providers import choose, short_name
-from scasnet_qgis.models.runtime import CPU, onnxruntime, open_session, run_options
-from scasnet_qgis.models.scores import Activation, activation_of
-from scasnet_qgis.models.shapes import crop, probe
+from scasnet_qgis.models.opening import Opening, OpenModel
+from scasnet_qgis.models.providers import PROVIDERS
+from scasnet_qgis.models.runtime import CPU
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_PROBE = 256  # pixels; enough to see what a model gives, and quick
-_POLL_SECONDS = 0.1
-# What side by side computed tiles may hold in memory, however many processors there are, and what a
-# tile holds while it is computed, by pixel of the input: 200 to 230 bytes were measured on the
-# shipped model. A network of wider layers needs more, but only a run of a whole tile would tell.
-_WORKING_BYTES = 2**30
-_BYTES_A_PIXEL = 220
-_NO_MEMORY = ("out of memory", "failed to allocate", "bad allocation", "bad_alloc")
+_NO_MEMORY = (
+    "out of memory", "failed to allocate", "bad allocation", "bad_alloc", "alloc_failed",
+    "cudaerrormemoryallocation",
+)  # fmt: skip
 
 
 class OnnxBackend:
     """A model, opened on the best provider that really runs it.
 
-    ``provider`` is ONNX Runtime's name of that provider. ``workers`` is how many calls of
+    ``provider`` is ONNX Runtime's name of that provider, ``device_name`` the maker's of a graphics
+    card of NVIDIA's, else empty. ``workers`` is how many calls of
     ``predict`` usefully run side by side: on a CPU one thread to a tile beats all threads in one
     tile, while there are tiles and memory for it. ``threads`` is how many compute: the workers
-    and, on a CPU, those that help them inside their tiles. ``batch_limit`` is the number of tiles
-    the model takes at once, None for any. The scores are ``margin`` pixels smaller than the tile
-    on each side. ``warnings`` are sentences for the user.
+    and, on a CPU, those that help them inside their tiles. ``batch`` is how many tiles a call
+    should have; ``batch_limit`` is the number the model takes at once, None for any. The scores
+    are ``margin`` pixels smaller than the tile on each side. ``takes_raw`` says that tiles are
+    pixels as the raster holds them, ``eight_bit`` that scores are whole numbers up to 255.
+    ``warnings`` and ``notes`` are sentences for the user; more of them may come while it runs.
     """
 
     def __init__(
@@ -52,24 +54,50 @@ class OnnxBackend:
         tiles: int | None = None,
         batch: int = 1,
         progress: Progress | None = None,
+        raw: RawInput | None = None,
+        eight_bit: bool | None = None,
     ) -> None:
-        """``tiles`` will be computed (None: many), ``batch`` in a call; ``progress`` may cancel."""
+        """``tiles`` will be computed (None: many), ``batch`` in a call (0: as memory allows).
+
+        ``progress`` may cancel. With ``eight_bit`` (None: on anything but a CPU) scores come as
+        uint8, and where ``raw`` says what the pixels are, those are taken; this needs onnx.
+        """
         self.info = info
         self.bands, self.classes, self.margin = info.bands, info.classes, info.margin
         self.batch_limit = info.fixed_batch
-        self.warnings: list[Message] = []
-        self._running: set[Any] = set()
-        self._state = threading.Condition()
-        self._cancelled = False
         self.threads = threads if threads > 0 else processors()
         size = info.fixed_size or tile_size
-        self.workers = workers_for(self.threads, size, info.fixed_batch or max(batch, 1), tiles)
-        self._session, self.provider, self._activation = self._open(
-            device, tile_size, progress or Progress()
+        pixel_bytes = bytes_a_pixel(info)
+        self.workers = workers_for(
+            self.threads, size, info.fixed_batch or max(batch, 1), tiles, pixel_bytes
         )
-        if self.provider != CPU:
+        opening = Opening(
+            info, tile_size, self.threads - self.workers, progress or Progress(), raw, eight_bit
+        )
+        self._calls = RunningCalls()
+        self._model: OpenModel | None = opening.best(device)
+        self.provider = self._model.provider
+        on_card = self.provider in (PROVIDERS["cuda"], PROVIDERS["tensorrt"])
+        self.device_name = cuda.device_name() if on_card else ""
+        self.warnings, self.notes = opening.warnings, [wheels.description(), *opening.notes]
+        if self.provider == CPU:
+            at_once = self.workers * (info.fixed_batch or max(batch, 1))
+            arena.reserve(bytes_ahead(info, size, at_once))
+        else:
             self.threads = self.workers = 1
-        if info.fixed_size and info.margin * 4 == info.fixed_size[0]:
+        self.eight_bit = self._model.compact is not None
+        self.takes_raw = self.eight_bit and raw is not None
+        self.batch = info.fixed_batch or batch or self._fitting(size, pixel_bytes, tiles)
+        self._most = self.batch  # tiles in a run; less after the memory has been too small
+        self._halving = threading.Lock()
+        self._bound = self._binding() if self.provider == PROVIDERS["cuda"] else None
+        self._add_warnings()
+
+    def _add_warnings(self) -> None:
+        clash = wheels.clash()
+        if clash is not None:
+            self.warnings.append(clash)
+        if self.info.fixed_size and self.info.margin * 4 == self.info.fixed_size[0]:
             text = translate(
                 "ScasNet",
                 "The model's output is half as large as its input and is taken for the middle of "
@@ -77,96 +105,78 @@ class OnnxBackend:
             )
             self.warnings.append(message(text))
 
-    def _open(
-        self, device: str, tile_size: tuple[int, int], progress: Progress
-    ) -> tuple[Any, str, Activation]:
-        """The first provider that loads and computes a probe; the last to be tried is the CPU."""
-        candidates = choose(device)
-        for provider, following in zip(candidates, [*candidates[1:], CPU]):
-            only = [CPU] if provider == CPU else [provider, CPU]
-            try:
-                session = open_session(self.info.path, only)
-                really = str(session.get_providers()[0])
-                if really == provider:
-                    if really == CPU:
-                        session = self._with_helpers(session)
-                    return session, really, self._probe(session, tile_size, progress)
-                detail = "its driver or libraries do not load"
-            except ModelError as error:
-                if provider == CPU:
-                    raise
-                detail = error.detail or error.sentence
-            text = translate(
-                "ScasNet",
-                "The device '{device}' cannot run this model, so '{other}' is used instead "
-                "({reason}).",
-            )
-            reason = " ".join(detail.split())[:200]
-            names = {"device": short_name(provider), "other": short_name(following)}
-            self.warnings.append(message(text, **names, reason=reason))
-        raise ModelError(
-            translate("ScasNet", "No execution provider here can run {name}."),
-            name=self.info.path.name,
-        )
+    def _fitting(self, size: tuple[int, int], pixel_bytes: int, tiles: int | None) -> int:
+        """Tiles in a call, by the memory of a graphics card; 1 on anything else."""
+        if self.provider not in (PROVIDERS["cuda"], PROVIDERS["tensorrt"]):
+            return 1
+        return cuda.tiles_at_once(cuda.free_bytes(), size[0] * size[1] * pixel_bytes, tiles)
 
-    def _with_helpers(self, session: Any) -> Any:
-        """The session, opened again with a pool for the threads that are no workers.
+    def _binding(self) -> BoundRuns:
+        model = self._opened()
+        return BoundRuns(model.session, _input_name(self.info, model))
 
-        All workers share the pool, so that no thread is idle whatever their numbers are.
-        """
-        helpers = self.threads - self.workers
-        if not helpers:
-            return session
-        options = session.get_session_options()
-        options.intra_op_num_threads = helpers + 1  # ONNX Runtime counts the calling thread
-        return onnxruntime().InferenceSession(str(self.info.path), options, providers=[CPU])
-
-    def _probe(self, session: Any, tile_size: tuple[int, int], progress: Progress) -> Activation:
-        info = self.info
-        rows, cols = info.fixed_size or (min(each, _PROBE) for each in tile_size)
-        shape = (info.fixed_batch or 1, info.bands, rows, cols)
-        options = run_options()
-        # In a thread, because a tile of a large fixed size takes long and a user may cancel.
-        with ThreadPoolExecutor(1, thread_name_prefix="scasnet-probe") as pool:
-            future = pool.submit(probe, info.path.name, session, shape, info.input_type, options)
-            while not wait((future,), timeout=_POLL_SECONDS).done:
-                options.terminate = progress.cancelled
-        progress.check()
-        scores = future.result()
-        channels = 1 if info.sigmoid else info.classes
-        margin = crop(info.path.name, shape[2:], scores.shape[2:])
-        if (scores.shape[1], margin) != (channels, info.margin):
+    def _opened(self) -> OpenModel:
+        if self._model is None:
             raise ModelError(
-                translate("ScasNet", "{name} does not give what it states: export it again."),
-                f"{shape} became {scores.shape}",
-                name=info.path.name,
+                translate("ScasNet", "The model was closed before the map was finished.")
             )
-        return activation_of(scores)
+        return self._model
 
-    def predict(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Class scores that add up to 1, [N, classes, H - 2 margin, W - 2 margin] float32.
+    def predict(self, tiles: NDArray[Any]) -> NDArray[Any]:
+        """Class scores [N, classes, H - 2 margin, W - 2 margin] that add up to 1, or 255.
 
-        ``tiles`` [N, bands, H, W] float32 in 0-1. May be called by several threads at a time.
+        ``tiles`` [N, bands, H, W] are float32 in 0-1, or of the raw type where ``takes_raw``; the
+        scores float32, or uint8 where ``eight_bit``. May be called by several threads at a time.
+        Where memory is short, fewer tiles at a time are computed from then on.
         Raises Cancelled after ``cancel``, ModelError where the computation fails.
         """
+        parts: list[NDArray[Any]] = []
+        done = 0
+        while done < len(tiles):
+            part = tiles[done : done + (self.batch_limit or max(self._most, 1))]
+            try:
+                parts.append(self._scores(self._prepared(part)))
+            except MemoryError as error:
+                if self.batch_limit or len(part) == 1:
+                    raise _no_memory(part.shape, str(error)) from error
+                self._halve(len(part))
+                continue
+            done += len(part)
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _halve(self, count: int) -> None:
+        """Compute at most half of ``count`` tiles at a time from now on, and say so."""
+        with self._halving:
+            if self._most <= count // 2:  # another thread has seen to it
+                return
+            self._most = count // 2
+            text = translate(
+                "ScasNet",
+                "There is not enough memory for {count} tiles at a time, so {fewer} are computed "
+                "from here on.",
+            )
+            self.warnings.append(message(text, count=count, fewer=self._most))
+
+    def _prepared(self, tiles: NDArray[Any]) -> NDArray[Any]:
+        """What the session takes."""
+        compact, card = self._opened().compact, self.info.card
+        if compact is not None:
+            return np.ascontiguousarray(tiles, dtype=compact.input_type)
         inputs = tiles
-        card = self.info.card
         if card.standardise:
             mean = np.asarray(card.mean, dtype=np.float32)[:, None, None]
             inputs = (tiles - mean) / np.asarray(card.std, dtype=np.float32)[:, None, None]
-        inputs = np.ascontiguousarray(inputs, dtype=self.info.input_type)
-        step = self.batch_limit or len(inputs)
-        parts = [self._scores(inputs[at : at + step]) for at in range(0, len(inputs), step)]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return np.ascontiguousarray(inputs, dtype=self.info.input_type)
 
-    def _scores(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
+    def _scores(self, inputs: NDArray[Any]) -> NDArray[Any]:
         count = len(inputs)
         if self.batch_limit and count < self.batch_limit:
             inputs = inputs[np.arange(self.batch_limit) % count]
-        scores = self._run(inputs)[:count]
+        model = self._opened()
+        scores, *total = self._run(model, inputs)
+        scores = scores[:count]
         rows, cols = (each - 2 * self.margin for each in inputs.shape[2:])
-        channels = 1 if self.info.sigmoid else self.classes
-        if scores.shape != (count, channels, rows, cols):
+        if scores.shape != (count, self._channels(model), rows, cols):
             raise ModelError(
                 translate(
                     "ScasNet",
@@ -178,8 +188,9 @@ class OnnxBackend:
                 rows=inputs.shape[2],
                 cols=inputs.shape[3],
             )
-        result = self._activation(scores)
-        if not np.isfinite(result.sum(dtype=np.float64)):
+        if not model.compact:
+            scores = model.activation(scores)
+        if not np.isfinite((total[0] if total else scores).sum(dtype=np.float64)):
             raise ModelError(
                 translate(
                     "ScasNet",
@@ -188,50 +199,52 @@ class OnnxBackend:
                 ),
                 name=self.info.path.name,
             )
-        return result
+        return scores
 
-    def _run(self, inputs: NDArray[Any]) -> NDArray[Any]:
-        options = run_options()
-        with self._state:
-            if self._cancelled:
-                raise Cancelled
-            session = self._session
-            if session is None:
-                raise ModelError(
-                    translate("ScasNet", "The model was closed before the map was finished.")
+    def _channels(self, model: OpenModel) -> int:
+        return 1 if self.info.sigmoid and not model.compact else self.classes
+
+    def _run(self, model: OpenModel, inputs: NDArray[Any]) -> list[NDArray[Any]]:
+        """Scores and, from a compact model, their total. Raises MemoryError."""
+        compact = model.compact
+        with self._calls.one() as options:
+            try:
+                if self._bound is not None:
+                    return self._bound.run(inputs, self._outputs(model, inputs), options)
+                names = (
+                    [compact.scores_name, compact.total_name]
+                    if compact
+                    else [self.info.output_name]
                 )
-            self._running.add(options)
-        try:
-            feed = {self.info.input_name: inputs}
-            (scores,) = session.run([self.info.output_name], feed, options)
-        except Exception as error:  # its exceptions have no common class of their own
-            if self._cancelled:
-                raise Cancelled from error
-            raise _failed(self.info.path.name, inputs.shape, str(error)) from error
-        finally:
-            with self._state:
-                self._running.discard(options)
-                self._state.notify_all()
-        if self._cancelled:
-            raise Cancelled
-        return np.asarray(scores)
+                feed = {_input_name(self.info, model): inputs}
+                return [np.asarray(each) for each in model.session.run(names, feed, options)]
+            except Exception as error:  # its exceptions have no common class of their own
+                if any(each in str(error).lower() for each in _NO_MEMORY):
+                    raise MemoryError(str(error)) from error
+                raise _failed(self.info.path.name, inputs.shape, str(error)) from error
+
+    def _outputs(
+        self, model: OpenModel, inputs: NDArray[Any]
+    ) -> list[tuple[str, str, tuple[int, ...]]]:
+        """Name, type and shape of what a run on ``inputs`` gives."""
+        rows, cols = (each - 2 * self.margin for each in inputs.shape[2:])
+        shape = (len(inputs), self._channels(model), rows, cols)
+        if model.compact is None:
+            return [(self.info.output_name, model.output_type, shape)]
+        total = (model.compact.total_name, "float32", (1, 1, 1, 1))
+        return [(model.compact.scores_name, "uint8", shape), total]
 
     def cancel(self) -> None:
         """Stop all running calls of ``predict``; they and all later ones raise Cancelled."""
-        with self._state:
-            self._cancelled = True
-            for options in self._running:
-                options.terminate = True
+        self._calls.cancel()
 
     def close(self) -> None:
         """Stop what is running, wait for it and free the model; may be called again."""
-        with self._state:
-            if self._running:
-                self._cancelled = True
-                for options in self._running:
-                    options.terminate = True
-            self._state.wait_for(lambda: not self._running)
-            self._session = None
+        self._calls.close()
+        if self._bound is not None:
+            self._bound.close()
+        self._bound = self._model = None
+        arena.release()
 
     def __enter__(self) -> OnnxBackend:
         return self
@@ -245,15 +258,6 @@ class OnnxBackend:
         self.close()
 
 
-def workers_for(
-    threads: int, tile_size: tuple[int, int], batch: int = 1, tiles: int | None = None
-) -> int:
-    """How many of ``threads`` can each have a call of their own, by memory and by tiles."""
-    worker_bytes = tile_size[0] * tile_size[1] * batch * _BYTES_A_PIXEL
-    calls = threads if tiles is None else -(-tiles // batch)
-    return max(min(threads, _WORKING_BYTES // worker_bytes, calls), 1)
-
-
 def processors() -> int:
     """Processors this process may use, fewer than there are inside a container."""
     if hasattr(os, "sched_getaffinity"):
@@ -261,18 +265,24 @@ def processors() -> int:
     return os.cpu_count() or 1
 
 
+def _input_name(info: ModelInfo, model: OpenModel) -> str:
+    return model.compact.input_name if model.compact else info.input_name
+
+
+def _no_memory(shape: tuple[int, ...], detail: str) -> ModelError:
+    return ModelError(
+        translate(
+            "ScasNet",
+            "There is not enough memory for tiles of {rows} x {cols} pixels: choose a "
+            "smaller tile size, a smaller batch or fewer threads.",
+        ),
+        detail,
+        rows=shape[2],
+        cols=shape[3],
+    )
+
+
 def _failed(name: str, shape: tuple[int, ...], detail: str) -> ModelError:
-    if any(each in detail.lower() for each in _NO_MEMORY):
-        return ModelError(
-            translate(
-                "ScasNet",
-                "There is not enough memory for tiles of {rows} x {cols} pixels: choose a "
-                "smaller tile size, a smaller batch or fewer threads.",
-            ),
-            detail,
-            rows=shape[2],
-            cols=shape[3],
-        )
     return ModelError(
         translate(
             "ScasNet",

@@ -16,9 +16,9 @@ PROVIDERS = {
     "openvino": "OpenVINOExecutionProvider",
     "cpu": CPU,
 }
-# Fastest first. TensorRT builds an engine for minutes and Core ML computes in half precision:
-# both are for those who ask for them.
-AUTOMATIC = ("cuda", "migraphx", "rocm", "directml", "openvino", "cpu")
+# Fastest first. TensorRT builds an engine for minutes, Core ML computes in half precision, and
+# OpenVINO was no faster on a processor than tiles side by side: they are for those who ask.
+AUTOMATIC = ("cuda", "migraphx", "rocm", "directml", "cpu")
 
 
 def available() -> list[str]:

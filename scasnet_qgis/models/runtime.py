@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,6 @@ from scasnet_qgis.core.errors import DependencyError, ModelError
 from scasnet_qgis.core.messages import translate
 
 CPU = "CPUExecutionProvider"
-_DIRECT_ML = "DmlExecutionProvider"
 _SILENT = 4  # ONNX Runtime's severity "fatal": failures come back as exceptions, not on stderr
 
 
@@ -42,24 +42,32 @@ def _broken(error: Exception) -> DependencyError:
     )
 
 
-def open_session(path: Path, providers: list[str], *, optimise: bool = True) -> Any:
-    """An InferenceSession that computes a run in the calling thread.
-
-    Raises ModelError where the file is no model this version can run.
-    """
-    module = onnxruntime()
-    options = module.SessionOptions()
+def quiet_options(threads: int = 1) -> Any:
+    """Options of a session that computes a run in the calling thread and ``threads`` - 1 others."""
+    options = onnxruntime().SessionOptions()
     options.log_severity_level = _SILENT
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    if not optimise:
-        options.graph_optimization_level = module.GraphOptimizationLevel.ORT_DISABLE_ALL
-    if _DIRECT_ML in providers:  # it cannot plan memory ahead
-        options.enable_mem_pattern = False
+    return options
+
+
+def open_session(path: Path, providers: Sequence[Any], options: Any, content: bytes = b"") -> Any:
+    """An InferenceSession of a file, or of ``content`` in its place.
+
+    Raises ModelError where it is no model this version can run.
+    """
     try:
-        return module.InferenceSession(str(path), options, providers=providers)
+        model = content or str(path)
+        return onnxruntime().InferenceSession(model, options, providers=list(providers))
     except Exception as error:  # its exceptions have no common class of their own
         raise _not_loaded(path, str(error)) from error
+
+
+def unoptimised(path: Path) -> Any:
+    """A session on the CPU that is quick to open, and slow."""
+    options = quiet_options()
+    options.graph_optimization_level = onnxruntime().GraphOptimizationLevel.ORT_DISABLE_ALL
+    return open_session(path, [CPU], options)
 
 
 def _not_loaded(path: Path, detail: str) -> ModelError:

@@ -15,7 +15,9 @@ import pytest
 
 from scasnet_qgis.core.errors import Cancelled, ModelError, SettingError
 from scasnet_qgis.models import backend as backend_module
-from scasnet_qgis.models.backend import OnnxBackend, workers_for
+from scasnet_qgis.models import opening
+from scasnet_qgis.models.backend import OnnxBackend
+from scasnet_qgis.models.memory import workers_for
 from scasnet_qgis.models.onnx_file import inspect
 from tests.conftest import Recorder
 
@@ -144,7 +146,7 @@ def test_a_provider_that_does_not_load_is_said(
 ) -> None:
     # ONNX Runtime itself takes the CPU in silence here, as with a missing driver.
     wanted = ["CUDAExecutionProvider", "CPUExecutionProvider"]
-    monkeypatch.setattr(backend_module, "choose", lambda _device: wanted)
+    monkeypatch.setattr(opening, "choose", lambda _device: wanted)
     path = tiny.pixelwise(tmp_path / "m.onnx")
     with pytest.warns(UserWarning, match="CUDAExecutionProvider"):
         backend = opened(path)
@@ -170,11 +172,10 @@ def test_scores_that_are_no_numbers_are_an_error(tmp_path: Path) -> None:
 
 
 def test_too_little_memory_asks_for_smaller_tiles() -> None:
-    detail = "Failed to allocate memory for requested buffer of size 68719476736"
-    error = backend_module._failed("m.onnx", (1, 3, 9000, 8000), detail)
+    error = backend_module._no_memory((1, 3, 9000, 8000), "Failed to allocate memory")
     assert "smaller tile size" in error.sentence
     assert "9000 x 8000" in error.sentence
-    assert error.detail == detail
+    assert error.detail == "Failed to allocate memory"
 
 
 class Call(threading.Thread):
@@ -252,7 +253,7 @@ ADVISED = (1088, 1088)  # the shipped model's tile
 def test_as_many_workers_as_memory_and_tiles_allow(
     threads: int, size: tuple[int, int], batch: int, tiles: int | None, workers: int
 ) -> None:
-    assert workers_for(threads, size, batch, tiles) == workers
+    assert workers_for(threads, size, batch, tiles, 220) == workers
 
 
 @pytest.mark.parametrize(("count", "workers", "inside"), [(1, 1, 3), (2, 2, 2), (None, 3, 1)])
@@ -262,7 +263,7 @@ def test_threads_that_are_no_workers_help_inside_tiles(
     path = tiny.pixelwise(tmp_path / "m.onnx")
     with opened(path, threads=3) as alone, opened(path, threads=3, tiles=count) as backend:
         assert (backend.workers, backend.threads) == (workers, 3)
-        options = backend._session.get_session_options()
+        options = backend._opened().session.get_session_options()
         assert options.intra_op_num_threads == inside
         np.testing.assert_array_equal(backend.predict(tiles()), alone.predict(tiles()))
 
@@ -278,3 +279,18 @@ def test_the_probe_of_a_large_fixed_tile_can_be_cancelled(
         OnnxBackend(replace(info, fixed_size=(1024, 1024)), "cpu", 1, progress=recorder)
     assert 0.5 < time.monotonic() - started < CANCEL_SECONDS
     timer.join()
+
+
+@pytest.mark.parametrize(("batch", "chosen"), [(0, 1), (1, 1), (3, 3)])
+def test_an_automatic_batch_is_one_tile_on_the_processor(
+    tmp_path: Path, batch: int, chosen: int
+) -> None:
+    with opened(tiny.pixelwise(tmp_path / "m.onnx"), batch=batch) as backend:
+        assert backend.batch == chosen
+    with opened(tiny.pixelwise(tmp_path / "f.onnx", batch=4), batch=batch) as backend:
+        assert backend.batch == 4
+
+
+def test_the_notes_name_the_runtime(tmp_path: Path) -> None:
+    with opened(tiny.pixelwise(tmp_path / "m.onnx")) as backend:
+        assert [str(each)[:12] for each in backend.notes] == ["ONNX Runtime"]

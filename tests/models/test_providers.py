@@ -39,6 +39,12 @@ def test_auto_takes_the_graphics_card_first(monkeypatch: pytest.MonkeyPatch) -> 
     assert choose("tensorrt")[0] == "TensorrtExecutionProvider"
 
 
+def test_auto_prefers_tiles_side_by_side_to_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
+    built_with(monkeypatch, "openvino", "cpu")
+    assert choose("auto") == ["CPUExecutionProvider"]
+    assert choose("openvino") == ["OpenVINOExecutionProvider", "CPUExecutionProvider"]
+
+
 def test_what_is_not_there_is_refused_and_what_is_there_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -1,0 +1,197 @@
+"""A model opened on the best provider that really runs it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field
+from functools import lru_cache
+from io import StringIO
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scasnet_qgis.core.errors import ModelError
+from scasnet_qgis.core.messages import Message, message, translate
+from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.models.arena import use_shared
+from scasnet_qgis.models.compact import CompactModel, RawInput, compact_model
+from scasnet_qgis.models.onnx_file import TYPES, ModelInfo
+from scasnet_qgis.models.providers import PROVIDERS, choose, short_name
+from scasnet_qgis.models.runtime import (
+    CPU,
+    onnxruntime,
+    open_session,
+    quiet_options,
+    run_options,
+)
+from scasnet_qgis.models.scores import Activation, activation_of
+from scasnet_qgis.models.shapes import crop, made_up_image, probe
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_PROBE = 256  # pixels; enough to see what a model gives, and quick
+_POLL_SECONDS = 0.1
+# Tiles of one size come again and again, but a try of every algorithm takes memory and seconds.
+_CUDA_OPTIONS = {
+    "arena_extend_strategy": "kSameAsRequested",
+    "cudnn_conv_algo_search": "HEURISTIC",
+}
+
+
+@dataclass
+class OpenModel:
+    """A session and what goes in and comes out of it.
+
+    ``compact`` is None where the session takes and gives what the file says; ``activation`` is
+    what is missing behind that.
+    """
+
+    session: Any
+    provider: str
+    activation: Activation
+    compact: CompactModel | None = None
+
+    @property
+    def output_type(self) -> str:
+        """numpy's name of the type of the scores."""
+        return "uint8" if self.compact else TYPES[self.session.get_outputs()[0].type]
+
+
+@dataclass
+class Opening:
+    """How a model is to be opened: ``helpers`` are threads on a CPU that help inside tiles.
+
+    ``warnings`` and ``notes`` say for the user what happened.
+    """
+
+    info: ModelInfo
+    tile_size: tuple[int, int]
+    helpers: int
+    progress: Progress
+    raw: RawInput | None = None
+    eight_bit: bool | None = None
+    warnings: list[Message] = field(default_factory=list)
+    notes: list[Message] = field(default_factory=list)
+
+    def best(self, device: str) -> OpenModel:
+        """On the first provider that loads and computes a probe; the last one tried is the CPU."""
+        candidates = choose(device)
+        _load_libraries(tuple(candidates))
+        for provider, following in zip(candidates, [*candidates[1:], CPU]):
+            try:
+                session = self._session(provider)
+                really = str(session.get_providers()[0])
+                if really == provider:
+                    plain = OpenModel(session, really, self._probe(session))
+                    return self._compact(plain) if self._wants_eight_bit(really) else plain
+                detail = "its driver or libraries do not load"
+            except ModelError as error:
+                if provider == CPU:
+                    raise
+                detail = error.detail or error.sentence
+            text = translate(
+                "ScasNet",
+                "The device '{device}' cannot run this model, so '{other}' is used instead "
+                "({reason}).",
+            )
+            names = {"device": short_name(provider), "other": short_name(following)}
+            self.warnings.append(message(text, **names, reason=_short(detail)))
+        raise ModelError(
+            translate("ScasNet", "No execution provider here can run {name}."),
+            name=self.info.path.name,
+        )
+
+    def _session(self, provider: str, content: bytes = b"") -> Any:
+        options = quiet_options(self.helpers + 1 if provider == CPU else 1)
+        if provider == CPU:
+            use_shared(options)
+            return open_session(self.info.path, [CPU], options, content)
+        if provider == PROVIDERS["directml"]:  # it cannot plan memory ahead
+            options.enable_mem_pattern = False
+        own = (provider, _CUDA_OPTIONS) if provider == PROVIDERS["cuda"] else provider
+        return open_session(self.info.path, [own, CPU], options, content)
+
+    def _wants_eight_bit(self, provider: str) -> bool:
+        return provider != CPU if self.eight_bit is None else self.eight_bit
+
+    def _compact(self, plain: OpenModel) -> OpenModel:
+        """The same with 8-bit scores; as it was, and a note why, where that cannot be had."""
+        try:
+            compact = compact_model(self.info, self.raw, plain.activation)
+            session = self._session(plain.provider, compact.content)
+            self._probe_compact(session, compact)
+        except ImportError:
+            reason = "the package onnx is missing"
+        except Exception as error:  # onnx's and ONNX Runtime's have no common class of their own
+            reason = str(getattr(error, "detail", "") or error)
+        else:
+            return OpenModel(session, plain.provider, plain.activation, compact)
+        text = translate(
+            "ScasNet",
+            "Pixels and scores go to and from the device in single precision, which takes longer "
+            "than in 8 bit ({reason}).",
+        )
+        self.notes.append(message(text, reason=_short(reason)))
+        return plain
+
+    def _shape(self) -> tuple[int, int, int, int]:
+        info = self.info
+        rows, cols = info.fixed_size or (min(each, _PROBE) for each in self.tile_size)
+        return info.fixed_batch or 1, info.bands, rows, cols
+
+    def _probe(self, session: Any) -> Activation:
+        info, shape = self.info, self._shape()
+        options = run_options()
+        # In a thread, because a tile of a large fixed size takes long and a user may cancel.
+        with ThreadPoolExecutor(1, thread_name_prefix="scasnet-probe") as pool:
+            future = pool.submit(probe, info.path.name, session, shape, info.input_type, options)
+            while not wait((future,), timeout=_POLL_SECONDS).done:
+                options.terminate = self.progress.cancelled
+        self.progress.check()
+        scores = future.result()
+        channels = 1 if info.sigmoid else info.classes
+        margin = crop(info.path.name, shape[2:], scores.shape[2:])
+        if (scores.shape[1], margin) != (channels, info.margin):
+            raise ModelError(
+                translate("ScasNet", "{name} does not give what it states: export it again."),
+                f"{shape} became {scores.shape}",
+                name=info.path.name,
+            )
+        return activation_of(scores)
+
+    def _probe_compact(self, session: Any, compact: CompactModel) -> None:
+        """Raise ValueError where the edited model does not give what it should."""
+        names = [compact.scores_name, compact.total_name]
+        feed = {compact.input_name: self._made_up(compact.input_type)}
+        scores, total = session.run(names, feed, run_options())
+        rows, cols = (each - 2 * self.info.margin for each in self._shape()[2:])
+        right = (self._shape()[0], self.info.classes, rows, cols)
+        if scores.shape != right or scores.dtype != np.uint8 or not np.isfinite(total).all():
+            raise ValueError(f"{right} was expected and {scores.shape} was given")
+
+    def _made_up(self, dtype: str) -> NDArray[Any]:
+        image = made_up_image(self._shape())
+        if self.raw is not None:
+            low, high = (
+                np.asarray(each, dtype=np.float32)[:, None, None]
+                for each in (self.raw.low, self.raw.high)
+            )
+            image = low + image * (high - low)
+        return image.astype(dtype)
+
+
+@lru_cache(maxsize=4)
+def _load_libraries(providers: tuple[str, ...]) -> None:
+    """Load CUDA's libraries from NVIDIA's own packages, where those are installed."""
+    module = onnxruntime()
+    wanted = {PROVIDERS["cuda"], PROVIDERS["tensorrt"]}
+    needed = wanted & set(providers) & set(module.get_available_providers())
+    if needed and hasattr(module, "preload_dlls"):
+        with redirect_stdout(StringIO()):  # it prints what it does not find
+            module.preload_dlls()
+
+
+def _short(detail: str) -> str:
+    return " ".join(detail.split())[:200]
