@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib import metadata, util
+from importlib import util
 from pathlib import Path
 
-import numpy as np
 import qgis
 
 from scasnet_qgis import settings
@@ -28,14 +27,18 @@ def extend_path() -> None:
 
 def version_of(package: str) -> str | None:
     """The installed version of a package, without importing it; None if it is not there."""
+    from scasnet_qgis.models import wheels
+
     if util.find_spec(package) is None:
         return None
     # These wheels share one folder, so the package may have come under another name.
-    wheels = (package, f"{package}-gpu", f"{package}-openvino", f"{package}-directml")
-    return next(filter(None, map(_version_of_wheel, wheels)), "?")
+    names = wheels.NAMES if package == ONNXRUNTIME else (package,)
+    return next(filter(None, map(_version_of_wheel, names)), "?")
 
 
 def _version_of_wheel(name: str) -> str | None:
+    from importlib import metadata
+
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -88,10 +91,7 @@ def install_command(package: str, python: Path | None = None, folder: Path | Non
     """
     interpreter = python or python_of_qgis()
     target = folder or settings.packages_folder()
-    return (
-        f'"{interpreter}" -m pip install --upgrade --target "{target}" '
-        f'"numpy=={np.__version__}" {package}'
-    )
+    return f'"{interpreter}" -m pip install --upgrade --target "{target}" {_numpy()} {package}'
 
 
 def training_commands(python: Path | None = None, folder: Path | None = None) -> list[str]:
@@ -104,5 +104,12 @@ def training_commands(python: Path | None = None, folder: Path | None = None) ->
     inside = target / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python3")
     return [
         f'"{interpreter}" -m venv --system-site-packages "{target}"',
-        f'"{inside}" -m pip install "numpy=={np.__version__}" torch safetensors onnx onnxruntime',
+        f'"{inside}" -m pip install {_numpy()} torch safetensors onnx onnxruntime',
     ]
+
+
+def _numpy() -> str:
+    """What pip is told of numpy: the version that is here."""
+    import numpy as np
+
+    return f'"numpy=={np.__version__}"'

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from osgeo import gdal
 
-from scasnet_qgis.core.ensemble import FLIPS, Looks
+from scasnet_qgis.core.choices import FLIPS, SQUARE_METRES
+from scasnet_qgis.core.ensemble import Looks
 from scasnet_qgis.core.errors import SettingError
 from scasnet_qgis.core.resizing import resize
 from scasnet_qgis.mapping import MapRequest, make_map
 from scasnet_qgis.models import backend as backends
 from scasnet_qgis.models.onnx_file import inspect
-from scasnet_qgis.raster.patches import SQUARE_METRES, SmallestPatch
+from scasnet_qgis.raster.patches import SmallestPatch
 from tests.conftest import Recorder
 from tests.models import tiny_models
 from tests.raster.test_sieve import sieved

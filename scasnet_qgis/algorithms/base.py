@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from qgis.core import (
@@ -9,6 +10,7 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeedback,
+    QgsProcessingOutputDefinition,
     QgsProcessingParameterDefinition,
 )
 from qgis.PyQt.QtGui import QIcon
@@ -47,7 +49,16 @@ class FeedbackProgress(Progress):
 
 
 class ScasNetAlgorithm(QgsProcessingAlgorithm):
-    """An algorithm whose work is ``compute``; its errors reach the user as one line."""
+    """An algorithm whose work is ``compute``; its errors reach the user as one line.
+
+    ``check`` looks at the parameters before anything starts, ``read_layers`` is called in the main
+    thread; both do nothing unless an algorithm has its own. (QGIS has methods called ``prepare``
+    and ``run``, which are not to be overridden.)
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._refusal: ScasNetError | None = None
 
     def createInstance(self) -> ScasNetAlgorithm:
         return type(self)()
@@ -68,6 +79,51 @@ class ScasNetAlgorithm(QgsProcessingAlgorithm):
             parameter.setFlags(parameter.flags() | flag)
         self.addParameter(parameter)
 
+    def add_outputs(
+        self, kind: type[QgsProcessingOutputDefinition], labels: Mapping[str, str]
+    ) -> None:
+        """Declare outputs of one kind; ``labels`` by their names."""
+        for name, label in labels.items():
+            self.addOutput(kind(name, label))
+
+    def checkParameterValues(
+        self, parameters: dict[str, Any], context: QgsProcessingContext
+    ) -> tuple[bool, str]:
+        fine, message = super().checkParameterValues(parameters, context)
+        if not fine:
+            return False, str(message)
+        dependencies.extend_path()
+        try:
+            self.check(parameters, context)
+        except ScasNetError as error:
+            return False, sentence_of(error)
+        return True, ""
+
+    def check(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
+        """Raise ScasNetError for parameters that cannot work; it is asked before every run."""
+
+    def prepareAlgorithm(
+        self,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        feedback: QgsProcessingFeedback,
+    ) -> bool:
+        self._refusal = None
+        try:
+            self.read_layers(parameters, context, feedback)
+        except ScasNetError as error:
+            # QGIS shows no sentence of what is raised here: ``processAlgorithm`` raises it.
+            self._refusal = error
+        return True
+
+    def read_layers(
+        self,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        feedback: QgsProcessingFeedback,
+    ) -> None:
+        """Turn layers into plain values, in the main thread; raises ScasNetError."""
+
     def processAlgorithm(
         self,
         parameters: dict[str, Any],
@@ -76,6 +132,8 @@ class ScasNetAlgorithm(QgsProcessingAlgorithm):
     ) -> dict[str, Any]:
         dependencies.extend_path()
         try:
+            if self._refusal is not None:
+                raise self._refusal
             with cancelled_by_signals(feedback):
                 return self.compute(parameters, context, feedback)
         except Cancelled:

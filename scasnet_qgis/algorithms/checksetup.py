@@ -7,8 +7,6 @@ import subprocess  # nosec B404
 import sys
 from typing import Any
 
-import numpy as np
-from osgeo import gdal
 from qgis.core import (
     Qgis,
     QgsProcessingContext,
@@ -18,12 +16,9 @@ from qgis.core import (
 )
 
 from scasnet_qgis import dependencies, paths, settings
-from scasnet_qgis.algorithms.base import ScasNetAlgorithm
+from scasnet_qgis.algorithms.base import ScasNetAlgorithm, translated
 from scasnet_qgis.core.errors import ScasNetError
 from scasnet_qgis.i18n import translate
-from scasnet_qgis.models.backend import OnnxBackend
-from scasnet_qgis.models.onnx_file import inspect
-from scasnet_qgis.models.providers import PROVIDERS, available
 
 REPORT, READY, CAN_TRAIN = "REPORT", "READY", "CAN_TRAIN"
 _ASK_TORCH = (
@@ -81,6 +76,9 @@ class CheckSetup(ScasNetAlgorithm):
 
 def version_lines() -> list[str]:
     """Versions of what QGIS brings along."""
+    import numpy as np
+    from osgeo import gdal
+
     return [
         f"QGIS {Qgis.version()}",
         f"{platform.system()} {platform.release()} ({platform.machine()})",
@@ -95,35 +93,45 @@ def version_lines() -> list[str]:
 
 def runtime_lines() -> tuple[bool, list[str]]:
     """Whether ONNX Runtime works, and what to say about it."""
+    from scasnet_qgis.models import wheels
+    from scasnet_qgis.models.providers import available
+
     version = dependencies.version_of(dependencies.ONNXRUNTIME)
     if version is None:
         text = translate("ScasNet", "ONNX Runtime is missing, so no maps can be made. Install it:")
         return False, [text, dependencies.install_command(dependencies.ONNXRUNTIME)]
     try:
-        import onnxruntime
+        import onnxruntime  # noqa: F401
     except (ImportError, OSError) as error:
         text = translate("ScasNet", "ONNX Runtime {version} is there but does not load: {error}")
         again = translate("ScasNet", "Install it again:")
         command = dependencies.install_command(dependencies.ONNXRUNTIME)
         return False, [text.format(version=version, error=error), again, command]
-    return True, [f"ONNX Runtime {onnxruntime.__version__}", *map(device_line, available())]
+    clash = wheels.clash()
+    said = [wheels.description(), clash] if clash else [wheels.description()]
+    return True, [*map(translated, said), *map(device_line, available())]
 
 
 def device_line(device: str) -> str:
     """Whether a device really works: being built in does not mean that its libraries load."""
-    name = PROVIDERS[device]
+    from scasnet_qgis.models.backend import OnnxBackend
+    from scasnet_qgis.models.onnx_file import inspect
+    from scasnet_qgis.models.providers import PROVIDERS
+
+    name, reason = PROVIDERS[device], ""
     try:
         info = inspect(paths.default_model())
         with OnnxBackend(info, device, threads=1, tile_size=(64, 64)) as backend:
             works = backend.provider == name
-    except ScasNetError:
-        works = False
+            reason = "" if works or not backend.warnings else translated(backend.warnings[0])
+    except ScasNetError as error:
+        works, reason = False, translated(error.message)
     if works:
         return translate("ScasNet", "Device {device}: works ({name})").format(
             device=device, name=name
         )
-    text = translate("ScasNet", "Device {device}: built in, but does not load ({name})")
-    return text.format(device=device, name=name)
+    text = translate("ScasNet", "Device {device}: built in, but does not load ({name}). {reason}")
+    return text.format(device=device, name=name, reason=reason)
 
 
 def torch_lines() -> tuple[bool, list[str]]:

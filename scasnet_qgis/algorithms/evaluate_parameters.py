@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qgis.core import (
-    QgsProcessing,
     QgsProcessingOutputNumber,
     QgsProcessingOutputString,
     QgsProcessingParameterEnum,
-    QgsProcessingParameterField,
     QgsProcessingParameterFileDestination,
-    QgsProcessingParameterMapLayer,
     QgsProcessingParameterNumber,
     QgsProcessingParameterString,
 )
 
-from scasnet_qgis.algorithms.map_input import extent_parameter, map_parameter
-from scasnet_qgis.assessment.request import ADJUSTED, MOST_BOUNDARY, Assessment
-from scasnet_qgis.assessment.tables import adjusted_facts, class_facts, number
+from scasnet_qgis.algorithms.input_parameters import (
+    class_field_parameter,
+    extent_parameter,
+    map_parameter,
+    reference_parameter,
+)
+from scasnet_qgis.core.choices import ADJUSTED, MOST_BOUNDARY
 from scasnet_qgis.i18n import translate
 
 if TYPE_CHECKING:
     from scasnet_qgis.algorithms.base import ScasNetAlgorithm
 
-REFERENCE, CLASS_FIELD = "REFERENCE", "CLASS_FIELD"
 BOUNDARY, LEAVE_OUT, AREA_ADJUSTED = "BOUNDARY", "LEAVE_OUT", "AREA_ADJUSTED"
 REPORT, CSV, JSON = "REPORT", "CSV", "JSON"
 OVERALL_ACCURACY, KAPPA = "OVERALL_ACCURACY", "KAPPA"
@@ -53,15 +52,8 @@ def _add_inputs(algorithm: ScasNetAlgorithm) -> None:
             "read in windows.",
         ),
     )
-    source = QgsProcessing.SourceType
     algorithm.add(
-        QgsProcessingParameterMapLayer(
-            REFERENCE,
-            translate("ScasNet", "Reference"),
-            None,
-            False,
-            [source.TypeRaster, source.TypeVectorPolygon, source.TypeVectorPoint],
-        ),
+        reference_parameter(points=True),
         translate(
             "ScasNet",
             "What is really there: a raster of class values, polygons or points. It is laid over "
@@ -70,15 +62,7 @@ def _add_inputs(algorithm: ScasNetAlgorithm) -> None:
         ),
     )
     algorithm.add(
-        QgsProcessingParameterField(
-            CLASS_FIELD,
-            translate("ScasNet", "Field with the class"),
-            None,
-            REFERENCE,
-            QgsProcessingParameterField.DataType.Any,
-            False,
-            True,
-        ),
+        class_field_parameter(),
         translate(
             "ScasNet",
             "The field of the polygons or points that holds the class. A sample drawn with Draw "
@@ -170,46 +154,24 @@ def _add_files(algorithm: ScasNetAlgorithm) -> None:
 
 
 def _add_outputs(algorithm: ScasNetAlgorithm) -> None:
-    numbers = (
-        (OVERALL_ACCURACY, translate("ScasNet", "Overall accuracy")),
-        (KAPPA, translate("ScasNet", "Cohen's kappa")),
-        (MEAN_IOU, translate("ScasNet", "Mean IoU")),
-        (MEAN_F1, translate("ScasNet", "Mean F1 score")),
-        (MEAN_PRECISION, translate("ScasNet", "Mean precision")),
-        (MEAN_RECALL, translate("ScasNet", "Mean recall")),
-        (PIXELS, translate("ScasNet", "Pixels compared")),
-        (SAMPLES, translate("ScasNet", "Points compared")),
-    )
-    for name, label in numbers:
-        algorithm.addOutput(QgsProcessingOutputNumber(name, label))
-    texts = (
-        (CLASS_ACCURACY, translate("ScasNet", "Figures of each class (JSON)")),
-        (CONFUSION, translate("ScasNet", "Confusion matrix, a row a reference class (JSON)")),
-        (LEFT_OUT, translate("ScasNet", "What was left out (JSON)")),
-        (AREA_ADJUSTED_FIGURES, translate("ScasNet", "Area-adjusted figures (JSON)")),
-    )
-    for name, label in texts:
-        algorithm.addOutput(QgsProcessingOutputString(name, label))
-
-
-def output_values(result: Assessment) -> dict[str, Any]:
-    """The values of all outputs but the files; None for what is not defined."""
-    matrix = result.matrix
-    left_out = [{"reason": str(each.reason), "count": each.count} for each in result.left_out]
-    return {
-        OVERALL_ACCURACY: number(matrix.overall_accuracy),
-        KAPPA: number(matrix.kappa),
-        MEAN_IOU: number(matrix.mean_iou),
-        MEAN_F1: number(matrix.mean_f1),
-        MEAN_PRECISION: number(matrix.mean_precision),
-        MEAN_RECALL: number(matrix.mean_recall),
-        PIXELS: 0 if result.points else matrix.total,
-        SAMPLES: matrix.total if result.points else 0,
-        CLASS_ACCURACY: json.dumps(class_facts(result), ensure_ascii=False),
-        CONFUSION: json.dumps(matrix.counts.tolist()),
-        LEFT_OUT: json.dumps(left_out, ensure_ascii=False),
-        AREA_ADJUSTED_FIGURES: json.dumps(adjusted_facts(result), ensure_ascii=False),
+    numbers = {
+        OVERALL_ACCURACY: translate("ScasNet", "Overall accuracy"),
+        KAPPA: translate("ScasNet", "Cohen's kappa"),
+        MEAN_IOU: translate("ScasNet", "Mean IoU"),
+        MEAN_F1: translate("ScasNet", "Mean F1 score"),
+        MEAN_PRECISION: translate("ScasNet", "Mean precision"),
+        MEAN_RECALL: translate("ScasNet", "Mean recall"),
+        PIXELS: translate("ScasNet", "Pixels compared"),
+        SAMPLES: translate("ScasNet", "Points compared"),
     }
+    algorithm.add_outputs(QgsProcessingOutputNumber, numbers)
+    texts = {
+        CLASS_ACCURACY: translate("ScasNet", "Figures of each class (JSON)"),
+        CONFUSION: translate("ScasNet", "Confusion matrix, a row a reference class (JSON)"),
+        LEFT_OUT: translate("ScasNet", "What was left out (JSON)"),
+        AREA_ADJUSTED_FIGURES: translate("ScasNet", "Area-adjusted figures (JSON)"),
+    }
+    algorithm.add_outputs(QgsProcessingOutputString, texts)
 
 
 def help_text() -> str:
@@ -225,38 +187,3 @@ def help_text() -> str:
         "the reference. The accuracy is then adjusted to the areas of the classes, and the area "
         "of each class is estimated, with confidence intervals (Olofsson et al. 2014).",
     )
-
-
-def result_lines(result: Assessment) -> list[str]:
-    """The outcome for the log: the figures, then a line a class."""
-    matrix = result.matrix
-    text = translate(
-        "ScasNet",
-        "Overall accuracy {oa:.3f}, kappa {kappa:.3f}, mean IoU {iou:.3f}, mean F1 {f1:.3f}, from "
-        "{count:,} pixels or points",
-    )
-    lines = [
-        text.format(
-            oa=matrix.overall_accuracy,
-            kappa=matrix.kappa,
-            iou=matrix.mean_iou,
-            f1=matrix.mean_f1,
-            count=matrix.total,
-        )
-    ]
-    for index, each in enumerate(result.classes):
-        text = translate(
-            "ScasNet", "{name}: precision {precision:.3f}, recall {recall:.3f}, IoU {iou:.3f}"
-        )
-        values = (matrix.precision[index], matrix.recall[index], matrix.iou[index])
-        precision, recall, iou = map(float, values)
-        lines.append(text.format(name=each.name, precision=precision, recall=recall, iou=iou))
-    sample = result.adjusted
-    if sample is not None:
-        overall = sample.figures.overall
-        text = translate(
-            "ScasNet",
-            "Overall accuracy of the whole map, area-adjusted: {oa:.3f} ± {half:.3f} (95 %)",
-        )
-        lines.append(text.format(oa=overall.value, half=overall.half_width))
-    return lines

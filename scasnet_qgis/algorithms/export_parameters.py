@@ -5,27 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qgis.core import (
-    QgsProcessing,
     QgsProcessingOutputNumber,
     QgsProcessingParameterBand,
     QgsProcessingParameterEnum,
-    QgsProcessingParameterField,
     QgsProcessingParameterFile,
     QgsProcessingParameterFileDestination,
-    QgsProcessingParameterMapLayer,
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterLayer,
 )
 
+from scasnet_qgis.algorithms.input_parameters import class_field_parameter, reference_parameter
+from scasnet_qgis.core.choices import EXPORT_PRECISIONS, SMALLEST_FIXED_SIZE
 from scasnet_qgis.i18n import translate
-from scasnet_qgis.training.export_request import PRECISIONS, SMALLEST_TILE
 
 if TYPE_CHECKING:
     from scasnet_qgis.algorithms.base import ScasNetAlgorithm
 
 INPUT, PRECISION, CALIBRATION, BANDS = "INPUT", "PRECISION", "CALIBRATION", "BANDS"
-REFERENCE, CLASS_FIELD, FIXED_SIZE = "REFERENCE", "CLASS_FIELD", "FIXED_SIZE"
-OUTPUT, REPORT = "OUTPUT", "REPORT"
+FIXED_SIZE, OUTPUT, REPORT = "FIXED_SIZE", "OUTPUT", "REPORT"
 LARGEST_DIFFERENCE, LABELS_AGREEING = "LARGEST_DIFFERENCE", "LABELS_AGREEING"
 OVERALL_ACCURACY, OVERALL_ACCURACY_FP32 = "OVERALL_ACCURACY", "OVERALL_ACCURACY_FP32"
 MEAN_IOU, MEAN_IOU_FP32, MEGABYTES = "MEAN_IOU", "MEAN_IOU_FP32", "MEGABYTES"
@@ -60,7 +57,7 @@ def _add_main(algorithm: ScasNetAlgorithm) -> None:
         ),
     )
     precision = QgsProcessingParameterEnum(
-        PRECISION, translate("ScasNet", "Precision"), list(PRECISIONS), False, "fp32"
+        PRECISION, translate("ScasNet", "Precision"), list(EXPORT_PRECISIONS), False, "fp32"
     )
     precision.setUsesStaticStrings(True)
     algorithm.add(
@@ -91,7 +88,7 @@ def _add_main(algorithm: ScasNetAlgorithm) -> None:
             QgsProcessingParameterNumber.Type.Integer,
             None,
             True,
-            SMALLEST_TILE,
+            SMALLEST_FIXED_SIZE,
             16384,
         ),
         translate(
@@ -103,15 +100,8 @@ def _add_main(algorithm: ScasNetAlgorithm) -> None:
 
 
 def _add_comparison(algorithm: ScasNetAlgorithm) -> None:
-    source = QgsProcessing.SourceType
     algorithm.add(
-        QgsProcessingParameterMapLayer(
-            REFERENCE,
-            translate("ScasNet", "Reference"),
-            None,
-            True,
-            [source.TypeRaster, source.TypeVectorPolygon],
-        ),
+        reference_parameter(points=False),
         translate(
             "ScasNet",
             "What is really there on the raster for calibration, as a raster of class values or "
@@ -120,15 +110,7 @@ def _add_comparison(algorithm: ScasNetAlgorithm) -> None:
         ),
     )
     algorithm.add(
-        QgsProcessingParameterField(
-            CLASS_FIELD,
-            translate("ScasNet", "Field with the class"),
-            None,
-            REFERENCE,
-            QgsProcessingParameterField.DataType.Any,
-            False,
-            True,
-        ),
+        class_field_parameter(),
         translate("ScasNet", "The field of the polygons that holds the class."),
     )
     algorithm.add(
@@ -174,17 +156,16 @@ def _add_files(algorithm: ScasNetAlgorithm) -> None:
 
 
 def _add_outputs(algorithm: ScasNetAlgorithm) -> None:
-    numbers = (
-        (LARGEST_DIFFERENCE, translate("ScasNet", "Largest difference of a probability")),
-        (LABELS_AGREEING, translate("ScasNet", "Share of labels that agree")),
-        (OVERALL_ACCURACY, translate("ScasNet", "Overall accuracy")),
-        (OVERALL_ACCURACY_FP32, translate("ScasNet", "Overall accuracy in fp32")),
-        (MEAN_IOU, translate("ScasNet", "Mean IoU")),
-        (MEAN_IOU_FP32, translate("ScasNet", "Mean IoU in fp32")),
-        (MEGABYTES, translate("ScasNet", "Size of the file (MB)")),
-    )
-    for name, label in numbers:
-        algorithm.addOutput(QgsProcessingOutputNumber(name, label))
+    numbers = {
+        LARGEST_DIFFERENCE: translate("ScasNet", "Largest difference of a probability"),
+        LABELS_AGREEING: translate("ScasNet", "Share of labels that agree"),
+        OVERALL_ACCURACY: translate("ScasNet", "Overall accuracy"),
+        OVERALL_ACCURACY_FP32: translate("ScasNet", "Overall accuracy in fp32"),
+        MEAN_IOU: translate("ScasNet", "Mean IoU"),
+        MEAN_IOU_FP32: translate("ScasNet", "Mean IoU in fp32"),
+        MEGABYTES: translate("ScasNet", "Size of the file (MB)"),
+    }
+    algorithm.add_outputs(QgsProcessingOutputNumber, numbers)
 
 
 def output_values(report: dict[str, Any]) -> dict[str, Any]:

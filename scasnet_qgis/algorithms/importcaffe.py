@@ -10,19 +10,16 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProcessingFeedback,
     QgsProcessingOutputString,
-    QgsProcessingParameterEnum,
     QgsProcessingParameterFile,
     QgsProcessingParameterFileDestination,
     QgsProcessingParameterNumber,
     QgsProcessingParameterString,
 )
 
-from scasnet_qgis.algorithms.base import FeedbackProgress, ScasNetAlgorithm, sentence_of
-from scasnet_qgis.algorithms.child_process import run_task
-from scasnet_qgis.core.errors import ScasNetError, SettingError
+from scasnet_qgis.algorithms.base import FeedbackProgress, ScasNetAlgorithm
+from scasnet_qgis.algorithms.train_names import choice
+from scasnet_qgis.core.errors import SettingError
 from scasnet_qgis.i18n import translate
-from scasnet_qgis.raster.whole_files import check_targets
-from scasnet_qgis.training.caffe_request import CaffeImport
 
 INPUT, NETWORK, OUTPUT = "INPUT", "NETWORK", "OUTPUT"
 CLASS_NAMES, CLASS_COLORS = "CLASS_NAMES", "CLASS_COLORS"
@@ -64,12 +61,12 @@ class ImportCaffe(ScasNetAlgorithm):
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         self._add_main()
         self._add_input_facts()
-        for name, label in (
-            (FOUND_NETWORK, translate("ScasNet", "Network that the file holds")),
-            (MATCHED, translate("ScasNet", "Layers that match (JSON)")),
-            (UNMATCHED, translate("ScasNet", "Layers that do not, on both sides (JSON)")),
-        ):
-            self.addOutput(QgsProcessingOutputString(name, label))
+        texts = {
+            FOUND_NETWORK: translate("ScasNet", "Network that the file holds"),
+            MATCHED: translate("ScasNet", "Layers that match (JSON)"),
+            UNMATCHED: translate("ScasNet", "Layers that do not, on both sides (JSON)"),
+        }
+        self.add_outputs(QgsProcessingOutputString, texts)
 
     def _add_main(self) -> None:
         files = translate("ScasNet", "Caffe models (*.caffemodel);;All files (*)")
@@ -90,7 +87,7 @@ class ImportCaffe(ScasNetAlgorithm):
             ),
         )
         self.add(
-            _choice(NETWORK, translate("ScasNet", "Network"), NETWORKS),
+            choice(NETWORK, translate("ScasNet", "Network"), NETWORKS, NETWORKS[0]),
             translate(
                 "ScasNet",
                 "Which of the two networks the weights are for: vgg, resnet, or auto, which finds "
@@ -159,7 +156,12 @@ class ImportCaffe(ScasNetAlgorithm):
             advanced=True,
         )
         self.add(
-            _choice(BAND_ORDER, translate("ScasNet", "Order of the bands"), BAND_ORDERS),
+            choice(
+                BAND_ORDER,
+                translate("ScasNet", "Order of the bands"),
+                BAND_ORDERS,
+                BAND_ORDERS[0],
+            ),
             translate(
                 "ScasNet",
                 "The order in which the network takes its bands: bgr (blue, green, red), as Caffe "
@@ -168,17 +170,8 @@ class ImportCaffe(ScasNetAlgorithm):
             advanced=True,
         )
 
-    def checkParameterValues(
-        self, parameters: dict[str, Any], context: QgsProcessingContext
-    ) -> tuple[bool, str]:
-        fine, message = super().checkParameterValues(parameters, context)
-        if not fine:
-            return fine, message
-        try:
-            self._request(parameters, context)
-        except ScasNetError as error:
-            return False, sentence_of(error)
-        return True, ""
+    def check(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
+        self._request(parameters, context)
 
     def compute(
         self,
@@ -186,6 +179,9 @@ class ImportCaffe(ScasNetAlgorithm):
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
     ) -> dict[str, Any]:
+        from scasnet_qgis.algorithms.child_process import run_task
+        from scasnet_qgis.raster.whole_files import check_targets
+
         request = self._request(parameters, context)
         check_targets([Path(request["output"])], [request["input"]])
         result = run_task("importcaffe", request, FeedbackProgress(feedback))
@@ -198,7 +194,7 @@ class ImportCaffe(ScasNetAlgorithm):
 
     def _request(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
         """What the task is told; raises SettingError or OutputError where it cannot work."""
-        output = self.parameterAsFileOutput(parameters, OUTPUT, context)
+        from scasnet_qgis.training.caffe_request import CaffeImport
 
         def entries(name: str) -> list[str]:
             text = self.parameterAsString(parameters, name, context)
@@ -206,7 +202,7 @@ class ImportCaffe(ScasNetAlgorithm):
 
         request = {
             "input": self.parameterAsFile(parameters, INPUT, context),
-            "output": output,
+            "output": self.parameterAsFileOutput(parameters, OUTPUT, context),
             "network": self.parameterAsEnumString(parameters, NETWORK, context),
             "class_names": entries(CLASS_NAMES),
             "class_colors": entries(CLASS_COLORS),
@@ -216,12 +212,6 @@ class ImportCaffe(ScasNetAlgorithm):
         }
         CaffeImport.of(request)
         return request
-
-
-def _choice(name: str, label: str, options: tuple[str, ...]) -> QgsProcessingParameterEnum:
-    parameter = QgsProcessingParameterEnum(name, label, list(options), False, options[0])
-    parameter.setUsesStaticStrings(True)
-    return parameter
 
 
 def _numbers(text: str) -> list[float]:

@@ -57,6 +57,13 @@ def layer_file(
             translate("ScasNet", "The layer {name} is neither a raster nor a vector layer."),
             name=layer.name(),
         )
+    check_saved(layer)
+    path, inner = _vector_path(layer, context, feedback)
+    return LayerFile(path, inner, True, wkt)
+
+
+def check_saved(layer: QgsVectorLayer) -> None:
+    """Raise InputError where edits are in no file yet."""
     if layer.isModified():
         raise InputError(
             translate(
@@ -64,8 +71,6 @@ def layer_file(
             ),
             name=layer.name(),
         )
-    path, inner = _vector_path(layer, context, feedback)
-    return LayerFile(path, inner, True, wkt)
 
 
 def raster_path(layer: QgsRasterLayer | None) -> str:
@@ -98,11 +103,16 @@ def _vector_path(
         context,
         feedback,
     )
+    return path, name_inside(layer, path, inner)
+
+
+def name_inside(layer: QgsVectorLayer, path: str, inner: str) -> str:
+    """The name of a layer in its file; QGIS gives none where it knows it by its number."""
     parts = QgsProviderRegistry.instance().decodeUri(layer.providerType(), layer.source())
     number = parts.get("layerId")
     if not inner and path == parts.get("path") and number is not None:
-        inner = _name_of_layer(path, int(number))
-    return path, inner
+        return _name_of_layer(path, int(number))
+    return inner
 
 
 def _name_of_layer(path: str, number: int) -> str:

@@ -5,13 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from qgis.core import (
-    QgsProcessingAlgorithm,
-    QgsProcessingContext,
-    QgsProcessingParameterExtent,
-    QgsProcessingParameterRasterLayer,
-)
+from qgis.core import QgsProcessingAlgorithm, QgsProcessingContext
 
+from scasnet_qgis.algorithms.input_parameters import EXTENT, MAP
 from scasnet_qgis.algorithms.layers import classes_in_legend, raster_path
 from scasnet_qgis.core.errors import InputError, SettingError
 from scasnet_qgis.core.progress import Progress
@@ -19,8 +15,6 @@ from scasnet_qgis.i18n import translate
 from scasnet_qgis.raster.label_class import LabelClass
 from scasnet_qgis.raster.labels import classes_of
 from scasnet_qgis.raster.matching import has_names
-
-MAP, EXTENT = "MAP", "EXTENT"
 
 
 @dataclass(frozen=True)
@@ -39,14 +33,6 @@ class MapInput:
         """
         found = tuple(classes_of(self.path, progress=progress))
         return self.legend if has_names(self.legend) and not has_names(found) else found
-
-
-def map_parameter() -> QgsProcessingParameterRasterLayer:
-    return QgsProcessingParameterRasterLayer(MAP, translate("ScasNet", "Map"))
-
-
-def extent_parameter() -> QgsProcessingParameterExtent:
-    return QgsProcessingParameterExtent(EXTENT, translate("ScasNet", "Extent"), None, True)
 
 
 def read_map(

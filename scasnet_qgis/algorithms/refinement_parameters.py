@@ -1,11 +1,10 @@
-"""Parameters of ``scasnet:segment`` that make more of the same model, and what they gave."""
+"""Parameters of ``scasnet:segment`` that make more of the same model, and their outputs."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qgis.core import (
-    QgsProcessingContext,
     QgsProcessingOutputNumber,
     QgsProcessingOutputString,
     QgsProcessingParameterEnum,
@@ -13,11 +12,8 @@ from qgis.core import (
     QgsProcessingParameterString,
 )
 
-from scasnet_qgis.core.ensemble import FLIPS as FLIP_NAMES
-from scasnet_qgis.core.ensemble import NONE, Looks, describe_scales, parse_scales
+from scasnet_qgis.core import choices
 from scasnet_qgis.i18n import translate
-from scasnet_qgis.mapping import MapRequest, MapResult
-from scasnet_qgis.raster.patches import PIXELS, UNITS
 
 if TYPE_CHECKING:
     from scasnet_qgis.algorithms.base import ScasNetAlgorithm
@@ -47,7 +43,7 @@ def _add_looks(algorithm: ScasNetAlgorithm) -> None:
         advanced=True,
     )
     algorithm.add(
-        _static_enum(FLIPS, translate("ScasNet", "Flips"), FLIP_NAMES, NONE),
+        _static_enum(FLIPS, translate("ScasNet", "Flips"), choices.FLIPS, choices.NONE),
         translate(
             "ScasNet",
             "The model looks at each tile several times, and what it finds is averaged: mirror "
@@ -70,7 +66,12 @@ def _add_rules(algorithm: ScasNetAlgorithm) -> None:
         advanced=True,
     )
     algorithm.add(
-        _static_enum(SIEVE_UNIT, translate("ScasNet", "Unit of the smallest patch"), UNITS, PIXELS),
+        _static_enum(
+            SIEVE_UNIT,
+            translate("ScasNet", "Unit of the smallest patch"),
+            choices.PATCH_UNITS,
+            choices.PIXELS,
+        ),
         translate(
             "ScasNet",
             "Whether the smallest patch is given in pixels or as an area on the ground; the area "
@@ -122,33 +123,3 @@ def add_outputs_to(algorithm: ScasNetAlgorithm) -> None:
     )
     for name, label in numbers:
         algorithm.addOutput(QgsProcessingOutputNumber(name, label))
-
-
-def looks_of(
-    algorithm: ScasNetAlgorithm, parameters: dict[str, Any], context: QgsProcessingContext
-) -> Looks:
-    """Scales and flips; raises SettingError for scales that cannot be read."""
-    scales = parse_scales(algorithm.parameterAsString(parameters, SCALES, context))
-    return Looks(scales, algorithm.parameterAsEnumString(parameters, FLIPS, context))
-
-
-def request_values(
-    algorithm: ScasNetAlgorithm, parameters: dict[str, Any], context: QgsProcessingContext
-) -> dict[str, Any]:
-    """What the parameters say, by the names of a MapRequest."""
-    return {
-        "looks": looks_of(algorithm, parameters, context),
-        "min_confidence": algorithm.parameterAsDouble(parameters, MIN_CONFIDENCE, context),
-        "sieve": algorithm.parameterAsDouble(parameters, SIEVE, context),
-        "sieve_unit": algorithm.parameterAsEnumString(parameters, SIEVE_UNIT, context),
-    }
-
-
-def output_values(request: MapRequest, result: MapResult) -> dict[str, Any]:
-    """The values of the outputs declared here."""
-    return {
-        SCALES_USED: describe_scales(request.looks.scales),
-        FLIPS_USED: request.looks.flips,
-        UNCERTAIN_PIXELS: result.counts.uncertain_pixels,
-        SIEVED_PIXELS: result.counts.merged_pixels,
-    }

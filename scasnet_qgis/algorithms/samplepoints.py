@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qgis.core import (
     QgsProcessing,
@@ -18,18 +18,14 @@ from qgis.core import (
 )
 
 from scasnet_qgis.algorithms.base import FeedbackProgress, ScasNetAlgorithm
-from scasnet_qgis.algorithms.map_input import MapInput, extent_parameter, map_parameter, read_map
-from scasnet_qgis.algorithms.sample_style import SampleStyler, write_style
-from scasnet_qgis.assessment.sample import (
-    FEW_POINTS,
-    MOST_POINTS,
-    SampleRequest,
-    SampleResult,
-    draw_sample,
-)
-from scasnet_qgis.core.errors import ScasNetError
+from scasnet_qgis.algorithms.input_parameters import extent_parameter, map_parameter
+from scasnet_qgis.core.choices import FEW_POINTS, MOST_POINTS
 from scasnet_qgis.core.progress import Stage
 from scasnet_qgis.i18n import translate
+
+if TYPE_CHECKING:
+    from scasnet_qgis.algorithms.map_input import MapInput
+    from scasnet_qgis.assessment.sample import SampleResult
 
 SAMPLES, MIN_PER_CLASS, SEED, OUTPUT = "SAMPLES", "MIN_PER_CLASS", "SEED", "OUTPUT"
 TARGET_ERROR, EXPECTED_ACCURACY = "TARGET_ERROR", "EXPECTED_ACCURACY"
@@ -40,10 +36,7 @@ CLASSES_SHARE = 0.1  # of the progress, for finding the classes of the map
 class SamplePoints(ScasNetAlgorithm):
     """Draws points at random within each class of a map."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._map = MapInput()
-        self._refusal: ScasNetError | None = None
+    _map: MapInput
 
     def name(self) -> str:
         return "samplepoints"
@@ -150,19 +143,15 @@ class SamplePoints(ScasNetAlgorithm):
             advanced=True,
         )
 
-    def prepareAlgorithm(
+    def read_layers(
         self,
         parameters: dict[str, Any],
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
-    ) -> bool:
-        self._refusal = None
-        try:
-            self._map = read_map(self, parameters, context)
-        except ScasNetError as error:
-            # QGIS shows no sentence of what is raised here: ``compute`` raises it again.
-            self._refusal = error
-        return True
+    ) -> None:
+        from scasnet_qgis.algorithms.map_input import read_map
+
+        self._map = read_map(self, parameters, context)
 
     def compute(
         self,
@@ -170,8 +159,9 @@ class SamplePoints(ScasNetAlgorithm):
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
     ) -> dict[str, Any]:
-        if self._refusal is not None:
-            raise self._refusal
+        from scasnet_qgis.algorithms.sample_style import SampleStyler, write_style
+        from scasnet_qgis.assessment.sample import SampleRequest, draw_sample
+
         progress = FeedbackProgress(feedback)
         # QGIS knows the layers to load by the text of their path, however it is spelled.
         output = self.parameterAsOutputLayer(parameters, OUTPUT, context)

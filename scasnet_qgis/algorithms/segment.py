@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from qgis.core import (
-    QgsProcessingContext,
-    QgsProcessingFeedback,
-)
+from qgis.core import QgsProcessingContext, QgsProcessingFeedback
 
-from scasnet_qgis import dependencies, paths
-from scasnet_qgis.algorithms import refinement_parameters as refinements
 from scasnet_qgis.algorithms import segment_parameters as names
-from scasnet_qgis.algorithms.base import FeedbackProgress, ScasNetAlgorithm, sentence_of
-from scasnet_qgis.algorithms.card_texts import card_text
-from scasnet_qgis.core.errors import InputError, ScasNetError, SettingError
+from scasnet_qgis.algorithms.base import FeedbackProgress, ScasNetAlgorithm
 from scasnet_qgis.i18n import translate
-from scasnet_qgis.mapping import MapRequest, make_map
-from scasnet_qgis.models.onnx_file import ModelInfo, inspect
-from scasnet_qgis.styling import LayerStyler, write_qml
 
 
 class Segment(ScasNetAlgorithm):
@@ -28,10 +16,7 @@ class Segment(ScasNetAlgorithm):
 
     def __init__(self) -> None:
         super().__init__()
-        self._source = ""
-        self._fallback_wkt = ""
-        self._extent: tuple[float, float, float, float] | None = None
-        self._refusal: ScasNetError | None = None
+        self._layers: dict[str, Any] = {}
 
     def name(self) -> str:
         return "segment"
@@ -52,50 +37,21 @@ class Segment(ScasNetAlgorithm):
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         names.add_to(self)
 
-    def checkParameterValues(
-        self, parameters: dict[str, Any], context: QgsProcessingContext
-    ) -> tuple[bool, str]:
-        fine, message = super().checkParameterValues(parameters, context)
-        if not fine:
-            return fine, message
-        dependencies.extend_path()
-        try:
-            self._model(parameters, context)
-            refinements.looks_of(self, parameters, context)
-        except ScasNetError as error:
-            return False, sentence_of(error)
-        return True, ""
+    def check(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
+        from scasnet_qgis.algorithms.segment_request import looks_of, model_of
 
-    def prepareAlgorithm(
+        model_of(self, parameters, context)
+        looks_of(self, parameters, context)
+
+    def read_layers(
         self,
         parameters: dict[str, Any],
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
-    ) -> bool:
-        self._refusal = None
-        try:
-            self._read_layer(parameters, context)
-        except ScasNetError as error:
-            # QGIS shows no sentence of what is raised here: ``compute`` raises it again.
-            self._refusal = error
-        return True
+    ) -> None:
+        from scasnet_qgis.algorithms.segment_request import layers_of
 
-    def _read_layer(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
-        layer = self.parameterAsRasterLayer(parameters, names.INPUT, context)
-        if layer is None or layer.providerType() != "gdal":
-            text = translate(
-                "ScasNet", "The input must be a raster file: save the layer as a file first."
-            )
-            raise InputError(text)
-        self._source = layer.source().split("|option:")[0]
-        self._fallback_wkt = layer.crs().toWkt() if layer.crs().isValid() else ""
-        self._extent = None
-        if parameters.get(names.EXTENT) not in (None, ""):
-            box = self.parameterAsExtent(parameters, names.EXTENT, context, layer.crs())
-            if box.isNull():
-                text = translate("ScasNet", "The extent is empty: choose another one or none.")
-                raise SettingError(text)
-            self._extent = (box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum())
+        self._layers = layers_of(self, parameters, context, feedback)
 
     def compute(
         self,
@@ -103,61 +59,23 @@ class Segment(ScasNetAlgorithm):
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
     ) -> dict[str, Any]:
-        if self._refusal is not None:
-            raise self._refusal
-        model = self._model(parameters, context)
-        feedback.pushInfo(card_text(model))
+        from scasnet_qgis.algorithms.card_texts import card_text
+        from scasnet_qgis.algorithms.segment_request import output_values, request_of, result_lines
+        from scasnet_qgis.mapping import make_map
+        from scasnet_qgis.styling import LayerStyler, write_qml
+
         # QGIS knows the layers to load by the text of their path, however it is spelled.
         output = self.parameterAsOutputLayer(parameters, names.OUTPUT, context)
-        probabilities = self._optional_output(names.PROBABILITIES, parameters, context)
-        request = self._request(model, Path(output), parameters, context)
-        if probabilities:
-            request = replace(request, probabilities=Path(probabilities))
+        files = {names.OUTPUT: output}
+        if parameters.get(names.PROBABILITIES) not in (None, ""):
+            second = self.parameterAsOutputLayer(parameters, names.PROBABILITIES, context)
+            files.update({names.PROBABILITIES: second} if second else {})
+        request = request_of(self, parameters, context, self._layers, files)
+        feedback.pushInfo(card_text(request.model))
         result = make_map(request, FeedbackProgress(feedback), write_qml)
         if context.willLoadLayerOnCompletion(output):
             details = context.layerToLoadOnCompletionDetails(output)
-            details.setPostProcessor(LayerStyler.of(model.card.classes))
-        for line in names.result_lines(result):
+            details.setPostProcessor(LayerStyler.of(request.model.card.classes))
+        for line in result_lines(request, result):
             feedback.pushInfo(line)
-        outputs = {names.OUTPUT: output, **names.output_values(request, result)}
-        return {**outputs, names.PROBABILITIES: probabilities} if probabilities else outputs
-
-    def _model(self, parameters: dict[str, Any], context: QgsProcessingContext) -> ModelInfo:
-        chosen = self.parameterAsFile(parameters, names.MODEL, context)
-        return inspect(Path(chosen) if chosen else paths.default_model())
-
-    def _optional_output(
-        self, name: str, parameters: dict[str, Any], context: QgsProcessingContext
-    ) -> str:
-        if parameters.get(name) in (None, ""):
-            return ""
-        return str(self.parameterAsOutputLayer(parameters, name, context) or "")
-
-    def _request(
-        self,
-        model: ModelInfo,
-        output: Path,
-        parameters: dict[str, Any],
-        context: QgsProcessingContext,
-    ) -> MapRequest:
-        return MapRequest(
-            source=self._source,
-            model=model,
-            output=output,
-            bands=tuple(self.parameterAsInts(parameters, names.BANDS, context)),
-            extent=self._extent,
-            device=self.parameterAsEnumString(parameters, names.DEVICE, context),
-            tile_size=self._optional_int(names.TILE_SIZE, parameters, context),
-            overlap=self._optional_int(names.OVERLAP, parameters, context),
-            batch=self.parameterAsInt(parameters, names.BATCH_SIZE, context),
-            threads=self.parameterAsInt(parameters, names.THREADS, context),
-            fallback_wkt=self._fallback_wkt,
-            **refinements.request_values(self, parameters, context),
-        )
-
-    def _optional_int(
-        self, name: str, parameters: dict[str, Any], context: QgsProcessingContext
-    ) -> int | None:
-        if parameters.get(name) in (None, ""):
-            return None
-        return int(self.parameterAsInt(parameters, name, context))
+        return {**files, **output_values(request, result)}

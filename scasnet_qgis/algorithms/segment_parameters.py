@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qgis.core import (
     QgsProcessingOutputNumber,
     QgsProcessingOutputString,
     QgsProcessingParameterBand,
     QgsProcessingParameterEnum,
-    QgsProcessingParameterExtent,
     QgsProcessingParameterFile,
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterDestination,
@@ -20,14 +17,13 @@ from qgis.core import (
 
 from scasnet_qgis import settings
 from scasnet_qgis.algorithms import refinement_parameters as refinements
+from scasnet_qgis.algorithms.input_parameters import extent_parameter, mask_parameter
 from scasnet_qgis.i18n import translate
-from scasnet_qgis.mapping import MapRequest, MapResult
-from scasnet_qgis.raster.class_map import ClassArea
 
 if TYPE_CHECKING:
     from scasnet_qgis.algorithms.base import ScasNetAlgorithm
 
-INPUT, MODEL, BANDS, EXTENT = "INPUT", "MODEL", "BANDS", "EXTENT"
+INPUT, MODEL, BANDS = "INPUT", "MODEL", "BANDS"
 OUTPUT, PROBABILITIES = "OUTPUT", "PROBABILITIES"
 DEVICE, TILE_SIZE, OVERLAP = "DEVICE", "TILE_SIZE", "OVERLAP"
 BATCH_SIZE, THREADS = "BATCH_SIZE", "THREADS"
@@ -79,15 +75,25 @@ def _add_main(algorithm: ScasNetAlgorithm) -> None:
         ),
     )
     algorithm.add(
-        QgsProcessingParameterExtent(EXTENT, translate("ScasNet", "Extent"), None, True),
+        extent_parameter(),
         translate("ScasNet", "The part of the image to map. Leave it empty to map all of it."),
+    )
+    algorithm.add(
+        mask_parameter(),
+        translate(
+            "ScasNet",
+            "Polygons in which to map, in any coordinate reference system: only pixels whose "
+            "centre lies in one of them get a class, and what is far from all of them costs no "
+            "time. The map keeps the size of the image or the extent. Leave it empty to map "
+            "everything.",
+        ),
     )
     algorithm.add(
         QgsProcessingParameterRasterDestination(OUTPUT, translate("ScasNet", "Land cover")),
         translate(
             "ScasNet",
             "The map, a GeoTIFF with class names, colours and a style. The first class of the "
-            "model has the value 1; 0 is where the image has no data.",
+            "model has the value 1; 0 is where the image has no data or the mask leaves it out.",
         ),
     )
     algorithm.add(
@@ -97,7 +103,7 @@ def _add_main(algorithm: ScasNetAlgorithm) -> None:
         translate(
             "ScasNet",
             "If wanted, a second GeoTIFF with one band a class that says from 0 to 1 how probable "
-            "the class is; -1 is where the image has no data.",
+            "the class is; -1 is where the map has no data.",
         ),
     )
 
@@ -146,9 +152,11 @@ def _add_advanced(algorithm: ScasNetAlgorithm) -> None:
         advanced=True,
     )
     algorithm.add(
-        _number(BATCH_SIZE, translate("ScasNet", "Tiles at a time"), 1, False, 1, 1024),
+        _number(BATCH_SIZE, translate("ScasNet", "Tiles at a time"), 0, False, 0, 1024),
         translate(
-            "ScasNet", "Tiles that go through the model together; more than 1 helps on a GPU."
+            "ScasNet",
+            "Tiles that go through the model together; 0 takes as many as a graphics card has "
+            "memory for, and 1 on a processor, which gains nothing by more.",
         ),
         advanced=True,
     )
@@ -174,19 +182,6 @@ def _add_outputs(algorithm: ScasNetAlgorithm) -> None:
     refinements.add_outputs_to(algorithm)
 
 
-def output_values(request: MapRequest, result: MapResult) -> dict[str, Any]:
-    """The values of all outputs but the files."""
-    return {
-        CLASS_STATISTICS: json.dumps([asdict(each) for each in result.areas]),
-        AREA_UNIT: result.area_unit,
-        SECONDS: round(result.seconds, 2),
-        MEGAPIXELS_PER_SECOND: round(result.megapixels_per_second, 3),
-        PROVIDER: result.provider,
-        MODEL_NAME: request.model.card.name,
-        **refinements.output_values(request, result),
-    }
-
-
 def help_text() -> str:
     """The description at the side of the dialog."""
     return translate(
@@ -198,42 +193,3 @@ def help_text() -> str:
         "on satellite images of Dubai with about 1 m ground resolution, and knows building, land, "
         "road, vegetation and water. Elsewhere, expect to need a model for your landscape.",
     )
-
-
-def result_lines(result: MapResult) -> list[str]:
-    """The outcome for the log: a line a class, then what has no data, then the speed."""
-    total = sum(each.pixels for each in result.areas)
-    uncertain = result.counts.uncertain_pixels
-    lines = [_class_line(each, total, result.area_unit) for each in result.areas]
-    if not total and not uncertain:
-        lines.append(translate("ScasNet", "The image holds no data here, so the map is empty."))
-    elif result.nodata_pixels:
-        text = translate("ScasNet", "without data: {pixels:,} pixels")
-        lines.append(text.format(pixels=result.nodata_pixels))
-    if uncertain:
-        text = translate("ScasNet", "without a class, as too uncertain: {pixels:,} pixels")
-        lines.append(text.format(pixels=uncertain))
-    text = translate(
-        "ScasNet",
-        "Tiles computed: {computed}, without data: {skipped}; {seconds:.1f} seconds, "
-        "{speed:.2f} megapixels a second on {provider}",
-    )
-    lines.append(
-        text.format(
-            computed=result.report.computed_tiles,
-            skipped=result.report.skipped_tiles,
-            seconds=result.seconds,
-            speed=result.megapixels_per_second,
-            provider=result.provider,
-        )
-    )
-    return lines
-
-
-def _class_line(each: ClassArea, total: int, unit: str) -> str:
-    share = each.pixels / total if total else 0.0
-    line = translate("ScasNet", "{name}: {pixels:,} pixels, {share:.1%}")
-    text = line.format(name=each.name, pixels=each.pixels, share=share)
-    if unit == "pixels":  # the raster has no position, so there is no area to add
-        return text
-    return text + (f", {each.area:,.0f} {unit}" if each.area >= 10 else f", {each.area:.2f} {unit}")

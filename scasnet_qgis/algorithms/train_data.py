@@ -25,6 +25,9 @@ from scasnet_qgis.algorithms.layers import classes_in_legend, layer_file, raster
 from scasnet_qgis.core.errors import InputError, SettingError
 from scasnet_qgis.core.messages import Message, message, translate
 from scasnet_qgis.raster.label_class import LabelClass
+from scasnet_qgis.training.sources import TRAIN, VALIDATION
+
+_EDGE = 0.01  # of an image's side; tiles beside each other may share a few pixels
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,17 @@ class Place:
                 continue
             return bool(one.box.intersects(box))
         return True
+
+    def shares_ground(self, other: Place) -> bool:
+        """Whether the two overlap by more than an edge; only told within one reference system."""
+        if not self.crs.isValid() or self.crs != other.crs:
+            return False
+        both = self.box.intersect(other.box)
+        least = [
+            _EDGE * min(size(self.box), size(other.box))
+            for size in (QgsRectangle.width, QgsRectangle.height)
+        ]
+        return bool(both.width() > least[0] and both.height() > least[1])
 
 
 @dataclass(frozen=True)
@@ -221,6 +235,25 @@ def pair_by_place(
         if each not in used:
             text = translate("ScasNet", "The labels {name} overlap no image: they are left out.")
             data.warnings.append(message(text, name=each.name))
+
+
+def warn_of_shared_ground(
+    data: TrainingData, pictures: Sequence[Picture], measured: Sequence[Picture]
+) -> None:
+    """Warn where an image for validation shows ground that is learned from as well."""
+    used = {(each["image"], each["role"]) for each in data.entries}
+    learned = [each for each in pictures if (each.path, TRAIN) in used]
+    for picture in measured:
+        if (picture.path, VALIDATION) not in used:
+            continue
+        shared = [each.name for each in learned if picture.place.shares_ground(each.place)]
+        if shared:
+            text = translate(
+                "ScasNet",
+                "The image for validation {image} shows the same ground as {others}, which is "
+                "learned from: where both have labels, the accuracy looks better than it is.",
+            )
+            data.warnings.append(message(text, image=picture.name, others=", ".join(shared)))
 
 
 def check_folders(images: str, labels: str) -> None:

@@ -22,6 +22,7 @@ from scasnet_qgis.algorithms.train_data import (
     pair_by_order,
     pair_by_place,
     picture_of,
+    warn_of_shared_ground,
 )
 from scasnet_qgis.core.errors import InputError, SettingError
 from scasnet_qgis.core.messages import translate
@@ -66,6 +67,7 @@ class LayerReader:
             self._pair(data, pictures, labels, role)
         if measured:
             self._pair_measured(data, measured, truth, labels)
+            warn_of_shared_ground(data, pictures, measured)
         return data
 
     def _pair_measured(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qgis.core import (
     QgsProcessingOutputBoolean,
@@ -72,8 +71,8 @@ def _add_data(algorithm: ScasNetAlgorithm) -> None:
         translate(
             "ScasNet",
             "The numbers of the bands to learn from, as in 4;3;2. Leave it empty for red, green "
-            "and blue, or for the only band of images that have one. The model will want the same "
-            "bands in the same order.",
+            "and blue, or for all bands of images that have fewer than three. The model will want "
+            "the same bands in the same order.",
         ),
     )
     algorithm.add(
@@ -174,30 +173,17 @@ def _add_results(algorithm: ScasNetAlgorithm) -> None:
 
 
 def _add_outputs(algorithm: ScasNetAlgorithm) -> None:
-    numbers = (
-        (names.OVERALL_ACCURACY, translate("ScasNet", "Overall accuracy on the validation data")),
-        (names.MEAN_IOU, translate("ScasNet", "Mean IoU on the validation data")),
-        (names.EPOCHS_DONE, translate("ScasNet", "Epochs done")),
-        (names.STEPS, translate("ScasNet", "Steps done")),
-    )
-    for name, label in numbers:
-        algorithm.addOutput(QgsProcessingOutputNumber(name, label))
+    numbers = {
+        names.OVERALL_ACCURACY: translate("ScasNet", "Overall accuracy on the validation data"),
+        names.MEAN_IOU: translate("ScasNet", "Mean IoU on the validation data"),
+        names.EPOCHS_DONE: translate("ScasNet", "Epochs done"),
+        names.STEPS: translate("ScasNet", "Steps done"),
+    }
+    algorithm.add_outputs(QgsProcessingOutputNumber, numbers)
     label = translate("ScasNet", "IoU of each class on the validation data (JSON)")
     algorithm.addOutput(QgsProcessingOutputString(names.CLASS_ACCURACY, label))
     label = translate("ScasNet", "The run went on with an earlier one")
     algorithm.addOutput(QgsProcessingOutputBoolean(names.RESUMED, label))
-
-
-def output_values(result: dict[str, Any]) -> dict[str, Any]:
-    """The values of all outputs but the files, from what the training process gave."""
-    return {
-        names.OVERALL_ACCURACY: result["overall_accuracy"],
-        names.MEAN_IOU: result["mean_iou"],
-        names.CLASS_ACCURACY: json.dumps(result["iou"], ensure_ascii=False),
-        names.EPOCHS_DONE: result["epochs"],
-        names.STEPS: result["steps"],
-        names.RESUMED: bool(result["resumed"]),
-    }
 
 
 def help_text() -> str:

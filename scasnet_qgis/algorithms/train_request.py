@@ -2,26 +2,52 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from qgis.core import QgsProcessingAlgorithm, QgsProcessingContext
+from qgis.core import QgsProcessingAlgorithm, QgsProcessingContext, QgsProcessingFeedback
 
 from scasnet_qgis.algorithms import train_names as names
+from scasnet_qgis.algorithms.base import sentence_of, translated
 from scasnet_qgis.algorithms.train_bands import band_numbers, model_bands
 from scasnet_qgis.algorithms.train_data import TrainingData
 from scasnet_qgis.core.card import check_class_count
-from scasnet_qgis.core.errors import InputError, OutputError, SettingError
-from scasnet_qgis.core.messages import translate
+from scasnet_qgis.core.errors import InputError, OutputError, ScasNetError, SettingError
+from scasnet_qgis.core.messages import Message, message, translate
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.raster.label_class import LabelClass
 from scasnet_qgis.raster.labels import classes_of
-from scasnet_qgis.training.sources import VALIDATION, Source
+from scasnet_qgis.raster.session import gdal_session
+from scasnet_qgis.training import report as reports
+from scasnet_qgis.training.sources import VALIDATION, Source, expand
 
 DEFAULT_START = "default"  # as in training/config.py: the model that comes with the plugin
 _STARTS = (".onnx", ".safetensors", ".caffemodel")
+
+
+def config_of(
+    algorithm: QgsProcessingAlgorithm,
+    parameters: dict[str, Any],
+    context: QgsProcessingContext,
+    data: TrainingData,
+    progress: Progress,
+) -> dict[str, Any]:
+    """All settings (training/config.py); the log names the classes and the bands.
+
+    Raises SettingError and InputError.
+    """
+    with gdal_session():
+        sources = expand(data.entries, Path())
+        classes = class_entries(data, sources, progress)
+        text = translate("ScasNet", "Classes: {names}")
+        progress.info(message(text, names=", ".join(each["name"] for each in classes)))
+        settings = settings_of(algorithm, parameters, context, data, sources[0].image)
+        text = translate("ScasNet", "Bands of the model: {names}")
+        progress.info(message(text, names=", ".join(settings["bands"])))
+    return {"data": data.entries, "classes": classes, **settings}
 
 
 def settings_of(
@@ -221,3 +247,25 @@ def _check_target(path: Path) -> None:
             ),
             output=path,
         )
+
+
+def output_values(result: dict[str, Any]) -> dict[str, Any]:
+    """The values of all outputs but the files, from what the training process gave."""
+    return {
+        names.OVERALL_ACCURACY: result["overall_accuracy"],
+        names.MEAN_IOU: result["mean_iou"],
+        names.CLASS_ACCURACY: json.dumps(result["iou"], ensure_ascii=False),
+        names.EPOCHS_DONE: result["epochs"],
+        names.STEPS: result["steps"],
+        names.RESUMED: bool(result["resumed"]),
+    }
+
+
+def write_report(model: Path, report: Path, feedback: QgsProcessingFeedback) -> bool:
+    """Whether the report was written; without it the model is still there, and not lost."""
+    try:
+        reports.write_report(work_folder(model), report, lambda text: translated(Message(text)))
+    except ScasNetError as error:
+        feedback.pushWarning(sentence_of(error))
+        return False
+    return True

@@ -13,9 +13,6 @@ from scasnet_qgis.raster.label_class import LabelClass
 from scasnet_qgis.raster.reader import open_raster
 from scasnet_qgis.raster.reference import ReferenceSource
 
-ADJUSTED = ("auto", "yes", "no")
-MOST_BOUNDARY = 100  # pixels
-
 
 @dataclass(frozen=True)
 class AssessmentRequest:
@@ -23,8 +20,8 @@ class AssessmentRequest:
 
     ``extent`` is x_min, y_min, x_max, y_max in the map's coordinates; ``boundary`` the radius in
     pixels within which another reference class leaves a pixel out; ``ignored`` names reference
-    classes to leave out; ``adjusted`` is one of ADJUSTED: "auto" gives area-adjusted figures where
-    the reference is a sample, "yes" fails where it is none.
+    classes to leave out; ``adjusted`` is one of ``choices.ADJUSTED``: "auto" gives area-adjusted
+    figures where the reference is a sample, "yes" fails where it is none.
     """
 
     source: str

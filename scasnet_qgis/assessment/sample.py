@@ -10,6 +10,7 @@ from typing import Callable
 import numpy as np
 
 from scasnet_qgis.assessment.request import map_grid
+from scasnet_qgis.core.choices import FEW_POINTS, MOST_POINTS
 from scasnet_qgis.core.errors import InputError, SettingError
 from scasnet_qgis.core.messages import message, translate
 from scasnet_qgis.core.progress import Progress, Stage
@@ -22,8 +23,6 @@ from scasnet_qgis.raster.strata import Strata, count_strata, draw_pixels
 from scasnet_qgis.raster.whole_files import check_targets, whole_files
 
 COUNTING_SHARE = 0.6  # of the progress; then come drawing and writing
-MOST_POINTS = 100_000
-FEW_POINTS = 2  # a class with fewer has no confidence interval
 
 Style = Callable[[Path, Sequence[Stratum]], object]
 

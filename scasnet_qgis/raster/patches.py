@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scasnet_qgis.core.choices import PIXELS
 from scasnet_qgis.core.errors import SettingError
 from scasnet_qgis.core.messages import translate
 from scasnet_qgis.core.regions import MOST
@@ -16,8 +17,6 @@ from scasnet_qgis.raster.grid import Grid
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-PIXELS, SQUARE_METRES = "pixels", "square metres"
-UNITS = (PIXELS, SQUARE_METRES)
 _BLOCK = 64  # rows that share a pixel area, counted from the raster's top
 _SLACK = 1e-9  # a patch of just the size asked for stays, however its area is rounded
 
@@ -35,7 +34,7 @@ class SmallestPatch:
 
     @classmethod
     def of(cls, size: float, unit: str, grid: Grid) -> SmallestPatch:
-        """``size`` in one of UNITS.
+        """``size`` in one of ``choices.PATCH_UNITS``.
 
         Raises SettingError where the raster does not tell the ground area of its pixels.
         """

@@ -177,6 +177,38 @@ def test_images_for_validation_leave_all_others_to_learn_from(read, place, algor
     assert pairs(read(**own))[1] == ("east.tif", "east_truth.tif", "validation")
 
 
+def test_ground_to_learn_from_and_to_judge_by_is_warned_of(read, place, tmp_path):
+    fields.write_image(tmp_path / "overlapping.tif", 4, shift=300)
+    parameters = {
+        "INPUT": [str(place / "west.tif"), str(place / "far.tif")],
+        "LABELS": str(place / "west_labels.tif"),
+        "VALIDATION_LABELS": str(place / "east_truth.tif"),
+    }
+    apart = read(**parameters, VALIDATION_INPUT=str(place / "east.tif"))
+    left_out = "No labels overlap the image far: it is left out."
+    assert [str(each) for each in apart.warnings] == [left_out]
+    (tmp_path / "far.tif").write_bytes((place / "far.tif").read_bytes())
+    given = [str(tmp_path / "overlapping.tif"), str(tmp_path / "far.tif")]
+    shared = [str(each) for each in read(**parameters, VALIDATION_INPUT=given).warnings]
+    text = (
+        "The image for validation overlapping shows the same ground as west, which is learned "
+        "from: where both have labels, the accuracy looks better than it is."
+    )
+    assert shared == [left_out, left_out, text]
+
+
+def test_tiles_that_share_an_edge_are_apart(read, place, tmp_path):
+    beside = fields.write_image(tmp_path / "beside.tif", 4, shift=fields.COLS * fields.PIXEL - 4)
+    labels = fields.write_labels(tmp_path / "beside_truth.tif", 4, shift=576)
+    data = read(
+        INPUT=str(place / "west.tif"),
+        LABELS=str(place / "west_labels.tif"),
+        VALIDATION_INPUT=str(beside),
+        VALIDATION_LABELS=str(labels),
+    )
+    assert data.warnings == []
+
+
 def test_folders_need_no_layers(read, place, tmp_path):
     for kind in ("images", "labels"):
         (tmp_path / kind).mkdir()
@@ -360,6 +392,12 @@ def test_what_cannot_work_is_said_in_one_sentence(refused, place, changes, words
     labels = str(place / "west_labels.tif")
     changes = {key: labels if each == "LABELS" else each for key, each in changes.items()}
     assert words in refused(**changes)
+
+
+def test_what_is_learned_from_is_not_judged_by(refused, place):
+    """One image with labels of their own for validation is fine, the same labels are not."""
+    sentence = refused(VALIDATION_INPUT=str(place / "west.tif"))
+    assert "west is to be learned from and, with the same labels, to be judged by" in sentence
 
 
 def test_model_is_not_written_over_the_one_it_starts_from(refused, tmp_path):
