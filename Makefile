@@ -2,9 +2,10 @@
 PYTHON := build/venv/bin/python
 SYSTEM_PYTHON := /usr/bin/python3
 ARGS ?=
+FUZZ_SECONDS ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench stage package deploy clean
+.PHONY: help setup demo test lint bench fuzz stage package deploy clean
 
 help: ## Show these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +28,11 @@ lint: ## Check style, types and what the plugin site's scanners look for
 bench: ## Measure speed, memory, seams and accuracy
 	@scripts/setup test
 	QT_QPA_PLATFORM=offscreen $(PYTHON) benchmarks/run_all.py $(ARGS)
+
+fuzz: ## Fuzz the readers of strangers' files (FUZZ_SECONDS=600 each)
+	@scripts/setup test
+	@test -d build/fuzz/packages || $(PYTHON) -m pip install -q --target build/fuzz/packages -r requirements/fuzz.txt
+	@for each in model caffe card; do $(PYTHON) -m tests.fuzz $$each --seconds $(FUZZ_SECONDS) || exit 1; done
 
 stage: ## Lay the plugin out in build/stage
 	@$(SYSTEM_PYTHON) scripts/stage.py

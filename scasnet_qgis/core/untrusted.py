@@ -7,9 +7,12 @@ too long is cut. Only a value that is too large to be looked at is refused.
 from __future__ import annotations
 
 import ast
+import errno
 import json
 import math
 import re
+import stat
+from pathlib import Path
 from typing import Any
 
 from scasnet_qgis.core.errors import ModelError
@@ -31,6 +34,15 @@ _TOKEN = re.compile(
 
 # Brackets that look alike but are no markup, in whatever window the text is shown.
 _BRACKETS = {ord("<"): "‹", ord(">"): "›"}
+
+
+def check_plain_file(path: Path, most_bytes: int | None = None) -> None:
+    """Raise OSError unless a path is a plain file; reading a pipe or a device might never end."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "not a plain file", str(path))
+    if most_bytes is not None and status.st_size > most_bytes:
+        raise OSError(errno.EFBIG, f"more than {most_bytes} bytes", str(path))
 
 
 def parse(key: str, text: str) -> Any:

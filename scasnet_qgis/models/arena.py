@@ -7,6 +7,7 @@ asked for; but it belongs to the process and outlives the models, so it has to b
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any
@@ -18,6 +19,7 @@ from scasnet_qgis.models.runtime import CPU, onnxruntime, quiet_options, run_opt
 _SHARED = "session.use_env_allocators"
 _SHRINK = "memory.enable_memory_arena_shrinkage"
 _GROW_BY_NEED = 1  # kSameAsRequested
+_SHARE = 0.75  # of the memory there is
 _FLOAT = 4
 
 
@@ -38,6 +40,8 @@ def _registered() -> bool:
         "Cpu", module.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, module.OrtMemType.DEFAULT
     )
     how = {"arena_extend_strategy": _GROW_BY_NEED}
+    if most := _most_bytes():
+        how["max_mem"] = most
     try:
         module.create_and_register_allocator(info, module.OrtArenaCfg(how))
     except Exception:  # its exceptions have no common class; each session has a pool without it
@@ -54,6 +58,18 @@ def reserve(size: int) -> None:
     if size and _registered():
         with suppress(Exception):  # its exceptions have no common class; the run will tell
             _fill(size // _FLOAT, run_options())
+
+
+def _most_bytes() -> int:
+    """What models may hold together: a few bytes of a graph can ask for any amount.
+
+    Linux gives more than it has, and then ends the process. 0 where the amount is not known, as on
+    Windows, which refuses what it has not.
+    """
+    try:
+        return int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * _SHARE)
+    except (AttributeError, ValueError, OSError):
+        return 0
 
 
 def release() -> None:

@@ -63,13 +63,6 @@ def open_session(path: Path, providers: Sequence[Any], options: Any, content: by
         raise _not_loaded(path, str(error)) from error
 
 
-def unoptimised(path: Path) -> Any:
-    """A session on the CPU that is quick to open, and slow."""
-    options = quiet_options()
-    options.graph_optimization_level = onnxruntime().GraphOptimizationLevel.ORT_DISABLE_ALL
-    return open_session(path, [CPU], options)
-
-
 def _not_loaded(path: Path, detail: str) -> ModelError:
     lowered = detail.lower()
     if "protobuf" in lowered:

@@ -157,6 +157,17 @@ def probe(
     check_output(name, list(np.shape(result)) or [0], np.issubdtype(result.dtype, np.floating))
     if _bands_last(shape[2:], result.shape):
         _refuse_bands_last(name, result.shape)
+    if result.shape[0] != shape[0]:
+        raise ModelError(
+            translate(
+                "ScasNet",
+                "{name} gives {maps} maps for {images} images: choose a model that gives one for "
+                "each.",
+            ),
+            name=name,
+            maps=result.shape[0],
+            images=shape[0],
+        )
     return result
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from scasnet_qgis.core.errors import ModelError
 from scasnet_qgis.core.messages import translate
+from scasnet_qgis.core.untrusted import check_plain_file, clean_name
 from scasnet_qgis.network.caffe_schema import (
     CONTAINERS,
     DATA,
@@ -83,6 +84,7 @@ class CaffeFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
+            check_plain_file(path)
             with path.open("rb") as file:
                 self.layers = tuple(self._index(file))
         except OSError as error:
@@ -130,7 +132,7 @@ class CaffeFile:
                 continue
             if layer.name in names:
                 text = translate("ScasNet", "{path} holds two layers called '{layer}'.")
-                raise ModelError(text, path=str(self.path), layer=layer.name)
+                raise ModelError(text, path=str(self.path), layer=clean_name(layer.name))
             names.add(layer.name)
             yield layer
 
@@ -203,7 +205,7 @@ def _shape(blob: Any, count: int, layer: str) -> tuple[int, ...]:
                 "ScasNet",
                 "The Caffe layer '{layer}' claims the shape {shape} but holds {size} numbers.",
             ),
-            layer=layer,
+            layer=clean_name(layer),
             shape=" x ".join(map(str, shape[:8])),
             size=count,
         )

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from scasnet_qgis.core.errors import ModelError
 from scasnet_qgis.core.messages import translate
+from scasnet_qgis.core.untrusted import clean_name
 from scasnet_qgis.network.caffe_container import CaffeFile
 from scasnet_qgis.network.caffe_names import FIRST, Pair
 from scasnet_qgis.network.scasnet import ScasNet, published_layers
@@ -50,7 +51,7 @@ def read_pair(file: CaffeFile, pair: Pair) -> Arrays:
         with np.errstate(all="ignore"):  # what is not finite is refused below
             factor = np.float32(1) / count.item() if count.item() else np.float32(0)
             arrays = [slope, bias, mean * factor, variance * factor]
-    layer = pair.sources[0].name
+    layer = clean_name(pair.sources[0].name)
     if not all(np.isfinite(each).all() for each in arrays):
         text = translate(
             "ScasNet", "The Caffe layer '{layer}' holds weights that are no finite numbers."

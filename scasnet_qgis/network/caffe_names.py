@@ -166,7 +166,8 @@ def _config(named: Mapping[str, CaffeLayer], variant: str) -> ScasNetConfig:
 
 def _kernel_shape(named: Mapping[str, CaffeLayer], name: str) -> Shape:
     shapes = named[name].shapes if name in named else []
-    return shapes[0] if shapes and len(shapes[0]) == 4 else (0, 0, 0, 0)
+    # A shape with a 0 holds no numbers, whatever else it claims.
+    return shapes[0] if shapes and len(shapes[0]) == 4 and all(shapes[0]) else (0, 0, 0, 0)
 
 
 def _sources(

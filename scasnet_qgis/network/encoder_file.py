@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from scasnet_qgis.core.errors import ModelError, OutputError
 from scasnet_qgis.core.messages import translate
-from scasnet_qgis.core.untrusted import number, numbers
+from scasnet_qgis.core.untrusted import check_plain_file, number, numbers
 from scasnet_qgis.network.caffe_names import homes
 from scasnet_qgis.network.scasnet import VARIANTS, ScasNetConfig
 
@@ -59,6 +59,7 @@ def read_layers(path: Path) -> tuple[Layers, dict[str, Any]]:
 
     layers: Layers = {}
     try:
+        check_plain_file(path)
         with safe_open(path, framework="numpy") as file:
             facts = _facts(file.metadata() or {})
             for name, home in homes(ScasNetConfig(facts["network"])).items():

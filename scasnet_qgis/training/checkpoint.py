@@ -12,8 +12,10 @@ from torch import Tensor
 
 from scasnet_qgis.core.errors import OutputError, TrainingError
 from scasnet_qgis.core.messages import translate
+from scasnet_qgis.core.untrusted import check_plain_file
 
 TENSORS, STATE = "tensors.safetensors", "state.json"
+_MOST_STATE = 8_000_000  # bytes; ours have a few thousand
 
 
 @dataclass(frozen=True)
@@ -73,9 +75,13 @@ class Checkpoint:
         if not folder.exists():
             return None
         try:
+            check_plain_file(folder / STATE, _MOST_STATE)
+            check_plain_file(folder / TENSORS)
             state = json.loads((folder / STATE).read_text(encoding="utf-8"))
+            if not isinstance(state, dict):
+                raise ValueError("the state is no dictionary")
             return cls(load_file(folder / TENSORS), state)
-        except (OSError, ValueError, SafetensorError) as error:
+        except (OSError, ValueError, RecursionError, SafetensorError) as error:
             raise TrainingError(
                 translate(
                     "ScasNet", "The checkpoint {folder} is damaged: delete it to start again."

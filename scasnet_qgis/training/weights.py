@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from scasnet_qgis.core.errors import ModelError, TrainingError
 from scasnet_qgis.core.messages import translate
+from scasnet_qgis.network.caffe_names import homes
 from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig, published_layers
 from scasnet_qgis.training.checkpoint import STATE, TENSORS, Checkpoint
 
@@ -48,11 +50,25 @@ def read_checkpoint(folder: Path) -> Trained:
             translate("ScasNet", "{folder} holds no checkpoint of a ScasNet."), folder=folder
         )
     weights = saved.group("mean") or saved.group("model")
-    return Trained(
-        ScasNetConfig(**saved.state["network"]),
-        weights,
-        tuple(saved.state["bands"]),
-        tuple(saved.state["classes"]),
+    try:
+        shape = ScasNetConfig(**saved.state["network"])
+        bands, classes = (tuple(map(str, saved.state[key])) for key in ("bands", "classes"))
+        if (len(bands), len(classes)) != (shape.bands, shape.classes):
+            raise ValueError(f"{len(bands)} bands and {len(classes)} classes")
+    except (KeyError, TypeError, ValueError) as error:
+        raise _other_version(f"{type(error).__name__}: {error}", folder) from error
+    return Trained(shape, weights, bands, classes)
+
+
+def _other_version(detail: str, folder: Path) -> TrainingError:
+    return TrainingError(
+        translate(
+            "ScasNet",
+            "The checkpoint {folder} was made by another version of this plugin, or it is damaged: "
+            "start from the model file of that training instead.",
+        ),
+        detail,
+        folder=folder,
     )
 
 
@@ -63,6 +79,7 @@ def read_model(path: Path) -> Trained:
     """
     import onnx
 
+    from scasnet_qgis.models.onnx_contents import contents
     from scasnet_qgis.models.onnx_file import inspect
 
     card = inspect(path).card
@@ -70,8 +87,15 @@ def read_model(path: Path) -> Trained:
     if variant not in ("vgg", "resnet") or card.width is None:
         raise _foreign(path)
     shape = ScasNetConfig(variant, len(card.bands), len(card.classes), card.width)
+    # A card may claim any width, and the network of that takes memory before it is filled.
+    kernels = sum(math.prod(home.shapes[0]) for home in homes(shape).values() if not home.norm)
+    if contents(path).weights < kernels:
+        raise _foreign(path, f"fewer than {kernels} weights")
     network = ScasNet(shape)
-    _fill(network, onnx.load(str(path)), path)
+    try:
+        _fill(network, onnx.load(str(path)), path)
+    except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
+        raise _foreign(path, str(error)) from error
     return Trained(shape, network.state_dict(), card.bands, tuple(card.class_names))
 
 
@@ -91,12 +115,9 @@ def _fill(network: ScasNet, model: Any, path: Path) -> None:
             layer = node.name.rsplit("/", 2)[-2] if node.name.count("/") > 1 else node.name
             found[layer] = [torch.from_numpy(np.array(each, dtype=np.float32)) for each in arrays]
     layers = published_layers(network)
-    try:
-        for name, layer in layers.items():
-            if isinstance(layer, nn.Conv2d):
-                _set(layer, layers.get(f"{name}/bn"), *found.pop(name))
-    except (KeyError, TypeError, RuntimeError) as error:
-        raise _foreign(path, str(error)) from error
+    for name, layer in layers.items():
+        if isinstance(layer, nn.Conv2d):
+            _set(layer, layers.get(f"{name}/bn"), *found.pop(name))
     if found:
         raise _foreign(path, ", ".join(found))
 
@@ -143,8 +164,25 @@ def take_over(network: ScasNet, bands: list[str], classes: list[str], start: Tra
 
     A band or a class of the same name keeps its weights. Bands that ``start`` does not know get
     the mean of those it knows, scaled so that the sum over the bands stays; classes that it does
-    not know start from random weights.
+    not know start from random weights. Raises TrainingError where the weights are those of
+    another network than they say.
     """
+    try:
+        return _taken_over(network, bands, classes, start)
+    except (KeyError, IndexError, RuntimeError) as error:  # missing, or of another shape
+        raise TrainingError(
+            translate(
+                "ScasNet",
+                "The weights that training is to start from are not those of the network that "
+                "they name: choose another file, or 'nothing'.",
+            ),
+            f"{type(error).__name__}: {error}"[:1000],
+        ) from error
+
+
+def _taken_over(
+    network: ScasNet, bands: list[str], classes: list[str], start: Trained
+) -> list[str]:
     own = network.state_dict()
     taken = {key: each for key, each in start.weights.items() if key in own}
     for key in [each for each, value in taken.items() if _FIRST.match(each) and value.dim() == 4]:
@@ -153,6 +191,8 @@ def take_over(network: ScasNet, bands: list[str], classes: list[str], start: Tra
     for part in ("weight", "bias"):
         key = f"{CLASSIFIER}.{part}"
         rows = own[key].clone()
+        if taken[key].shape != (len(start.classes), *rows.shape[1:]):
+            raise RuntimeError(f"{key} has the shape {tuple(taken[key].shape)}")
         for index, name in enumerate(classes):
             if name in start.classes:
                 rows[index] = taken[key][start.classes.index(name)]

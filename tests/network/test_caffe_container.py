@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -318,3 +319,24 @@ def test_any_damage_ends_in_weights_or_in_a_sentence(data: st.DataObject) -> Non
         with suppress(ModelError):
             found = weights_in(path)
     assert sum(each.nbytes for blobs in found.values() for each in blobs) <= len(WHOLE) + 12
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes")
+def test_pipes_and_devices_are_no_files(caffe_file: Path) -> None:
+    """Opening a pipe that nobody writes into would wait for ever."""
+    os.mkfifo(caffe_file)
+    assert_refused(caffe_file, "cannot be read")
+    assert_refused(Path("/dev/zero"), "cannot be read")
+
+
+def test_names_are_fit_to_be_shown(caffe_file: Path) -> None:
+    name = "<b>" + 200 * "x" + "\n"
+    layer = wire.layer(name, "Convolution", [wire.blob(BIAS)])
+    caffe_file.write_bytes(layer + layer)
+    with pytest.raises(ModelError) as caught:
+        CaffeFile(caffe_file)
+    assert f"'‹b›{77 * 'x'}'" in caught.value.sentence
+    caffe_file.write_bytes(wire.layer(name, "X", [wire.shape((7,)) + wire.floats(BIAS)]))
+    with pytest.raises(ModelError) as caught:
+        CaffeFile(caffe_file)
+    assert f"'‹b›{77 * 'x'}'" in caught.value.sentence

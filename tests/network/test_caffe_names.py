@@ -196,3 +196,16 @@ def test_double_numbers_beyond_single_precision_are_refused(tmp_path: Path) -> N
     file = CaffeFile(tmp_path / "weights.caffemodel")
     with pytest.raises(ModelError, match="no finite numbers"):
         read_pair(file, match(file.layers).pairs[0])
+
+
+@pytest.mark.parametrize("name", ["conv1_1", "conv6_funetuning_fpn", "conv5_3"])
+@pytest.mark.parametrize("dims", [(2**40, 0, 1, 1), (0, 2**40, 1, 1)])
+def test_shapes_of_no_numbers_claim_no_network(
+    tmp_path: Path, name: str, dims: tuple[int, ...]
+) -> None:
+    """They take no room in the file, and no network could be made of what they claim."""
+    path = tmp_path / "a.caffemodel"
+    one = np.ones((1, 1, 1, 1), np.float32)
+    layers = {"conv1_1": wire.blob(one), name: wire.shape(dims)}
+    path.write_bytes(b"".join(wire.layer(key, "X", [each]) for key, each in layers.items()))
+    assert match(CaffeFile(path).layers).config.classes == 6

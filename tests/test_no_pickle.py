@@ -1,0 +1,39 @@
+"""Nothing that is read can run code: no pickle, by whatever name."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "scasnet_qgis"
+FILES = sorted(PACKAGE.rglob("*.py"))
+MODULES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
+MODULES |= {"jsonpickle", "yaml", "imp"}
+CALLS = {"eval", "exec", "compile", "__import__", "torch.load", "torch.jit.load", "torch.hub.load"}
+CALLS |= {"pandas.read_pickle", "runpy.run_path"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda each: str(each.relative_to(PACKAGE)))
+def test_nothing_that_is_read_can_run_code(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module or ""]
+        assert not MODULES & {name.split(".")[0] for name in names}, f"line {node.lineno}"
+        if isinstance(node, ast.Call):
+            assert ast.unparse(node.func) not in CALLS, f"line {node.lineno}"
+            options = {each.arg: ast.unparse(each.value) for each in node.keywords}
+            assert options.get("allow_pickle", "False") == "False", f"line {node.lineno}"
+
+
+def test_numpy_is_told_to_refuse_pickle_by_default() -> None:
+    """Arrays of objects are pickled; numpy.load refuses them unless it is told otherwise."""
+    import inspect
+
+    import numpy as np
+
+    assert inspect.signature(np.load).parameters["allow_pickle"].default is False
