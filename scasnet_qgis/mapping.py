@@ -16,30 +16,33 @@ from scasnet_qgis.core.errors import SettingError
 from scasnet_qgis.core.messages import translate
 from scasnet_qgis.core.progress import Progress, Stage
 from scasnet_qgis.core.segmentation import Inside, RunReport, Segmentation
-from scasnet_qgis.core.windows import TilePlan, Window, plan_tiles
+from scasnet_qgis.core.strips import tiles_before
+from scasnet_qgis.core.windows import TilePlan, Window
 from scasnet_qgis.mapping_log import (
     describe,
     tell_backend,
     tell_input,
     tell_plan,
     tell_rules,
-    tell_warnings,
 )
-from scasnet_qgis.models.backend import OnnxBackend, processors
+from scasnet_qgis.mapping_plan import make_plan, tile_and_overlap
+from scasnet_qgis.mapping_record import RunRecord
+from scasnet_qgis.mapping_repeat import Settled
+from scasnet_qgis.mapping_resume import Resuming, Tiling, identity_of, tell_kept
+from scasnet_qgis.models.backend import OnnxBackend
 from scasnet_qgis.models.compact import RawInput
-from scasnet_qgis.models.memory import tile_limit
 from scasnet_qgis.models.onnx_file import ModelInfo
 from scasnet_qgis.raster.area_of_interest import AreaOfInterest
 from scasnet_qgis.raster.class_map import ClassArea
 from scasnet_qgis.raster.delivery import check_not_input, check_output
 from scasnet_qgis.raster.grid import Grid
+from scasnet_qgis.raster.layer_digest import layer_digest
 from scasnet_qgis.raster.patches import SmallestPatch
 from scasnet_qgis.raster.products import MapCounts, MapRules, open_products
 from scasnet_qgis.raster.reader import RasterReader, files_of
 from scasnet_qgis.raster.session import gdal_session, grow_cache
-from scasnet_qgis.raster.writer import BLOCK
+from scasnet_qgis.raster.work import Work, open_work
 
-PANEL_BYTES = 48 * 1024 * 1024  # what is kept of a row of tiles over the width of a panel
 # Shares of the progress; small patches, overviews and side files take the rest.
 MAPPING_SHARE = 0.99
 MAPPING_SHARE_WITH_SIEVE = 0.85
@@ -55,7 +58,8 @@ class MapRequest:
     the reference system for a raster that states none. Pixels whose highest score is below
     ``min_confidence`` get no class, patches smaller than ``sieve`` that of a neighbour; 0 turns
     either off. ``sieve_unit`` is one of ``choices.PATCH_UNITS``. ``mask`` is a file of polygons,
-    ``mask_layer`` the layer in it: what lies outside of all of them is not mapped.
+    ``mask_layer`` the layer in it: what lies outside of all of them is not mapped. With
+    ``resume`` a run goes on where the same one was interrupted.
     """
 
     source: str
@@ -76,6 +80,7 @@ class MapRequest:
     min_confidence: float = 0.0
     sieve: float = 0.0
     sieve_unit: str = PIXELS
+    resume: bool = True
 
 
 @dataclass(frozen=True)
@@ -108,10 +113,13 @@ class MapResult:
 def make_map(request: MapRequest, progress: Progress, style: Style) -> MapResult:
     """Classify a raster; ``style`` writes the style file beside the map before it is published.
 
-    Raises a ScasNetError; whatever happens, no unfinished file stays.
+    Raises a ScasNetError; whatever happens, no unfinished map stays. What was finished in a run of
+    more than a few seconds is kept in a hidden folder, so that the same request goes on with it.
     """
     check_request(request)
-    with gdal_session():
+    with gdal_session(), open_work(request.output, request.probabilities, progress) as work:
+        record = RunRecord(request, progress)
+        progress = record.progress
         card = request.model.card
         reader = RasterReader(request.source, card.bands, request.bands, progress)
         _check_inputs(request)
@@ -120,9 +128,13 @@ def make_map(request: MapRequest, progress: Progress, style: Style) -> MapResult
         part = grid.part(area)
         rules = rules_of(request, part)
         inside = _inside(request, grid, area, progress)
+        mask = layer_digest(request.mask, request.mask_layer, progress.check) if inside else ""
         scaling = reader.scaling(card)
+        wanted = identity_of(request, record, mask, reader, grid, area, scaling)
+        resuming = Resuming(work.journal, wanted, request.resume)
         tile, overlap = tile_and_overlap(request)
-        plan = make_plan(area, tile, overlap, request)
+        tiling = resuming.tiling(Tiling(tile, overlap, make_plan(area, tile, overlap, request)))
+        plan = tiling.plan
         grow_cache(reader.cache_for((plan.vertical.size, plan.horizontal.size)))
         raw = RawInput(str(reader.dtype), scaling.low, scaling.high)
         with _open_backend(request, plan, raw, progress) as backend:
@@ -139,14 +151,16 @@ def make_map(request: MapRequest, progress: Progress, style: Style) -> MapResult
                 backend.batch,
                 inside,
             )
-            tell_plan(plan, overlap, progress)
+            tell_plan(plan, tiling.overlap, progress)
+            resuming.begin(backend, tiling, progress)
+            settled = Settled(
+                reader, grid, area, scaling, tiling.tile, tiling.overlap, plan, rules, backend
+            )
             started = time.monotonic()
-            told = len(backend.warnings)
-            counts, report = _write(request, part, rules, job, progress, style)
-            tell_warnings(backend, told, progress)
+            counts, report, kept = _write(request, work, record, settled, job, style)
             seconds = max(time.monotonic() - started, 1e-6)
             provider = describe(backend)
-    speed = part.rows * part.cols / 1e6 / seconds
+    speed = part.rows * part.cols * (1 - kept) / 1e6 / seconds
     return MapResult(counts, part.area_unit, seconds, speed, provider, report, plan)
 
 
@@ -178,61 +192,6 @@ def _check_inputs(request: MapRequest) -> None:
     files = [request.source, *files_of(request.source), str(request.model.path)]
     for output in filter(None, (request.output, request.probabilities)):
         check_not_input(output, files)
-
-
-def tile_and_overlap(request: MapRequest) -> tuple[tuple[int, int], int]:
-    """Tile size (rows, cols) and overlap in pixels of the model's input."""
-    fixed = request.model.fixed_size
-    card = request.model.card
-    if fixed is not None:
-        if request.tile_size and (request.tile_size, request.tile_size) != fixed:
-            raise SettingError(
-                translate(
-                    "ScasNet",
-                    "This model works with tiles of {rows} x {cols} pixels only: leave the "
-                    "tile size empty.",
-                ),
-                rows=fixed[0],
-                cols=fixed[1],
-            )
-        tile = fixed
-    else:
-        limit = tile_limit(request.model, request.threads or processors())
-        size = request.tile_size or min(card.tile_size, limit)
-        tile = (size, size)
-    overlap = request.overlap
-    if overlap is None:
-        overlap = min(card.overlap, min(tile) // 2)
-    if not 0 <= overlap < min(tile):
-        raise SettingError(
-            translate(
-                "ScasNet",
-                "The overlap ({overlap} pixels) must be smaller than the tile size ({value} "
-                "pixels).",
-            ),
-            overlap=overlap,
-            value=min(tile),
-        )
-    return tile, overlap
-
-
-def make_plan(area: Window, tile: tuple[int, int], overlap: int, request: MapRequest) -> TilePlan:
-    """The tiles of a run, in pixels of the model's output."""
-    margin, classes = request.model.margin, request.model.classes
-    rows, cols = tile[0] - 2 * margin, tile[1] - 2 * margin
-    overlap = min(overlap, min(rows, cols) - 1)
-    # A column holds scores where rows of tiles overlap, and labels. Probabilities that wait for
-    # whole blocks come on top: at most BLOCK rows, hence the least that is counted for scores.
-    column = 4 * classes * max(overlap, BLOCK // 4) + rows
-    return plan_tiles(
-        area.rows,
-        area.cols,
-        (rows, cols),
-        overlap,
-        fixed=request.model.fixed_size is not None,
-        panel_cols=PANEL_BYTES // column,
-        block=BLOCK,
-    )
 
 
 def _inside(request: MapRequest, grid: Grid, area: Window, progress: Progress) -> Inside | None:
@@ -274,23 +233,35 @@ def _with_reference(grid: Grid, wkt: str) -> Grid:
 
 def _write(
     request: MapRequest,
-    grid: Grid,
-    rules: MapRules,
+    work: Work,
+    record: RunRecord,
+    settled: Settled,
     job: Segmentation,
-    progress: Progress,
     style: Style,
-) -> tuple[MapCounts, RunReport]:
-    """Run the job into work folders and publish what is whole."""
-    classes = request.model.card.classes
+) -> tuple[MapCounts, RunReport, float]:
+    """Run the job into work folders and publish what is whole.
+
+    The last value is which share of the map an interrupted run had finished.
+    """
+    classes, rules, progress = request.model.card.classes, settled.rules, record.progress
     share = MAPPING_SHARE if rules.smallest is None else MAPPING_SHARE_WITH_SIEVE
-    files = open_products(request.output, request.probabilities, grid, classes, rules)
-    with files as products:
+    mapping = Stage(progress, 0.0, share)
+    grid = settled.grid.part(settled.area)
+    with open_products(work, grid, classes, rules, record.origin) as products:
+
+        def finished(rows: int) -> None:
+            progress.check()
+            mapping.report(tiles_before(settled.plan, rows) / settled.plan.count)
 
         def keep(block: FinishedBlock) -> None:
             products.write(block if products.needs_scores else block.without_scores())
 
-        report = job.run(keep, Stage(progress, 0.0, share))
+        start = products.resume(finished)
+        kept = work.journal.pixels / (grid.rows * grid.cols)
+        tell_kept(kept, progress)
+        report = job.run(keep, mapping, start)
         products.finish(Stage(progress, share, 1.0))
         style(products.map_file, classes)
+        record.write(products.working, settled, products.counts, report, kept)
         progress.check()
-        return products.publish(), report
+        return products.publish(), report, kept

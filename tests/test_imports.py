@@ -16,6 +16,7 @@ MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 HEAVY = ("onnxruntime", "onnx", "torch", "torchvision", "cv2", "safetensors")
 MAY_IMPORT_QGIS = ("algorithms", "plugin.py", "styling.py", "i18n.py", "settings.py")
 MAY_IMPORT_QGIS += ("dependencies.py",)
+MAPPING_PARTS = {each.stem for each in PACKAGE.glob("mapping_*.py")}
 # What each part may import of the package. Parts that are not named here may import everything.
 ALLOWED = {
     "core": {"core"},
@@ -24,8 +25,11 @@ ALLOWED = {
     "network": {"network", "core"},
     "training": {"training", "raster", "models", "network", "core", "paths"},
     "assessment": {"assessment", "raster", "core"},
-    "mapping": {"mapping_log", "raster", "models", "core"},
-    "mapping_log": {"raster", "models", "core"},
+    "mapping": {*MAPPING_PARTS, "raster", "models", "core"},
+    **{
+        name: {*MAPPING_PARTS, "mapping", "raster", "models", "core", "paths"}
+        for name in MAPPING_PARTS
+    },
 }
 # Not in Python 3.9, which has sys.stdlib_module_names neither.
 STANDARD = set(getattr(sys, "stdlib_module_names", ())) or None

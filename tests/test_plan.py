@@ -40,7 +40,7 @@ def test_probabilities_of_many_tiles_and_panels(
     make_raster: MakeRaster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The file is what the model gives, and each of its blocks is in it once."""
-    monkeypatch.setattr("scasnet_qgis.mapping.PANEL_BYTES", 400_000)
+    monkeypatch.setattr("scasnet_qgis.mapping_plan.PANEL_BYTES", 400_000)
     image = np.random.default_rng(3).integers(0, 256, (3, 530, 800)).astype(np.uint8)
     info = inspect(tiny.pixelwise(tmp_path / "m.onnx", classes=4))
     scores = tmp_path / "scores.tif"

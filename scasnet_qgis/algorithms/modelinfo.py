@@ -1,7 +1,9 @@
-"""``scasnet:modelinfo``: what a model file is, ours or another program's."""
+"""``scasnet:modelinfo``: what a model file is, ours or another program's, or a map made by one."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,29 +15,30 @@ from qgis.core import (
     QgsProcessingParameterFileDestination,
 )
 
-from scasnet_qgis import dependencies, paths
-from scasnet_qgis.algorithms.base import ScasNetAlgorithm, sentence_of
-from scasnet_qgis.algorithms.model_facts import ModelFacts, as_json
-from scasnet_qgis.algorithms.model_report import as_html, as_text
-from scasnet_qgis.core.errors import Cancelled, ScasNetError
+from scasnet_qgis import paths
+from scasnet_qgis.algorithms.base import ScasNetAlgorithm
+from scasnet_qgis.core.errors import Cancelled
 from scasnet_qgis.i18n import translate
-from scasnet_qgis.models.onnx_file import ModelInfo, inspect
-from scasnet_qgis.raster.whole_files import check_targets, whole_files
 
 INPUT, TEXT, JSON, HTML = "INPUT", "TEXT", "JSON", "HTML"
 
+Check = Callable[[], None]
+Writers = dict[str, Callable[[], str]]
+
 
 class ModelInformation(ScasNetAlgorithm):
-    """Prints a model's card as text, JSON and HTML."""
+    """Prints a model's card, or a map's origin, as text, JSON and HTML."""
 
     def name(self) -> str:
         return "modelinfo"
 
     def displayName(self) -> str:
-        return translate("ScasNet", "About a model")
+        return translate("ScasNet", "About a model or a map")
 
     def shortDescription(self) -> str:
-        return translate("ScasNet", "Tells what a model file knows, wants and is allowed for.")
+        return translate(
+            "ScasNet", "Tells what a model knows and is allowed for, and how a map was made."
+        )
 
     def shortHelpString(self) -> str:
         return translate(
@@ -44,25 +47,31 @@ class ModelInformation(ScasNetAlgorithm):
             "resolution it was made for, how good it is and on what data, its licence, its size "
             "and checksum.\n\nIt reads models of this plugin and those made for Deepness or "
             "GeoDeep. What a file does not say is left out or shown as the default that would be "
-            "used.",
+            "used.\n\nOf a map (.tif) it tells how it was made: the image, the model, the "
+            "settings, the software and the day, the area of each class, whether the file is "
+            "still the one that was delivered, and the command that makes it again.",
         )
 
     def tags(self) -> list[str]:
-        return list(translate("ScasNet", "model card,onnx,metadata,licence").split(","))
+        return list(
+            translate("ScasNet", "model card,onnx,metadata,licence,provenance,history").split(",")
+        )
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         self.add(
             QgsProcessingParameterFile(
                 INPUT,
-                translate("ScasNet", "Model"),
+                translate("ScasNet", "Model or map"),
                 QgsProcessingParameterFile.Behavior.File,
-                "onnx",
+                "",
                 None,
                 True,
+                translate("ScasNet", "Models and maps (*.onnx *.tif *.tiff)"),
             ),
             translate(
                 "ScasNet",
-                "The model file (.onnx). Leave it empty for the model that comes with the plugin.",
+                "The model file (.onnx), or a map of this plugin (.tif). Leave it empty for the "
+                "model that comes with the plugin.",
             ),
         )
         self.add(
@@ -91,18 +100,15 @@ class ModelInformation(ScasNetAlgorithm):
         )
         self.addOutput(QgsProcessingOutputString(TEXT, translate("ScasNet", "Text")))
 
-    def checkParameterValues(
-        self, parameters: dict[str, Any], context: QgsProcessingContext
-    ) -> tuple[bool, str]:
-        fine, message = super().checkParameterValues(parameters, context)
-        if not fine:
-            return fine, message
-        dependencies.extend_path()
-        try:
-            self._model(parameters, context)
-        except ScasNetError as error:
-            return False, sentence_of(error)
-        return True, ""
+    def check(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
+        from scasnet_qgis.algorithms.map_facts import MapFacts, is_map
+        from scasnet_qgis.models.onnx_file import inspect
+
+        chosen = self._chosen(parameters, context)
+        if is_map(chosen):
+            MapFacts.glance(chosen)
+        else:
+            inspect(chosen)
 
     def compute(
         self,
@@ -110,28 +116,55 @@ class ModelInformation(ScasNetAlgorithm):
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
     ) -> dict[str, Any]:
+        from scasnet_qgis.algorithms.map_facts import is_map
+        from scasnet_qgis.core.run_record import record_file
+        from scasnet_qgis.raster.whole_files import check_targets, whole_files
+
         def check() -> None:
             if feedback.isCanceled():
                 raise Cancelled
 
-        model = self._model(parameters, context)
+        chosen = self._chosen(parameters, context)
         targets = {
             name: self.parameterAsFileOutput(parameters, name, context)
             for name in (JSON, HTML)
             if parameters.get(name) not in (None, "")
         }
         files = {name: Path(target) for name, target in targets.items()}
-        check_targets(list(files.values()), [str(model.path)])
-        facts = ModelFacts.of(model, check)
-        text = as_text(facts)
+        check_targets(list(files.values()), [str(chosen), str(record_file(chosen))])
+        text, writers = _map_texts(chosen, check) if is_map(chosen) else _texts(chosen, check)
         for line in text.splitlines():
             feedback.pushInfo(line)
-        writers = {JSON: as_json, HTML: as_html}
         with whole_files(list(files.values())) as working:
             for name, file in files.items():
-                working[file].write_text(writers[name](facts), encoding="utf-8")
+                working[file].write_text(writers[name](), encoding="utf-8")
         return {TEXT: text, **targets}
 
-    def _model(self, parameters: dict[str, Any], context: QgsProcessingContext) -> ModelInfo:
+    def _chosen(self, parameters: dict[str, Any], context: QgsProcessingContext) -> Path:
         chosen = self.parameterAsFile(parameters, INPUT, context)
-        return inspect(Path(chosen) if chosen else paths.default_model())
+        return Path(chosen) if chosen else paths.default_model()
+
+
+def _texts(path: Path, check: Check) -> tuple[str, Writers]:
+    """The text about a model, and what makes the files."""
+    from scasnet_qgis.algorithms import model_facts, model_report
+    from scasnet_qgis.models.onnx_file import inspect
+
+    facts = model_facts.ModelFacts.of(inspect(path), check)
+    writers: Writers = {
+        JSON: partial(model_facts.as_json, facts),
+        HTML: partial(model_report.as_html, facts),
+    }
+    return model_report.as_text(facts), writers
+
+
+def _map_texts(path: Path, check: Check) -> tuple[str, Writers]:
+    """The same about a map."""
+    from scasnet_qgis.algorithms import map_facts, map_report
+
+    facts = map_facts.MapFacts.of(path, check)
+    writers: Writers = {
+        JSON: partial(map_facts.as_json, facts),
+        HTML: partial(map_report.as_html, facts),
+    }
+    return map_report.as_text(facts), writers

@@ -17,6 +17,7 @@ from qgis.core import (
 
 from scasnet_qgis import settings
 from scasnet_qgis.algorithms import refinement_parameters as refinements
+from scasnet_qgis.algorithms import run_parameters
 from scasnet_qgis.algorithms.input_parameters import extent_parameter, mask_parameter
 from scasnet_qgis.i18n import translate
 
@@ -36,6 +37,7 @@ def add_to(algorithm: ScasNetAlgorithm) -> None:
     _add_main(algorithm)
     refinements.add_to(algorithm)
     _add_advanced(algorithm)
+    run_parameters.add_to(algorithm)
     _add_outputs(algorithm)
 
 
@@ -189,7 +191,8 @@ def help_text() -> str:
         "Maps land cover: each pixel of the image gets the class that the model finds most "
         "probable.\n\nThe image may be of any size; it is read, classified and written window by "
         "window. Neighbouring tiles overlap and are blended, so that no borders show. A run that "
-        "is cancelled or fails leaves no file.\n\nThe model that comes with the plugin was trained "
-        "on satellite images of Dubai with about 1 m ground resolution, and knows building, land, "
-        "road, vegetation and water. Elsewhere, expect to need a model for your landscape.",
+        "is cancelled or fails leaves no map, and the same command goes on where it stopped."
+        "\n\nThe model that comes with the plugin was trained on satellite images of Dubai with "
+        "about 1 m ground resolution, and knows building, land, road, vegetation and water. "
+        "Elsewhere, expect to need a model for your landscape.",
     )

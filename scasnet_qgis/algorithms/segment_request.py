@@ -14,6 +14,7 @@ from scasnet_qgis.algorithms import refinement_parameters as refinements
 from scasnet_qgis.algorithms import segment_parameters as names
 from scasnet_qgis.algorithms.input_parameters import EXTENT
 from scasnet_qgis.algorithms.mask_input import read_mask
+from scasnet_qgis.algorithms.run_parameters import RESUME
 from scasnet_qgis.core.ensemble import Looks, describe_scales, parse_scales
 from scasnet_qgis.core.errors import InputError, SettingError
 from scasnet_qgis.i18n import translate
@@ -102,6 +103,7 @@ def request_of(
         min_confidence=algorithm.parameterAsDouble(parameters, refinements.MIN_CONFIDENCE, context),
         sieve=algorithm.parameterAsDouble(parameters, refinements.SIEVE, context),
         sieve_unit=algorithm.parameterAsEnumString(parameters, refinements.SIEVE_UNIT, context),
+        resume=algorithm.parameterAsBool(parameters, RESUME, context),
         **layers,
     )
 

@@ -56,7 +56,7 @@ def _checksum(content: Mapping[str, Any]) -> str:
 def from_text(text: str) -> Record:
     """Raises NoRecord for what is not a description of a run, or one of a newer format."""
     try:
-        content = plain(json.loads(text, parse_constant=str))
+        content = plain(json.loads(text))
     except (ValueError, RecursionError) as error:
         raise NoRecord(str(error)) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:

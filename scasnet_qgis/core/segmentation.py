@@ -17,7 +17,8 @@ from scasnet_qgis.core.carrying import CarryingReader, Part, Source
 from scasnet_qgis.core.errors import Cancelled
 from scasnet_qgis.core.preprocessing import Scaling, pad_to, part_of
 from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.core.windows import Panel, Tile, TilePlan, Window
+from scasnet_qgis.core.strips import Strip, strips_after, tiles_before
+from scasnet_qgis.core.windows import Tile, TilePlan, Window
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -107,18 +108,22 @@ class Segmentation:
         self._computed = self._skipped = 0
         self._ended_early = threading.Event()
 
-    def run(self, sink: Sink, progress: Progress) -> RunReport:
+    def run(self, sink: Sink, progress: Progress, start: int = 0) -> RunReport:
         """Work off the plan; each finished block goes to ``sink``, panel by panel.
 
+        So many rows of tiles as ``start`` says, counted through the panels, are there already:
+        what follows is bit by bit what it is in a run from the beginning.
         Raises Cancelled soon after ``progress.cancelled`` turns true, also inside a slow batch.
         """
         started = time.monotonic()
         reading = ThreadPoolExecutor(1, thread_name_prefix="scasnet-read")
         computing = ThreadPoolExecutor(self.backend.workers, thread_name_prefix="scasnet-compute")
         try:
-            results = self._results(reading, computing, progress)
-            for panel in self.plan.panels:
-                self._blend(panel, results, sink)
+            strips = list(strips_after(self.plan, start))
+            done = tiles_before(self.plan, start)
+            results = self._results(strips, done, reading, computing, progress)
+            for strip in strips:
+                self._blend(strip, results, sink)
         except BaseException:
             self.backend.cancel()  # so that leaving does not wait for a slow batch
             self._ended_early.set()  # nor for all the reads of one
@@ -128,21 +133,30 @@ class Segmentation:
             computing.shutdown(wait=True, cancel_futures=True)
         return RunReport(self._computed, self._skipped, time.monotonic() - started)
 
-    def _blend(self, panel: Panel, results: Iterator[_Result], sink: Sink) -> None:
-        blender = Blender(self.backend.classes, self.plan, panel)
-        for _ in range(len(self.plan.vertical) * len(panel.tile_cols)):
+    def _blend(self, strip: Strip, results: Iterator[_Result], sink: Sink) -> None:
+        blender = Blender(self.backend.classes, self.plan, strip.panel)
+        for _ in range(len(strip.rows) * len(strip.panel.tile_cols)):
             result = next(results)
             block = blender.add(result.tile, result.scores, result.valid)
-            if block is not None:
+            if block is not None and result.tile.row >= strip.first:
                 sink(block)
 
     def _results(
-        self, reading: ThreadPoolExecutor, computing: ThreadPoolExecutor, progress: Progress
+        self,
+        strips: list[Strip],
+        done: int,
+        reading: ThreadPoolExecutor,
+        computing: ThreadPoolExecutor,
+        progress: Progress,
     ) -> Iterator[_Result]:
-        """Tiles in plan order with their scores; a few batches are under way at any time."""
+        """Tiles in plan order with their scores; a few batches are under way at any time.
+
+        ``done`` tiles of the plan are there already; those computed again are not counted.
+        """
         waiting: deque[_Batch] = deque()
-        batches = self._batches()
-        total, done = self.plan.count, 0
+        batches = self._batches(strips)
+        total = self.plan.count
+        again = sum(strip.tiles_again for strip in strips)
         upcoming = next(batches, None)
         while waiting or upcoming:
             while upcoming and len(waiting) < self.backend.workers + READ_AHEAD:
@@ -152,7 +166,7 @@ class Segmentation:
             scores = _wait(batch.future, progress)
             computed = iter(()) if scores is None else iter(scores)
             for tile, valid in zip(batch.tiles, batch.valid):
-                done += 1
+                done, again = (done, again - 1) if again else (done + 1, 0)
                 progress.report(done / total)
                 if _any(valid):
                     self._computed += 1
@@ -161,10 +175,10 @@ class Segmentation:
                     self._skipped += 1
                     yield _Result(tile, None, valid)
 
-    def _batches(self) -> Iterator[list[Tile]]:
-        for panel in self.plan.panels:
-            for row in range(len(self.plan.vertical)):
-                tiles = list(self.plan.row_tiles(panel, row))
+    def _batches(self, strips: list[Strip]) -> Iterator[list[Tile]]:
+        for strip in strips:
+            for row in strip.rows:
+                tiles = list(self.plan.row_tiles(strip.panel, row))
                 for first in range(0, len(tiles), self.batch):
                     yield tiles[first : first + self.batch]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +18,7 @@ from scasnet_qgis.core.windows import Window
 from scasnet_qgis.raster.delivery import Delivery
 from scasnet_qgis.raster.grid import Grid
 from scasnet_qgis.raster.overviews import mean_of, most_frequent
+from scasnet_qgis.raster.provenance import stamp
 from scasnet_qgis.raster.writer import BLOCK, GeoTiffWriter, failed
 
 if TYPE_CHECKING:
@@ -120,7 +121,9 @@ class ClassMapWriter:
         grid: Grid,
         classes: Sequence[ModelClass],
         min_confidence: float = 0.0,
+        origin: Mapping[str, str] | None = None,
     ) -> None:
+        """``origin`` says in the file where the map comes from."""
         self._delivery, self._classes = delivery, classes
         self._min_confidence = min_confidence
         self.uncertain_pixels = 0
@@ -135,6 +138,7 @@ class ClassMapWriter:
             ["PHOTOMETRIC=PALETTE", "ZLEVEL=5"],  # half the work of 6 for a sixth more bytes
             most_frequent,
         )
+        stamp(self._writer.dataset, origin or {})
         self._writer.dataset.GetRasterBand(1).SetColorTable(_color_table(classes))
         self._columns = WholeColumns(self._writer)
         # Asking the reference system costs as much as writing; the blocks of a row ask the same.
@@ -197,7 +201,13 @@ class ClassMapWriter:
 class ProbabilityWriter:
     """The class probabilities: one 32-bit float band a class, -1 without data."""
 
-    def __init__(self, delivery: Delivery, grid: Grid, classes: Sequence[ModelClass]) -> None:
+    def __init__(
+        self,
+        delivery: Delivery,
+        grid: Grid,
+        classes: Sequence[ModelClass],
+        origin: Mapping[str, str] | None = None,
+    ) -> None:
         self._writer = GeoTiffWriter(
             delivery.working,
             grid,
@@ -207,6 +217,7 @@ class ProbabilityWriter:
             ["PREDICTOR=3", "ZLEVEL=1"],  # 6 takes two and a half times as long and saves 2.5 %
             mean_of(NO_PROBABILITY),
         )
+        stamp(self._writer.dataset, origin or {})
         for number, each in enumerate(classes, start=1):
             self._writer.dataset.GetRasterBand(number).SetDescription(each.name)
         self._columns = WholeColumns(self._writer)

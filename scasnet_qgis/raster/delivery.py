@@ -4,101 +4,149 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Callable
 
 from scasnet_qgis.core.errors import OutputError
 from scasnet_qgis.core.messages import translate
+from scasnet_qgis.core.run_record import ENDING
+from scasnet_qgis.raster.work_folder import WorkFolder
 
 ENDINGS = (".tif", ".tiff")
-SIDE_FILES = (".aux.xml", ".ovr", ".msk")  # appended to the full name
+SIDE_FILES = (".aux.xml", ".ovr", ".msk", ENDING)  # appended to the full name
+
+Move = tuple[Path, Path]
 
 
 class Delivery:
-    """A hidden work folder beside an output file.
+    """An output file and the hidden work folder beside it, which one run at a time may have.
 
-    Everything is written to ``working``; ``publish`` gives it its name, ``discard`` leaves no
-    trace. What a killed run left for the same output is removed. Raises OutputError where the
-    output's folder cannot be written.
+    Everything is written to ``working``, and what else lies in its ``folder`` is published with
+    it; ``root`` holds the folder and what is not published. ``publish`` gives the files their
+    names, ``discard`` leaves no trace, ``leave`` all but the unfinished files. Raises OutputError
+    where the output's folder cannot be written or another run has the same output.
     """
 
     def __init__(self, output: Path) -> None:
         self.output = output
         check_output(output)
-        _remove_remains(output)
         try:
-            self.folder = Path(
-                tempfile.mkdtemp(prefix=f"{_prefix(output)}{os.getpid()}-", dir=output.parent)
-            )
+            self._work = WorkFolder(output)
         except OSError as error:
             raise _cannot_write(output, error) from error
+        self.root = self._work.path
+        self.folder, self.old = self.root / "new", self.root / "old"
         self.working = self.folder / output.name
+        try:
+            self._put_back()
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.folder.mkdir()
+        except OSError as error:
+            self._work.release()
+            raise _cannot_write(output, error) from error
 
     def publish(self) -> None:
         """Give the finished files their names, or change nothing."""
         publish([self])
 
     def discard(self) -> None:
-        """Remove the work folder and what is in it."""
+        """Remove the work folder and what is in it; may be called again.
+
+        It stays if it holds an older map that cannot be put back: the next run tries again.
+        """
+        if not self._work.held:
+            return
+        try:
+            self._put_back()
+        except OSError:
+            self.leave()
+        self._work.remove()
+
+    def leave(self) -> None:
+        """Remove the unfinished files and let go of the work folder with what else is in it."""
         shutil.rmtree(self.folder, ignore_errors=True)
+        self._work.release()
+
+    def put_aside(self) -> list[Move]:
+        """The moves that make room for the new files."""
+        olds = [old for old in (self.output, *side_files(self.output)) if old.exists()]
+        return [(old, self.old / old.name) for old in olds]
+
+    def put_in_place(self) -> list[Move]:
+        """The moves that give the new files their names, the raster's last."""
+        files = sorted(file for file in self.folder.iterdir() if file != self.working)
+        return [(file, self.output.with_name(file.name)) for file in (*files, self.working)]
+
+    @property
+    def placing(self) -> Path:
+        """A file that is there while new files take their names: the old ones are aside then."""
+        return self.root / "placing"
+
+    def _put_back(self) -> None:
+        """Undo what a killed run had begun to publish."""
+        placing = self.placing.exists()
+        if not (placing and self.output.exists()):
+            for new in side_files(self.output) if placing else ():
+                new.unlink(missing_ok=True)
+            olds = self.old.iterdir() if self.old.is_dir() else ()
+            for old in sorted(olds, key=lambda each: each.name == self.output.name):
+                old.replace(self.output.with_name(old.name))
+        shutil.rmtree(self.old, ignore_errors=True)
+        self.placing.unlink(missing_ok=True)
 
 
 def publish(deliveries: Sequence[Delivery]) -> None:
     """Give the finished files of all deliveries their names, or change nothing.
 
     Older maps of the same names are put aside first and come back if anything fails. Side files
-    go before their raster, so that a raster under its name has all of them.
+    go before their raster, so that a raster under its name has all of them. The work folders stay
+    where it fails, and raises OutputError.
     """
-    moves: list[tuple[Path, Path]] = []
-    for each in deliveries:
-        aside = each.folder / "old"
-        olds = [old for old in (each.output, *side_files(each.output)) if old.exists()]
-        moves += [(old, aside / old.name) for old in olds]
-    for each in deliveries:
-        files = sorted(file for file in each.folder.iterdir() if file != each.working)
-        moves += [(file, each.output.with_name(file.name)) for file in (*files, each.working)]
-    done: list[tuple[Path, Path]] = []
+    done: list[Move] = []
+    target = deliveries[-1].output
     try:
-        for source, target in moves:
-            target.parent.mkdir(exist_ok=True)
-            source.replace(target)
-            done.append((source, target))
-    except OSError as error:
-        for place, moved in reversed(done):
-            with suppress(OSError):
-                moved.replace(place)
-        raise _in_use(target, error) from error
-    finally:
+        for source, _ in _all(deliveries, Delivery.put_in_place):
+            _to_disk(source)
+        for source, target in _all(deliveries, Delivery.put_aside):
+            _move(source, target, done)
         for each in deliveries:
-            each.discard()
+            each.placing.touch()
+        for source, target in _all(deliveries, Delivery.put_in_place):
+            _move(source, target, done)
+    except OSError as error:
+        _take_back(deliveries, done)
+        raise _in_use(target, error) from error
+    for each in deliveries:
+        each.discard()
 
 
-def _prefix(output: Path) -> str:
-    return f".{output.stem}.part-{socket.gethostname()}-"
+def _all(deliveries: Sequence[Delivery], moves: Callable[[Delivery], list[Move]]) -> Iterator[Move]:
+    for each in deliveries:
+        yield from moves(each)
 
 
-def _remove_remains(output: Path) -> None:
-    """Remove the work folders of runs on this computer that were killed."""
-    if os.name != "posix":  # elsewhere there is no harmless way to ask whether a process lives
-        return
-    start = _prefix(output)
-    for folder in output.parent.iterdir():
-        owner = folder.name[len(start) :].split("-")[0]
-        if folder.name.startswith(start) and owner.isdecimal() and not _lives(int(owner)):
-            shutil.rmtree(folder, ignore_errors=True)
+def _take_back(deliveries: Sequence[Delivery], done: Sequence[Move]) -> None:
+    """As far as that works; what stays aside is put back with the next run."""
+    for place, moved in reversed(done):
+        with suppress(OSError):
+            moved.replace(place)
+    for each in deliveries:
+        with suppress(OSError):
+            each.placing.unlink(missing_ok=True)
 
 
-def _lives(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
+def _move(source: Path, target: Path, done: list[Move]) -> None:
+    target.parent.mkdir(exist_ok=True)
+    source.replace(target)
+    done.append((source, target))
+
+
+def _to_disk(file: Path) -> None:
+    """Or a file could have its name but, after a loss of power, not its content."""
+    with file.open("rb+") as opened:
+        os.fsync(opened.fileno())
 
 
 def side_files(raster: Path) -> list[Path]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +27,7 @@ from scasnet_qgis.raster.delivery import publish
 from scasnet_qgis.raster.grid import Grid
 from scasnet_qgis.raster.journal import ChunkRecord
 from scasnet_qgis.raster.patches import SmallestPatch
+from scasnet_qgis.raster.provenance import MAP, PROBABILITIES
 from scasnet_qgis.raster.sieved_map import SievedMapWriter
 from scasnet_qgis.raster.work import Work
 from scasnet_qgis.raster.writer import failed
@@ -87,6 +88,12 @@ class Products:
         return self._work.deliveries[-1].working
 
     @property
+    def working(self) -> dict[str, Path]:
+        """All files as long as they are not published."""
+        paths = [each.working for each in reversed(self._work.deliveries)]
+        return dict(zip((MAP, PROBABILITIES), paths))
+
+    @property
     def counts(self) -> MapCounts:
         """What the files hold; complete once they are finished."""
         last = self._writers[-1]
@@ -108,9 +115,12 @@ class Products:
                     self._thread.put(_Item(block, is_new=False))
                 count += 1
                 finished(count)
-            journal.keep_first(count)
         except (OSError, DamagedChunkError) as error:
             raise _not_resumed(journal.folder.parent, error) from error
+        try:
+            journal.keep_first(count)
+        except OSError as error:
+            raise failed(self.map_file, error) from error
         self._keeper = Keeper(journal)
         return count
 
@@ -162,16 +172,23 @@ class Products:
 
 @contextmanager
 def open_products(
-    work: Work, grid: Grid, classes: Sequence[ModelClass], rules: MapRules
+    work: Work,
+    grid: Grid,
+    classes: Sequence[ModelClass],
+    rules: MapRules,
+    origin: Mapping[str, str] | None = None,
 ) -> Iterator[Products]:
-    """Writers into the work folders; at the end they are closed, whatever happened."""
+    """Writers into the work folders; at the end they are closed, whatever happened.
+
+    ``origin`` goes into the files as it is (see ``provenance.stamp``).
+    """
     with ExitStack() as stack:
         deliveries = work.deliveries
         writers: list[Product] = []
         if work.with_probabilities:
-            writers.append(ProbabilityWriter(deliveries[0], grid, classes))
+            writers.append(ProbabilityWriter(deliveries[0], grid, classes, origin))
             stack.callback(writers[-1].abandon)
-        class_map = ClassMapWriter(deliveries[-1], grid, classes, rules.min_confidence)
+        class_map = ClassMapWriter(deliveries[-1], grid, classes, rules.min_confidence, origin)
         stack.callback(class_map.abandon)
         writers.append(class_map)
         if rules.smallest is not None:

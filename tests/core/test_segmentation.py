@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from scasnet_qgis.core.blending import FinishedBlock
 from scasnet_qgis.core.errors import Cancelled, InputError, ModelError, OutputError, ScasNetError
 from scasnet_qgis.core.preprocessing import Scaling
+from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.segmentation import READ_AHEAD, RunReport, Segmentation
 from scasnet_qgis.core.windows import Window, plan_tiles
 from tests.conftest import Recorder
@@ -365,3 +367,49 @@ def test_a_cancel_does_not_wait_for_all_reads_of_a_batch(recorder: Recorder) -> 
     assert time.monotonic() - started < 1.0
     assert source.reads < 10
     timer.join()
+
+
+def later_blocks(
+    start: int, panel_cols: int, overlap: int, *, batch: int = 1, fixed: bool = False
+) -> list[FinishedBlock]:
+    run = job(
+        ArraySource(image_of(200, 150)),
+        PixelBackend(),
+        overlap=overlap,
+        panel_cols=panel_cols,
+        batch=batch,
+        fixed=fixed,
+    )
+    blocks: list[FinishedBlock] = []
+
+    def keep(block: FinishedBlock) -> None:
+        blocks.append(replace(block, scores=block.scores.copy()))
+
+    run.run(keep, Progress(), start)
+    return blocks
+
+
+@pytest.mark.parametrize("panel_cols", [32, 64, 10_000])
+@pytest.mark.parametrize("how", [{"overlap": 16}, {"overlap": 45}, {"overlap": 20, "fixed": True}])
+def test_a_run_that_starts_later_gives_the_same_scores_bit_by_bit(panel_cols, how) -> None:
+    """Also where more than two rows of tiles overlap, and in a later panel."""
+    whole = later_blocks(0, panel_cols, batch=2, **how)
+    rows = [each.row for each in whole]
+    starts = [index for index in range(len(rows)) if index == 0 or rows[index] != rows[index - 1]]
+    assert len(starts) > 3
+    for start, first in enumerate(starts):
+        later = later_blocks(start, panel_cols, batch=2, **how)
+        assert [each.window for each in later] == [each.window for each in whole[first:]]
+        for one, other in zip(later, whole[first:]):
+            assert one.scores.tobytes() == other.scores.tobytes()
+    assert later_blocks(len(starts), panel_cols, **how) == []
+
+
+def test_progress_of_a_run_that_starts_later(recorder) -> None:
+    run = job(ArraySource(image_of(200, 150)), PixelBackend())
+    report = run.run(lambda _: None, recorder, 2)
+    across, down = len(run.plan.horizontal), len(run.plan.vertical)
+    assert recorder.fractions[:across] == [2 / down] * across, "those that are computed again"
+    assert recorder.fractions == sorted(recorder.fractions)
+    assert recorder.fractions[-1] == 1.0
+    assert report.computed_tiles == (down - 1) * across

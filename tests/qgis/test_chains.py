@@ -147,7 +147,7 @@ def test_command_line_with_umlauts_and_spaces(image, tmp_path):
         "run", "scasnet:segment", "--", f"INPUT={source}", f"OUTPUT={folder / 'Karte ö.tif'}"
     )
     assert done.returncode == 0, done.stderr
-    expected = ["Karte ö.tif", "Karte ö.qml", "Karte ö.tif.aux.xml"]
+    expected = ["Karte ö.tif", "Karte ö.qml", "Karte ö.tif.aux.xml", "Karte ö.tif.scasnet"]
     statistics = source.name + ".aux.xml"  # QGIS itself leaves them beside a raster it loads
     assert all((folder / name).exists() for name in expected)
     assert leftovers(folder, source.name, statistics, *expected) == []

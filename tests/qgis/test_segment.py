@@ -32,7 +32,7 @@ def test_map_lies_on_the_grid_of_the_image(run, image, tmp_path):
     assert band.DataType == gdal.GDT_Byte
     assert band.GetNoDataValue() == 0
     assert set(np.unique(band.ReadAsArray())) <= set(range(1, 6))
-    expected = ["map.qml", "map.tif", "map.tif.aux.xml"]
+    expected = ["map.qml", "map.tif", "map.tif.aux.xml", "map.tif.scasnet"]
     assert sorted(each.name for each in tmp_path.iterdir()) == expected
 
 
@@ -150,7 +150,7 @@ def test_cancelled_run_keeps_the_older_map(run, provider, context, image, tmp_pa
     feedback = RecordingFeedback(cancel_at=20.0)
     processing.run("scasnet:segment", parameters, context=context, feedback=feedback)
     assert target.read_bytes() == before
-    expected = ["map.qml", "map.tif", "map.tif.aux.xml"]
+    expected = ["map.qml", "map.tif", "map.tif.aux.xml", "map.tif.scasnet"]
     assert sorted(each.name for each in tmp_path.iterdir()) == expected
 
 
@@ -260,7 +260,7 @@ def test_small_patches_and_uncertain_pixels(run, image, tmp_path, feedback):
     assert not any(line.startswith("without data") for line in feedback.lines)
     assert any("less than 46 pixels" in line for line in feedback.lines)  # of 1.05 x 1.05 m
     assert feedback.steps == sorted(feedback.steps)
-    expected = ["map.qml", "map.tif", "map.tif.aux.xml"]
+    expected = ["map.qml", "map.tif", "map.tif.aux.xml", "map.tif.scasnet"]
     assert sorted(each.name for each in tmp_path.iterdir()) == expected
 
 

@@ -145,7 +145,12 @@ def test_an_l_shape_computes_only_the_tiles_it_touches(masked, tmp_path, feedbac
     outputs = masked(write(tmp_path / "l.gpkg", shape(L_SHAPE)), expected)
     counted = sum(each["pixels"] for each in json.loads(outputs["CLASS_STATISTICS"]))
     assert counted == expected.sum()
-    assert leftovers(tmp_path, "l.gpkg") == ["map.qml", "map.tif", "map.tif.aux.xml"]
+    assert leftovers(tmp_path, "l.gpkg") == [
+        "map.qml",
+        "map.tif",
+        "map.tif.aux.xml",
+        "map.tif.scasnet",
+    ]
 
 
 def test_holes_are_not_mapped(masked, tmp_path):

@@ -17,6 +17,7 @@ from scasnet_qgis.raster.delivery import (
     side_files,
 )
 
+ROOT = Path(__file__).parents[2]
 SIDES = ("map.tif.aux.xml", "map.qml")
 
 
@@ -35,7 +36,7 @@ def test_nothing_has_the_name_until_it_is_published(tmp_path: Path) -> None:
     delivery = fill(Delivery(tmp_path / "map.tif"))
     assert not (names(tmp_path) & {"map.tif", *SIDES})
     assert delivery.working.name == "map.tif"
-    assert delivery.folder.name.startswith("."), "hidden"
+    assert delivery.root.name.startswith("."), "hidden"
     delivery.publish()
     assert names(tmp_path) == {"map.tif", *SIDES}
 
@@ -46,7 +47,8 @@ def test_the_raster_takes_its_name_last(tmp_path: Path, monkeypatch: pytest.Monk
     replace = Path.replace
 
     def watched(self: Path, target: Path) -> Path:
-        order.append(Path(target).name)
+        if self.parent.name == "new":
+            order.append(Path(target).name)
         return replace(self, target)
 
     monkeypatch.setattr(Path, "replace", watched)
@@ -76,12 +78,19 @@ def test_discard_leaves_no_trace_and_the_old_map(tmp_path: Path) -> None:
     assert (tmp_path / "map.tif").read_text() == "old"
 
 
-def test_two_runs_with_one_output_do_not_meet(tmp_path: Path) -> None:
-    first, second = Delivery(tmp_path / "map.tif"), Delivery(tmp_path / "map.tif")
-    assert first.folder != second.folder
-    fill(first, "1").publish()
-    fill(second, "2").publish()
+def test_the_second_of_two_runs_with_one_output_is_refused(tmp_path: Path) -> None:
+    first = fill(Delivery(tmp_path / "map.tif"), "1")
+    with pytest.raises(OutputError, match="Another run is making"):
+        Delivery(tmp_path / "map.tif")
+    (tmp_path / "a").mkdir()
+    with pytest.raises(OutputError, match="Another run is making"):
+        Delivery(tmp_path / "a" / ".." / "map.tif")
+    other = fill(Delivery(tmp_path / "map.tiff"), "other")
+    first.publish()
+    assert (tmp_path / "map.tif").read_text() == "1"
+    fill(Delivery(tmp_path / "map.tif"), "2").publish()
     assert (tmp_path / "map.tif").read_text() == "2"
+    other.discard()
 
 
 def test_a_map_that_is_held_open_stays_whole(
@@ -101,6 +110,7 @@ def test_a_map_that_is_held_open_stays_whole(
     monkeypatch.setattr(Path, "replace", held)
     with pytest.raises(OutputError, match="remove the layer") as caught:
         delivery.publish()
+    delivery.discard()
     assert caught.value.detail == "in use"
     assert {(tmp_path / name).read_text() for name in names(tmp_path)} == {"old"}
     assert names(tmp_path) == {"map.tif", *SIDES}
@@ -121,6 +131,8 @@ def test_a_move_that_fails_leaves_nothing_half(
     monkeypatch.setattr(Path, "replace", fails)
     with pytest.raises(OutputError):
         delivery.publish()
+    assert names(tmp_path) == {delivery.root.name}, "the caller may want to keep some of it"
+    delivery.discard()
     assert names(tmp_path) == set()
 
 
@@ -136,7 +148,7 @@ def test_a_move_that_fails_brings_the_old_maps_back(
     replace = Path.replace
 
     def fails(self: Path, target: Path) -> Path:
-        new = self.parent.parent == tmp_path  # putting an old file back works
+        new = self.parent.name == "new"  # putting an old file back works
         if self.name == failing and new and target.parent == tmp_path:
             raise OSError("gone")
         return replace(self, target)
@@ -144,21 +156,100 @@ def test_a_move_that_fails_brings_the_old_maps_back(
     monkeypatch.setattr(Path, "replace", fails)
     with pytest.raises(OutputError, match=failing):
         publish(deliveries)
+    for each in deliveries:
+        each.discard()
     assert names(tmp_path) == {"map.tif", "probabilities.tif", *SIDES}
     assert {(tmp_path / name).read_text() for name in names(tmp_path)} == {"old"}
 
 
-def test_remains_of_a_killed_run_go_and_those_of_a_living_one_stay(tmp_path: Path) -> None:
-    finished = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
-                              capture_output=True, text=True, check=True)  # fmt: skip
-    living = Delivery(tmp_path / "map.tif")
-    start = living.folder.name.rsplit("-", 2)[0]
-    killed = tmp_path / f"{start}-{finished.stdout.strip()}-abc"
-    killed.mkdir()
-    other = Delivery(tmp_path / "map.tif")
-    assert not killed.exists()
-    assert living.folder.exists()
-    assert other.folder.exists()
+KILLED = """
+import os, sys
+from pathlib import Path
+from scasnet_qgis.raster.delivery import Delivery, publish
+delivery = Delivery(Path(sys.argv[1]))
+delivery.working.write_text("new")
+(delivery.folder / "map.qml").write_text("new")
+(delivery.root / "journal").mkdir()
+at, replace, moves = int(sys.argv[2]), Path.replace, []
+def counted(self, target):
+    if len(moves) == at:
+        os._exit(9)
+    moves.append(target)
+    return replace(self, target)
+Path.replace = counted
+if at >= 0:
+    publish([delivery])
+os._exit(9)
+"""
+
+
+def kill(output: Path, at: int) -> None:
+    """A process that is gone before move ``at`` of its publishing, or before all (-1)."""
+    command = [sys.executable, "-c", KILLED, str(output), str(at)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 9, done.stderr
+
+
+def test_what_a_killed_run_left_is_there_for_the_next_one(tmp_path: Path) -> None:
+    """But for its unfinished files."""
+    kill(tmp_path / "map.tif", -1)
+    delivery = Delivery(tmp_path / "map.tif")
+    assert (delivery.root / "journal").is_dir()
+    assert not list(delivery.folder.iterdir())
+    delivery.leave()
+    again = Delivery(tmp_path / "map.tif")
+    assert (again.root / "journal").is_dir()
+    again.discard()
+    assert names(tmp_path) == set()
+
+
+@pytest.mark.parametrize("old", [(), ("map.tif",), ("map.tif", "map.qml", "map.tif.aux.xml")])
+@pytest.mark.parametrize("at", range(6))
+def test_a_run_that_is_killed_while_files_take_their_names(
+    tmp_path: Path, at: int, old: tuple[str, ...]
+) -> None:
+    """The map under its name is whole and the newest at all times; the next run mends the rest."""
+    for name in old:
+        (tmp_path / name).write_text("old")
+    kill(tmp_path / "map.tif", at)
+    shown = tmp_path / "map.tif"
+    complete = shown.exists() and shown.read_text() == "new"
+    assert not complete or (tmp_path / "map.qml").read_text() == "new"
+    Delivery(shown).discard()
+    expected = {"map.tif": "new", "map.qml": "new"} if complete else dict.fromkeys(old, "old")
+    assert {name: (tmp_path / name).read_text() for name in names(tmp_path)} == expected
+
+
+def test_what_was_being_removed_is_removed_by_the_next_run(tmp_path: Path) -> None:
+    gone = Delivery(tmp_path / "map.tif")
+    gone.leave()
+    gone.root.rename(gone.root.with_name(f"{gone.root.name}-gone-12345678"))
+    (tmp_path / ".other.part-tif-gone-12345678").mkdir()
+    Delivery(tmp_path / "map.tif").discard()
+    assert names(tmp_path) == {".other.part-tif-gone-12345678"}
+
+
+def test_an_old_map_that_cannot_come_back_is_not_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "map.tif").write_text("old")
+    delivery = fill(Delivery(tmp_path / "map.tif"))
+    replace = Path.replace
+
+    def fails(self: Path, target: Path) -> Path:
+        if target.parent == tmp_path:
+            raise OSError("gone")
+        return replace(self, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", fails)
+        with pytest.raises(OutputError):
+            delivery.publish()
+        delivery.discard()
+    assert not (tmp_path / "map.tif").exists()
+    Delivery(tmp_path / "map.tif").discard()
+    assert names(tmp_path) == {"map.tif"}
+    assert (tmp_path / "map.tif").read_text() == "old"
 
 
 def test_no_spelling_of_the_input_is_written_over(

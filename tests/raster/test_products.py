@@ -17,10 +17,11 @@ from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.windows import Window
 from scasnet_qgis.raster.grid import Grid
 from scasnet_qgis.raster.patches import SmallestPatch
-from scasnet_qgis.raster.products import MapRules, Products, open_products
+from scasnet_qgis.raster.products import MapRules, Products
 from scasnet_qgis.raster.writing_thread import NAME
 from tests.conftest import Recorder
 from tests.raster.test_writer import room_for
+from tests.raster.work import opened
 
 pytestmark = pytest.mark.usefixtures("session")
 CLASSES = (ModelClass("building", "#c8502f"), ModelClass("water", "#3f7fb5"))
@@ -59,7 +60,7 @@ def no_thread() -> bool:
 
 def test_every_block_arrives(tmp_path: Path, scores: np.ndarray, recorder: Recorder) -> None:
     paths = tmp_path / "map.tif", tmp_path / "scores.tif"
-    with open_products(*paths, GRID, CLASSES, PLAIN) as products:
+    with opened(*paths, GRID, CLASSES, PLAIN) as products:
         write_all(products, scores)
         products.finish(recorder)
         assert no_thread(), "the files are whole, nobody writes"
@@ -72,7 +73,7 @@ def test_every_block_arrives(tmp_path: Path, scores: np.ndarray, recorder: Recor
 
 
 def test_files_are_written_while_the_next_block_is_made(tmp_path: Path, scores: np.ndarray) -> None:
-    with open_products(tmp_path / "map.tif", None, GRID, CLASSES, PLAIN) as products:
+    with opened(tmp_path / "map.tif", None, GRID, CLASSES, PLAIN) as products:
         write_all(products, scores)
         assert not no_thread()
     assert no_thread()
@@ -86,7 +87,7 @@ def test_a_run_that_ends_midway_leaves_nothing(
     paths = tmp_path / "map.tif", tmp_path / "scores.tif"
 
     def run() -> None:
-        with open_products(*paths, GRID, CLASSES, MapRules(0.0, smallest)) as products:
+        with opened(*paths, GRID, CLASSES, MapRules(0.0, smallest)) as products:
             for block in blocks(scores)[:handed_over]:
                 products.write(block)
             raise Cancelled
@@ -101,7 +102,7 @@ def test_a_cancel_at_the_end_leaves_nothing(
     tmp_path: Path, scores: np.ndarray, recorder: Recorder
 ) -> None:
     def run() -> None:
-        with open_products(tmp_path / "map.tif", None, GRID, CLASSES, PLAIN) as products:
+        with opened(tmp_path / "map.tif", None, GRID, CLASSES, PLAIN) as products:
             write_all(products, scores)
             recorder.stop = True
             products.finish(recorder)
@@ -121,7 +122,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(
     other = tmp_path / "scores.tif" if probabilities else None
 
     def run() -> None:
-        with open_products(tmp_path / "map.tif", other, GRID, CLASSES, PLAIN) as products:
+        with opened(tmp_path / "map.tif", other, GRID, CLASSES, PLAIN) as products:
             write_all(products, scores)
             products.finish(Progress())
             products.publish()
@@ -133,7 +134,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(
 
 
 def test_what_went_wrong_is_said_again(tmp_path: Path, scores: np.ndarray) -> None:
-    with open_products(tmp_path / "map.tif", None, GRID, CLASSES, PLAIN) as products:
+    with opened(tmp_path / "map.tif", None, GRID, CLASSES, PLAIN) as products:
         with pytest.raises(OutputError) as first, room_for(2_000):
             write_all(products, scores)
         with pytest.raises(OutputError) as again:
@@ -150,5 +151,5 @@ def test_scores_are_needed_for_probabilities_and_confidence(
 ) -> None:
     other = tmp_path / probabilities if probabilities else None
     rules = MapRules(confidence, SmallestPatch(9))
-    with open_products(tmp_path / "map.tif", other, GRID, CLASSES, rules) as products:
+    with opened(tmp_path / "map.tif", other, GRID, CLASSES, rules) as products:
         assert products.needs_scores is expected

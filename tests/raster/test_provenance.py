@@ -13,6 +13,7 @@ from osgeo import gdal
 from scasnet_qgis.core.errors import Cancelled, InputError, OutputError
 from scasnet_qgis.core.run_record import MAX_BYTES, NoRecord, record_file
 from scasnet_qgis.raster import fingerprint as marks
+from scasnet_qgis.raster.delivery import side_files
 from scasnet_qgis.raster.fingerprint import fingerprint, fingerprints, sha256_of, utc
 from scasnet_qgis.raster.grid import Grid
 from scasnet_qgis.raster.provenance import (
@@ -59,7 +60,7 @@ def test_a_small_file_is_read_to_its_end(tmp_path) -> None:
     path.write_bytes(bytes(range(256)) * 9)
     found = fingerprint(str(path), nothing)
     assert found.sha256 == hashlib.sha256(path.read_bytes()).hexdigest() == sha256_of(path, nothing)
-    assert found.as_dict()["sha256_of"] == "all"
+    assert found.as_dict()["sha256_of"] == "the whole file"
     assert found.size == 2304
     os.utime(path, (0, 86400))
     assert fingerprint(str(path), nothing).as_dict()["modified"] == "1970-01-02T00:00:00+00:00"
@@ -206,6 +207,10 @@ def test_a_description_that_cannot_be_read(tmp_path, content) -> None:
         record_file(tmp_path / "map.tif").write_bytes(content)
     with pytest.raises(NoRecord):
         read_record(tmp_path / "map.tif")
+
+
+def test_an_old_description_goes_with_its_map() -> None:
+    assert record_file(Path("map.tif")) in side_files(Path("map.tif"))
 
 
 def test_gdal_takes_the_description_for_no_part_of_the_map(tmp_path, session) -> None:

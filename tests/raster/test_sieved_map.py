@@ -16,10 +16,11 @@ from scasnet_qgis.raster.class_map import ClassArea, ClassMapWriter
 from scasnet_qgis.raster.delivery import Delivery
 from scasnet_qgis.raster.grid import Grid
 from scasnet_qgis.raster.patches import SmallestPatch
-from scasnet_qgis.raster.products import MapCounts, MapRules, open_products
+from scasnet_qgis.raster.products import MapCounts, MapRules
 from tests.conftest import Recorder
 from tests.raster.test_sieve import sieved
 from tests.raster.test_writer import room_for
+from tests.raster.work import opened
 
 pytestmark = pytest.mark.usefixtures("session")
 CLASSES = (
@@ -53,7 +54,7 @@ def make(
 ) -> MapCounts:
     """Write blocks as they come from two panels, finish and publish."""
     paths = (folder / "map.tif", folder / "scores.tif")
-    with open_products(*paths, GRID, CLASSES, rules) as products:
+    with opened(*paths, GRID, CLASSES, rules) as products:
         for left, right in ((0, 512), (512, COLS)):
             for top in range(0, ROWS, 90):
                 at = Window(top, left, 90, right - left).intersect(Window(0, 0, ROWS, COLS))
@@ -166,7 +167,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(
 def make_map_only(
     folder: Path, scores: np.ndarray, valid: np.ndarray, rules: MapRules, progress: Recorder
 ) -> None:
-    with open_products(folder / "map.tif", None, GRID, CLASSES, rules) as products:
+    with opened(folder / "map.tif", None, GRID, CLASSES, rules) as products:
         products.write(FinishedBlock(GRID.whole, scores, valid))
         products.finish(progress)
         products.publish()

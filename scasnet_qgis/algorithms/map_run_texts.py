@@ -1,0 +1,147 @@
+"""The description of a run in words: its image, area, settings, computer and software."""
+
+from __future__ import annotations
+
+from scasnet_qgis.algorithms.card_texts import Facts
+from scasnet_qgis.core.run_record import Record
+from scasnet_qgis.i18n import translate
+
+_MOST_FILES = 20  # that are shown; the JSON has all
+
+
+def sections(record: Record) -> list[tuple[str, Facts]]:
+    """Headings and what stands under them, without what the description leaves open."""
+    found = (
+        (translate("ScasNet", "Image"), _image(record)),
+        (translate("ScasNet", "Extent and mask"), _area(record)),
+        (translate("ScasNet", "Settings"), _settings(record)),
+        (translate("ScasNet", "Model file"), _model(record)),
+        (translate("ScasNet", "Computer"), _computer(record)),
+    )
+    return [(title, [fact for fact in facts if fact[1]]) for title, facts in found]
+
+
+def time_of(record: Record) -> str:
+    """From when to when, in UTC as it was written."""
+    if not record.text("started"):
+        return ""
+    text = translate("ScasNet", "{started} to {ended} ({seconds:,.1f} seconds)")
+    kept = record.number("kept_of_an_interrupted_run") or 0.0
+    if kept > 0:
+        text = translate(
+            "ScasNet",
+            "{started} to {ended} ({seconds:,.1f} seconds), going on with an interrupted run that "
+            "had finished {kept:.0%}",
+        )
+    return str(
+        text.format(
+            started=record.text("started"),
+            ended=record.text("ended"),
+            seconds=record.number("seconds") or 0.0,
+            kept=kept,
+        )
+    )
+
+
+def _image(record: Record) -> Facts:
+    bands = [
+        f"{each.text('name')} = {each.count('number')}" for each in record.parts("input", "bands")
+    ]
+    return [
+        (translate("ScasNet", "Image"), record.text("input", "source")),
+        *_files(Record(record.at("input"))),
+        (translate("ScasNet", "Size of the image"), _size(record, "input")),
+        (translate("ScasNet", "Coordinate reference system"), _reference(record)),
+        (translate("ScasNet", "Geotransform"), ", ".join(record.texts("input", "geotransform"))),
+        (translate("ScasNet", "Type of the values"), record.text("input", "type")),
+        (translate("ScasNet", "Bands"), ", ".join(bands)),
+        (translate("ScasNet", "Scaling"), record.text("input", "scaling", "rule")),
+        (translate("ScasNet", "Nodata"), record.text("input", "nodata", "rule")),
+    ]
+
+
+def _size(record: Record, part: str) -> str:
+    rows, cols = record.count(part, "rows"), record.count(part, "cols")
+    text = translate("ScasNet", "{rows} x {cols} pixels")
+    return str(text.format(rows=rows, cols=cols)) if rows and cols else ""
+
+
+def _reference(record: Record) -> str:
+    return record.text("input", "crs") or record.text("input", "wkt")
+
+
+def _files(part: Record) -> Facts:
+    """Each file with what tells its state from another."""
+    label, found = translate("ScasNet", "File"), []
+    for each in part.parts("files")[:_MOST_FILES]:
+        shown = [each.text("path")]
+        if each.number("bytes") is not None:
+            shown.append(translate("ScasNet", "{count:,} bytes").format(count=each.count("bytes")))
+        if each.text("modified"):
+            text = translate("ScasNet", "changed {time}")
+            shown.append(text.format(time=each.text("modified")))
+        if each.text("sha256"):
+            text = translate("ScasNet", "SHA-256 {digest} of {part}")
+            shown.append(text.format(digest=each.text("sha256"), part=each.text("sha256_of")))
+        shown.append(each.text("problem"))
+        found.append((label, ", ".join(filter(None, shown))))
+    more = part.count("file_count") - len(found)
+    if more > 0:
+        text = translate("ScasNet", "{count:,} more, in the JSON or in the listing only")
+        found.append((label, text.format(count=more)))
+    return found
+
+
+def _area(record: Record) -> Facts:
+    extent = ", ".join(record.texts("area", "extent"))
+    mask = record.text("area", "mask", "source")
+    layer = record.text("area", "mask", "layer")
+    return [
+        (translate("ScasNet", "Extent (x min, y min, x max, y max)"), extent),
+        (translate("ScasNet", "Size of the map"), _size(record, "map")),
+        (translate("ScasNet", "Mask"), f"{mask} ({layer})" if layer else mask),
+        *_files(Record(record.at("area", "mask"))),
+    ]
+
+
+def _settings(record: Record) -> Facts:
+    """As they were given and as they turned out, by their names in the JSON."""
+    found = []
+    for part, text in (
+        ("given", translate("ScasNet", "{name}, as given")),
+        ("used", translate("ScasNet", "{name}, as used")),
+    ):
+        values = record.at("settings", part)
+        for name in list(values)[:100] if isinstance(values, dict) else []:
+            value = record.text("settings", part, name) or ", ".join(
+                record.texts("settings", part, name)
+            )
+            found.append((text.format(name=Record(name).text()), value))
+    return found
+
+
+def _model(record: Record) -> Facts:
+    size = record.count("model", "bytes")
+    return [
+        (translate("ScasNet", "File"), record.text("model", "path")),
+        (
+            translate("ScasNet", "Size"),
+            translate("ScasNet", "{count:,} bytes").format(count=size) if size else "",
+        ),
+        (translate("ScasNet", "Network"), record.text("model", "card", "network")),
+        (translate("ScasNet", "Training data"), record.text("model", "card", "training_data")),
+    ]
+
+
+def _computer(record: Record) -> Facts:
+    versions = record.at("software")
+    listed = [
+        f"{Record(name).text()} {record.text('software', name)}"
+        for name in (list(versions)[:50] if isinstance(versions, dict) else [])
+    ]
+    return [
+        (translate("ScasNet", "The model ran on"), record.text("provider", "name")),
+        (translate("ScasNet", "Device"), record.text("provider", "device")),
+        *((translate("ScasNet", "Note"), each) for each in record.texts("provider", "notes")),
+        (translate("ScasNet", "Software"), ", ".join(listed)),
+    ]

@@ -1,0 +1,72 @@
+"""How a run is cut into tiles."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scasnet_qgis.core.errors import SettingError
+from scasnet_qgis.core.messages import translate
+from scasnet_qgis.core.windows import TilePlan, Window, plan_tiles
+from scasnet_qgis.models.backend import processors
+from scasnet_qgis.models.memory import tile_limit
+from scasnet_qgis.raster.writer import BLOCK
+
+if TYPE_CHECKING:
+    from scasnet_qgis.mapping import MapRequest
+
+PANEL_BYTES = 48 * 1024 * 1024  # what is kept of a row of tiles over the width of a panel
+
+
+def tile_and_overlap(request: MapRequest) -> tuple[tuple[int, int], int]:
+    """Tile size (rows, cols) and overlap in pixels of the model's input."""
+    fixed = request.model.fixed_size
+    card = request.model.card
+    if fixed is not None:
+        if request.tile_size and (request.tile_size, request.tile_size) != fixed:
+            raise SettingError(
+                translate(
+                    "ScasNet",
+                    "This model works with tiles of {rows} x {cols} pixels only: leave the "
+                    "tile size empty.",
+                ),
+                rows=fixed[0],
+                cols=fixed[1],
+            )
+        tile = fixed
+    else:
+        limit = tile_limit(request.model, request.threads or processors())
+        size = request.tile_size or min(card.tile_size, limit)
+        tile = (size, size)
+    overlap = request.overlap
+    if overlap is None:
+        overlap = min(card.overlap, min(tile) // 2)
+    if not 0 <= overlap < min(tile):
+        raise SettingError(
+            translate(
+                "ScasNet",
+                "The overlap ({overlap} pixels) must be smaller than the tile size ({value} "
+                "pixels).",
+            ),
+            overlap=overlap,
+            value=min(tile),
+        )
+    return tile, overlap
+
+
+def make_plan(area: Window, tile: tuple[int, int], overlap: int, request: MapRequest) -> TilePlan:
+    """The tiles of a run, in pixels of the model's output."""
+    margin, classes = request.model.margin, request.model.classes
+    rows, cols = tile[0] - 2 * margin, tile[1] - 2 * margin
+    overlap = min(overlap, min(rows, cols) - 1)
+    # A column holds scores where rows of tiles overlap, and labels. Probabilities that wait for
+    # whole blocks come on top: at most BLOCK rows, hence the least that is counted for scores.
+    column = 4 * classes * max(overlap, BLOCK // 4) + rows
+    return plan_tiles(
+        area.rows,
+        area.cols,
+        (rows, cols),
+        overlap,
+        fixed=request.model.fixed_size is not None,
+        panel_cols=PANEL_BYTES // column,
+        block=BLOCK,
+    )

@@ -1,0 +1,131 @@
+"""The command that makes a map again."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scasnet_qgis.core.command_line import command
+from scasnet_qgis.core.ensemble import ONE_LOOK
+from scasnet_qgis.core.preprocessing import Scaling
+from scasnet_qgis.core.redaction import without_secrets
+from scasnet_qgis.core.windows import TilePlan, Window
+from scasnet_qgis.models.backend import OnnxBackend
+from scasnet_qgis.models.providers import short_name
+from scasnet_qgis.raster.grid import Grid
+from scasnet_qgis.raster.products import MapRules
+from scasnet_qgis.raster.reader import RasterReader
+
+if TYPE_CHECKING:
+    from scasnet_qgis.mapping import MapRequest
+
+ALGORITHM = "scasnet:segment"
+_PASSING = "processing_"  # how QGIS's folders for temporary files begin
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What a run has made of its request. ``grid`` is the whole raster's, ``area`` what is mapped;
+    ``tile`` (rows, cols) and ``overlap`` are pixels of the model's input."""
+
+    reader: RasterReader
+    grid: Grid
+    area: Window
+    scaling: Scaling
+    tile: tuple[int, int]
+    overlap: int
+    plan: TilePlan
+    rules: MapRules
+    backend: OnnxBackend
+
+
+def facts(request: MapRequest, settled: Settled) -> dict[str, Any]:
+    """Parameters, the command for this computer's shell, and what to do before it."""
+    parameters = {
+        name: without_secrets(value) for name, value in _parameters(request, settled).items()
+    }
+    return {
+        "parameters": parameters,
+        "command": command(ALGORITHM, parameters, windows=os.name == "nt"),
+        "notes": _obstacles(request, settled),
+    }
+
+
+def _parameters(request: MapRequest, settled: Settled) -> dict[str, str]:
+    """As the algorithm takes them, with what this computer chose spelled out."""
+    model = request.model
+    given = {
+        "INPUT": _absolute(request.source),
+        "MODEL": _absolute(str(model.path)),
+        "BANDS": ";".join(map(str, settled.reader.bands)),
+        "EXTENT": _extent(request.extent),
+        "MASK": _layer(request.mask, request.mask_layer),
+        "OUTPUT": _absolute(str(request.output)),
+        "PROBABILITIES": _absolute(str(request.probabilities or "")),
+        "DEVICE": short_name(settled.backend.provider),
+        "TILE_SIZE": "" if model.fixed_size else str(settled.tile[0]),
+        "OVERLAP": str(settled.overlap),
+        "BATCH_SIZE": str(settled.backend.batch),
+        "THREADS": str(request.threads) if request.threads else "",
+        "SCALES": "" if request.looks.scales == ONE_LOOK.scales else _scales(request.looks.scales),
+        "FLIPS": "" if request.looks.flips == ONE_LOOK.flips else request.looks.flips,
+        "SIEVE": repr(request.sieve) if request.sieve > 0 else "",
+        "SIEVE_UNIT": request.sieve_unit if request.sieve > 0 else "",
+        "MIN_CONFIDENCE": repr(request.min_confidence) if request.min_confidence > 0 else "",
+    }
+    return {name: value for name, value in given.items() if value}
+
+
+def _obstacles(request: MapRequest, settled: Settled) -> list[str]:
+    """What stands in the way of the command."""
+    found = []
+    if any(map(_is_passing, (request.source, request.mask))):
+        found.append("An input was a temporary file of QGIS: save it, and name that file.")
+    if settled.grid.wkt and not settled.reader.grid.wkt:
+        found.append(
+            "The raster's file has no coordinate reference system, the layer in QGIS had one: "
+            "assign it to the file first."
+        )
+    if any(without_secrets(each) != each for each in (request.source, request.mask)):
+        found.append("A password or key was left out: put it back in.")
+    return found
+
+
+def _absolute(name: str) -> str:
+    """The full path of a file; what is none stays as it is."""
+    if not name or name.startswith("/vsi"):
+        return name
+    path = Path(name)
+    try:
+        there = path.exists() or path.parent.is_dir()
+    except (OSError, ValueError):
+        return name
+    return str(path.absolute()) if there else name
+
+
+def _extent(extent: tuple[float, float, float, float] | None) -> str:
+    """As Processing writes it; without a reference system it is the raster's own."""
+    if extent is None:
+        return ""
+    x_min, y_min, x_max, y_max = extent
+    return ",".join(repr(float(each)) for each in (x_min, x_max, y_min, y_max))
+
+
+def _layer(path: str, layer: str) -> str:
+    return f"{_absolute(path)}|layername={layer}" if path and layer else _absolute(path)
+
+
+def _scales(scales: tuple[float, ...]) -> str:
+    return ";".join(repr(each) for each in scales)
+
+
+def _is_passing(name: str) -> bool:
+    """Whether a file lies in one of QGIS's folders for temporary files."""
+    try:
+        inside = Path(name).absolute().relative_to(tempfile.gettempdir())
+    except ValueError:
+        return False
+    return bool(inside.parts) and inside.parts[0].startswith(_PASSING)

@@ -1,0 +1,198 @@
+"""Whether a run can go on where an interrupted one stopped: the same input, model and settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from scasnet_qgis.core.messages import Message, message, translate
+from scasnet_qgis.core.preprocessing import Scaling
+from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.core.windows import Axis, Panel, TilePlan, Window
+from scasnet_qgis.models.backend import OnnxBackend
+from scasnet_qgis.models.runtime import onnxruntime
+from scasnet_qgis.raster.fingerprint import Fingerprints
+from scasnet_qgis.raster.grid import Grid
+from scasnet_qgis.raster.journal import Journal, same
+from scasnet_qgis.raster.reader import RasterReader
+from scasnet_qgis.raster.writer import failed
+
+if TYPE_CHECKING:
+    from scasnet_qgis.mapping import MapRequest
+    from scasnet_qgis.mapping_record import RunRecord
+
+_CHANGES_BY_ITSELF = ".aux.xml"  # QGIS writes statistics there as it shows a raster
+
+# What is compared, in this order; what a part is called where it is not the same.
+_NAMES = {
+    "input": translate("ScasNet", "the image is another one, or was changed"),
+    "model": translate("ScasNet", "the model is another one"),
+    "mask": translate("ScasNet", "the mask is another one, or was changed"),
+    "area": translate("ScasNet", "another part of the image is to be mapped"),
+    "grid": translate("ScasNet", "the image lies elsewhere"),
+    "values": translate("ScasNet", "the image is read in another way"),
+    "tiles": translate("ScasNet", "the tile size or the overlap is another one"),
+    "looks": translate("ScasNet", "the scales or flips are others"),
+    "confidence": translate("ScasNet", "the least confidence is another one"),
+    "sieve": translate("ScasNet", "the smallest patch is another one"),
+    "probabilities": translate(
+        "ScasNet", "the class probabilities are wanted now and were not before, or not any more"
+    ),
+    "engine": translate("ScasNet", "the model runs on another device, or was computed otherwise"),
+}
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """How a run is cut into tiles; ``tile`` and ``overlap`` are pixels of the model's input."""
+
+    tile: tuple[int, int]
+    overlap: int
+    plan: TilePlan
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Tiling:
+        """From a journal; raises KeyError, TypeError or ValueError."""
+        plan = values["plan"]
+        axes = [
+            Axis(int(plan[each]["length"]), int(plan[each]["size"]), tuple(plan[each]["starts"]))
+            for each in ("vertical", "horizontal")
+        ]
+        panels = tuple(
+            Panel(int(each["col"]), int(each["cols"]), range(*each["tile_cols"]))
+            for each in plan["panels"]
+        )
+        rows, cols = values["tile"]
+        plan = TilePlan(axes[0], axes[1], panels)
+        return cls((int(rows), int(cols)), int(values["overlap"]), plan)
+
+    def as_values(self) -> dict[str, Any]:
+        """For a journal."""
+        plan = self.plan
+        panels = [
+            {
+                "col": each.col,
+                "cols": each.cols,
+                "tile_cols": [each.tile_cols.start, each.tile_cols.stop],
+            }
+            for each in plan.panels
+        ]
+        axes = {"vertical": asdict(plan.vertical), "horizontal": asdict(plan.horizontal)}
+        return {"tile": self.tile, "overlap": self.overlap, "plan": {**axes, "panels": panels}}
+
+
+class Resuming:
+    """The journal of an output, and whether this run may go on with it.
+
+    ``wanted`` is what ``identity_of`` says about this run.
+    """
+
+    def __init__(self, journal: Journal, wanted: Mapping[str, Any], allowed: bool) -> None:
+        self._journal, self._wanted, self._allowed = journal, dict(wanted), allowed
+        header = journal.header
+        self._found: dict[str, Any] | None = header.get("identity") if header else None
+
+    def tiling(self, fresh: Tiling) -> Tiling:
+        """How the run is cut into tiles: as it was begun, if it goes on."""
+        header = self._journal.header
+        if header is None or self._difference(self._wanted) is not None:
+            return fresh
+        try:
+            return Tiling.of(header["tiling"])
+        except (KeyError, TypeError, ValueError):
+            self._found = None
+            return fresh
+
+    def begin(self, backend: OnnxBackend, tiling: Tiling, progress: Progress) -> None:
+        """Go on with the journal, or begin it anew and say why; raises OutputError."""
+        engine = {
+            "provider": backend.provider,
+            "eight_bit": backend.eight_bit,
+            "takes_raw": backend.takes_raw,
+            "onnxruntime": str(onnxruntime().__version__),
+        }
+        wanted = {**self._wanted, "engine": engine}
+        difference = self._difference(wanted)
+        if difference is None:
+            return
+        if self._journal.chunks:
+            progress.info(difference)
+        try:
+            self._journal.begin({"identity": wanted, "tiling": tiling.as_values()})
+        except OSError as error:
+            raise failed(self._journal.folder.parent, error) from error
+
+    def _difference(self, wanted: Mapping[str, Any]) -> Message | None:
+        """Why this run cannot go on with what is there; None where it can."""
+        if not self._allowed:
+            text = translate(
+                "ScasNet", "What an interrupted run had finished is not used, as you wish."
+            )
+            return message(text)
+        found = self._found
+        if found is None:
+            return message(translate("ScasNet", "What an interrupted run left cannot be used."))
+        for name in _NAMES:
+            if name in wanted and not same(wanted[name], found.get(name)):
+                text = translate(
+                    "ScasNet",
+                    "An interrupted run had begun this map, but {reason}: the map is made from "
+                    "the beginning.",
+                )
+                return message(text, reason=message(_NAMES[name]))
+        return None
+
+
+def tell_kept(share: float, progress: Progress) -> None:
+    """How much of the map (0 to 1) an interrupted run had finished; nothing where that is none."""
+    if share > 0:
+        text = translate(
+            "ScasNet", "Going on with an interrupted run: {share:.0%} of the map was kept."
+        )
+        progress.info(message(text, share=share))
+
+
+def identity_of(
+    request: MapRequest,
+    record: RunRecord,
+    mask: str,
+    reader: RasterReader,
+    grid: Grid,
+    area: Window,
+    scaling: Scaling,
+) -> dict[str, Any]:
+    """Everything that the pixels of a map follow from, but for what computes them.
+
+    ``mask`` is the SHA-256 of the polygons, ``grid`` the whole raster's. The number of tiles at a
+    time and of threads are left out: they are for the computer to choose.
+    """
+    return {
+        "input": _state_of(record.image),
+        "model": record.model.sha256,
+        "mask": mask,
+        "area": asdict(area),
+        "grid": [grid.rows, grid.cols, grid.geotransform, grid.wkt],
+        "values": [
+            reader.bands,
+            str(reader.dtype),
+            asdict(reader.rule),
+            scaling.low,
+            scaling.high,
+            scaling.fill,
+        ],
+        "tiles": [request.tile_size, request.overlap],
+        "looks": [request.looks.scales, request.looks.flips],
+        "confidence": request.min_confidence,
+        "sieve": [request.sieve, request.sieve_unit] if request.sieve > 0 else None,
+        "probabilities": request.probabilities is not None,
+    }
+
+
+def _state_of(image: Fingerprints) -> list[Any]:
+    files = [
+        [each.path, each.size, each.changed, each.sha256]
+        for each in image.files
+        if not each.path.endswith(_CHANGES_BY_ITSELF)
+    ]
+    return [files, image.listing if image.count > len(image.files) else None]
