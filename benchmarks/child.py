@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
+OPENVINO = ROOT / "build" / "openvino"  # where scripts/setup puts it, apart from everything else
 
 
 def peak_megabytes() -> float:
@@ -53,6 +54,7 @@ def shown(figures: dict[str, float], digits: int = 2) -> str:
 
 def main() -> None:
     """Call the function named on the command line and print what it gives as a line of JSON."""
+    sys.path.append(str(OPENVINO))
     module, name = sys.argv[1].split(":")
     result = getattr(importlib.import_module(module), name)(**json.loads(sys.argv[2]))
     print(json.dumps({**result, "peak_megabytes": round(peak_megabytes(), 1)}), flush=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import tempfile
 from importlib.metadata import distributions
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.child import run_fresh, spread
+from benchmarks.child import OPENVINO, run_fresh, spread
 from benchmarks.measures import labels_of
 from benchmarks.rasters import mosaic, size_of
 from scasnet_qgis import paths
@@ -39,6 +40,7 @@ def packages() -> list[str]:
 
 def measure_providers(size: tuple[int, int] = SIZE, repeats: int = 3) -> dict[str, Any]:
     """Speed of each device, and the share of the pixels that get the CPU's class."""
+    sys.path.append(str(OPENVINO))
     names = [CPU, *(name for name in available() if name != CPU)]
     runs: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
     with tempfile.TemporaryDirectory() as text:

@@ -11,7 +11,7 @@ from scasnet_qgis.core.preprocessing import Scaling
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.windows import TilePlan
 from scasnet_qgis.models.backend import OnnxBackend
-from scasnet_qgis.models.runtime import CPU
+from scasnet_qgis.models.providers import ON_PROCESSOR
 from scasnet_qgis.raster.grid import Grid
 from scasnet_qgis.raster.patches import SmallestPatch
 from scasnet_qgis.raster.reader import RasterReader
@@ -23,7 +23,7 @@ def tell_input(
     reader: RasterReader, scaling: Scaling, card: ModelCard, grid: Grid, progress: Progress
 ) -> None:
     """Bands, scaling, nodata and resolution of the image."""
-    pairs = [f"{name} from band {number}" for name, number in zip(card.bands, reader.bands)]
+    pairs = [f"{name} = {number}" for name, number in zip(card.bands, reader.bands)]
     text = translate("ScasNet", "Bands of the image: {bands}")
     progress.info(message(text, bands=", ".join(pairs)))
     progress.info(scaling.rule)
@@ -104,7 +104,7 @@ def describe(backend: OnnxBackend) -> str:
     parts = [backend.provider]
     if backend.device_name:
         parts.append(backend.device_name)
-    if backend.provider == CPU:
+    if backend.provider in ON_PROCESSOR:
         parts.append(f"{backend.threads} thread" + ("s" if backend.threads != 1 else ""))
     if backend.eight_bit:
         parts.append("8-bit scores")

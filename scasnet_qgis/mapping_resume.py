@@ -10,6 +10,7 @@ from scasnet_qgis.core.messages import Message, message, translate
 from scasnet_qgis.core.preprocessing import Scaling
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.windows import Axis, Panel, TilePlan, Window
+from scasnet_qgis.mapping_software import plugin_version
 from scasnet_qgis.models.backend import OnnxBackend
 from scasnet_qgis.models.runtime import onnxruntime
 from scasnet_qgis.raster.fingerprint import Fingerprints
@@ -108,9 +109,11 @@ class Resuming:
         """Go on with the journal, or begin it anew and say why; raises OutputError."""
         engine = {
             "provider": backend.provider,
+            "device": backend.device_name,
             "eight_bit": backend.eight_bit,
             "takes_raw": backend.takes_raw,
             "onnxruntime": str(onnxruntime().__version__),
+            "plugin": plugin_version(),
         }
         wanted = {**self._wanted, "engine": engine}
         difference = self._difference(wanted)

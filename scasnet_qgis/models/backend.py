@@ -19,7 +19,7 @@ from scasnet_qgis.models.compact import RawInput
 from scasnet_qgis.models.memory import bytes_a_pixel, bytes_ahead, workers_for
 from scasnet_qgis.models.onnx_file import ModelInfo
 from scasnet_qgis.models.opening import Opening, OpenModel
-from scasnet_qgis.models.providers import PROVIDERS
+from scasnet_qgis.models.providers import ON_PROCESSOR, PROVIDERS
 from scasnet_qgis.models.runtime import CPU
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class OnnxBackend:
     ) -> None:
         """``tiles`` will be computed (None: many), ``batch`` in a call (0: as memory allows).
 
-        ``progress`` may cancel. With ``eight_bit`` (None: on anything but a CPU) scores come as
+        ``progress`` may cancel. With ``eight_bit`` (None: on a card) scores come as
         uint8, and where ``raw`` says what the pixels are, those are taken; this needs onnx.
         """
         self.info = info
@@ -72,18 +72,24 @@ class OnnxBackend:
             self.threads, size, info.fixed_batch or max(batch, 1), tiles, pixel_bytes
         )
         opening = Opening(
-            info, tile_size, self.threads - self.workers, progress or Progress(), raw, eight_bit
+            info,
+            tile_size,
+            self.threads - self.workers,
+            progress or Progress(),
+            raw,
+            eight_bit,
+            self.workers,
         )
         self._calls = RunningCalls()
         self._model: OpenModel | None = opening.best(device)
         self.provider = self._model.provider
         on_card = self.provider in (PROVIDERS["cuda"], PROVIDERS["tensorrt"])
-        self.device_name = cuda.device_name() if on_card else ""
+        self.device_name = cuda.device_name() if on_card else self._model.description
         self.warnings, self.notes = opening.warnings, [wheels.description(), *opening.notes]
         if self.provider == CPU:
             at_once = self.workers * (info.fixed_batch or max(batch, 1))
             arena.reserve(bytes_ahead(info, size, at_once))
-        else:
+        elif self.provider not in ON_PROCESSOR:
             self.threads = self.workers = 1
         self.eight_bit = self._model.compact is not None
         self.takes_raw = self.eight_bit and raw is not None
@@ -218,6 +224,8 @@ class OnnxBackend:
                 )
                 feed = {_input_name(self.info, model): inputs}
                 return [np.asarray(each) for each in model.session.run(names, feed, options)]
+            except MemoryError:  # for the buffers, say
+                raise
             except Exception as error:  # its exceptions have no common class of their own
                 if any(each in str(error).lower() for each in _NO_MEMORY):
                     raise MemoryError(str(error)) from error

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from math import isqrt
 
+from scasnet_qgis.core.windows import SIZE_STEP
 from scasnet_qgis.models.onnx_file import ModelInfo
 
 # What side by side computed tiles may hold in memory, however many processors there are.
 WORKING_BYTES = 2**30
 SMALLEST_TILE = 256  # pixels; a smaller one is mostly overlap, so fewer are computed at a time
-SIZE_STEP = 8  # pixels; what the encoders reduce by
 UNKNOWN_BYTES = 600  # of the hidden layers, by pixel: more than a full-width VGG ScasNet holds
 # By pixel at full width, measured at widths 0.25 and 1 with two threads on tiles of 512 and 1088:
 # a VGG encoder holds two layers of 64 channels, a ResNet the working space of wide convolutions.

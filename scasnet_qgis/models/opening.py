@@ -14,6 +14,7 @@ import numpy as np
 from scasnet_qgis.core.errors import ModelError
 from scasnet_qgis.core.messages import Message, message, translate
 from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.models import openvino_session
 from scasnet_qgis.models.arena import use_shared
 from scasnet_qgis.models.compact import CompactModel, RawInput, compact_model
 from scasnet_qgis.models.onnx_file import TYPES, ModelInfo
@@ -54,6 +55,11 @@ class OpenModel:
     compact: CompactModel | None = None
 
     @property
+    def description(self) -> str:
+        """What else is to be told of what computes, such as its version; often nothing."""
+        return str(getattr(self.session, "description", ""))
+
+    @property
     def output_type(self) -> str:
         """numpy's name of the type of the scores."""
         return "uint8" if self.compact else TYPES[self.session.get_outputs()[0].type]
@@ -72,12 +78,13 @@ class Opening:
     progress: Progress
     raw: RawInput | None = None
     eight_bit: bool | None = None
+    workers: int = 1
     warnings: list[Message] = field(default_factory=list)
     notes: list[Message] = field(default_factory=list)
 
     def best(self, device: str) -> OpenModel:
         """On the first provider that loads and computes a probe; the last one tried is the CPU."""
-        candidates = choose(device)
+        candidates = [each for each in choose(device) if self._suits(each, device)]
         _load_libraries(tuple(candidates))
         for provider, following in zip(candidates, [*candidates[1:], CPU]):
             try:
@@ -86,24 +93,26 @@ class Opening:
                 if really == provider:
                     plain = OpenModel(session, really, self._probe(session))
                     return self._compact(plain) if self._wants_eight_bit(really) else plain
-                detail = "its driver or libraries do not load"
+                reason = message(translate("ScasNet", "its driver or libraries do not load"))
             except ModelError as error:
                 if provider == CPU:
                     raise
-                detail = error.detail or error.sentence
+                reason = Message(_short(error.detail)) if error.detail else error.message
             text = translate(
                 "ScasNet",
                 "The device '{device}' cannot run this model, so '{other}' is used instead "
                 "({reason}).",
             )
             names = {"device": short_name(provider), "other": short_name(following)}
-            self.warnings.append(message(text, **names, reason=_short(detail)))
+            self.warnings.append(message(text, **names, reason=reason))
         raise ModelError(
             translate("ScasNet", "No execution provider here can run {name}."),
             name=self.info.path.name,
         )
 
     def _session(self, provider: str, content: bytes = b"") -> Any:
+        if provider == openvino_session.NAME:
+            return self._openvino()
         options = quiet_options(self.helpers + 1 if provider == CPU else 1)
         if provider == CPU:
             use_shared(options)
@@ -113,7 +122,27 @@ class Opening:
         own = (provider, _CUDA_OPTIONS) if provider == PROVIDERS["cuda"] else provider
         return open_session(self.info.path, [own, CPU], options, content)
 
+    def _openvino(self) -> Any:
+        info = self.info
+        if info.input_type != "float32":
+            raise ModelError(
+                translate("ScasNet", "OpenVINO cannot run {name}: choose another device."),
+                f"its input is {info.input_type}",
+                name=info.path.name,
+            )
+        names = (info.input_name, info.output_name)
+        threads = self.workers + self.helpers
+        return openvino_session.OpenVinoSession(info.path, names, self.workers, threads)
+
+    def _suits(self, provider: str, device: str) -> bool:
+        """Whether a provider that nobody asked for is better than those after it."""
+        by_itself = device.strip().lower() == "auto" and provider == openvino_session.NAME
+        short = self.info.card.precision in ("int8", "float16")
+        return not by_itself or (self.info.input_type == "float32" and not short)
+
     def _wants_eight_bit(self, provider: str) -> bool:
+        if provider == openvino_session.NAME:
+            return False
         return provider != CPU if self.eight_bit is None else self.eight_bit
 
     def _compact(self, plain: OpenModel) -> OpenModel:
@@ -123,9 +152,9 @@ class Opening:
             session = self._session(plain.provider, compact.content)
             self._probe_compact(session, compact)
         except ImportError:
-            reason = "the package onnx is missing"
+            reason = message(translate("ScasNet", "the package onnx is missing"))
         except Exception as error:  # onnx's and ONNX Runtime's have no common class of their own
-            reason = str(getattr(error, "detail", "") or error)
+            reason = Message(_short(str(getattr(error, "detail", "") or error)))
         else:
             return OpenModel(session, plain.provider, plain.activation, compact)
         text = translate(
@@ -133,7 +162,7 @@ class Opening:
             "Pixels and scores go to and from the device in single precision, which takes longer "
             "than in 8 bit ({reason}).",
         )
-        self.notes.append(message(text, reason=_short(reason)))
+        self.notes.append(message(text, reason=reason))
         return plain
 
     def _shape(self) -> tuple[int, int, int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from scasnet_qgis.core.errors import SettingError
 from scasnet_qgis.core.messages import translate
+from scasnet_qgis.models import openvino_session
 from scasnet_qgis.models.runtime import CPU, onnxruntime
 
 PROVIDERS = {
@@ -13,20 +14,26 @@ PROVIDERS = {
     "rocm": "ROCMExecutionProvider",
     "directml": "DmlExecutionProvider",
     "coreml": "CoreMLExecutionProvider",
-    "openvino": "OpenVINOExecutionProvider",
+    "openvino": openvino_session.NAME,
     "cpu": CPU,
+    "openvino-ep": "OpenVINOExecutionProvider",
 }
+# They compute on the processor, where tiles side by side beat threads inside a tile.
+ON_PROCESSOR = (CPU, openvino_session.NAME)
 # Fastest first. TensorRT builds an engine for minutes, Core ML computes in half precision, and
-# OpenVINO was no faster on a processor than tiles side by side: they are for those who ask.
-AUTOMATIC = ("cuda", "migraphx", "rocm", "directml", "cpu")
+# OpenVINO behind ONNX Runtime takes one tile after the other: they are for those who ask. Its own
+# package is taken where the processor has short numbers for it.
+AUTOMATIC = ("cuda", "migraphx", "rocm", "directml", "openvino", "cpu")
 
 
 def available() -> list[str]:
-    """Short names of the providers that the installed onnxruntime was built with.
+    """Short names of the providers that the installed packages were built with.
 
     One that is listed may still fail to load, where its driver or libraries are missing.
     """
     built = set(onnxruntime().get_available_providers())
+    if openvino_session.is_there():
+        built.add(openvino_session.NAME)
     return [short for short, name in PROVIDERS.items() if name in built]
 
 
@@ -37,7 +44,8 @@ def choose(device: str) -> list[str]:
     """
     wanted, there = device.strip().lower(), available()
     if wanted == "auto":
-        return [PROVIDERS[short] for short in AUTOMATIC if short in there]
+        left_out = () if openvino_session.pays() else ("openvino",)
+        return [PROVIDERS[short] for short in AUTOMATIC if short in there and short not in left_out]
     if wanted not in there:
         raise SettingError(
             translate(

@@ -65,15 +65,22 @@ def open_session(path: Path, providers: Sequence[Any], options: Any, content: by
 
 def _not_loaded(path: Path, detail: str) -> ModelError:
     lowered = detail.lower()
+    template = translate(
+        "ScasNet", "{name} cannot be loaded as an ONNX model: choose another file."
+    )
     if "protobuf" in lowered:
-        sentence = f"{path.name} is not an ONNX model, or only a part of one: choose another file."
+        template = translate(
+            "ScasNet", "{name} is not an ONNX model, or only a part of one: choose another file."
+        )
     elif "ir version" in lowered or "opset" in lowered:
-        sentence = f"{path.name} was made for a newer onnxruntime: install a newer version of it."
+        template = translate(
+            "ScasNet", "{name} was made for a newer onnxruntime: install a newer version of it."
+        )
     elif "external data" in lowered or "external_data" in lowered:
-        sentence = f"{path.name} lacks the file with its weights: put that file beside it."
-    else:
-        sentence = f"{path.name} cannot be loaded as an ONNX model: choose another file."
-    return ModelError(sentence, detail)
+        template = translate(
+            "ScasNet", "{name} lacks the file with its weights: put that file beside it."
+        )
+    return ModelError(template, detail, name=path.name)
 
 
 def run_options() -> Any:

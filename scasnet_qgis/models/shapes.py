@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Union
 import numpy as np
 
 from scasnet_qgis.core.errors import ModelError
-from scasnet_qgis.core.messages import translate
+from scasnet_qgis.core.messages import Message, message, translate
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -88,7 +88,8 @@ def crop(name: str, size: Sequence[int], result: Sequence[int]) -> int:
     """How many pixels an output of ``result`` rows and cols lacks on each side of ``size``."""
     missing = [before - after for before, after in zip(size, result)]
     if min(result) < 1 or min(missing) < 0 or missing[0] != missing[1] or missing[0] % 2:
-        _refuse(name, size, result, "which does not lie evenly inside it")
+        text = translate("ScasNet", "which does not lie evenly inside it")
+        _refuse(name, size, result, message(text))
     # A coarse map of every fourth, eighth ... pixel would else pass for the middle of the tile.
     ratios = [before / after for before, after in zip(size, result)]
     if all(each >= 4 and each.is_integer() for each in ratios):
@@ -98,10 +99,11 @@ def crop(name: str, size: Sequence[int], result: Sequence[int]) -> int:
 
 def refuse_coarse(name: str, size: Sequence[int], result: Sequence[int]) -> NoReturn:
     """The output is a smaller picture of the whole input, not its middle."""
-    _refuse(name, size, result, "a coarser map: export it with its output resized to the input")
+    text = translate("ScasNet", "a coarser map: export it with its output resized to the input")
+    _refuse(name, size, result, message(text))
 
 
-def _refuse(name: str, size: Sequence[int], result: Sequence[int], what: str) -> NoReturn:
+def _refuse(name: str, size: Sequence[int], result: Sequence[int], what: Message) -> NoReturn:
     raise ModelError(
         translate(
             "ScasNet", "{name} turns {rows} x {cols} pixels into {out_rows} x {out_cols}, {what}."

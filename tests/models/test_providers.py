@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from scasnet_qgis.core.errors import SettingError
-from scasnet_qgis.models import providers
+from scasnet_qgis.models import openvino_session, providers
 from scasnet_qgis.models.providers import available, choose, short_name
 
 
@@ -39,10 +39,24 @@ def test_auto_takes_the_graphics_card_first(monkeypatch: pytest.MonkeyPatch) -> 
     assert choose("tensorrt")[0] == "TensorrtExecutionProvider"
 
 
-def test_auto_prefers_tiles_side_by_side_to_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
-    built_with(monkeypatch, "openvino", "cpu")
+def test_auto_prefers_tiles_side_by_side_to_openvino_inside_onnxruntime(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    built_with(monkeypatch, "openvino-ep", "cpu")
     assert choose("auto") == ["CPUExecutionProvider"]
-    assert choose("openvino") == ["OpenVINOExecutionProvider", "CPUExecutionProvider"]
+    assert choose("openvino-ep") == ["OpenVINOExecutionProvider", "CPUExecutionProvider"]
+
+
+@pytest.mark.parametrize("short_numbers", [True, False])
+def test_auto_takes_openvino_where_the_processor_has_short_numbers(
+    monkeypatch: pytest.MonkeyPatch, short_numbers: bool
+) -> None:
+    built_with(monkeypatch, "cuda", "cpu")
+    monkeypatch.setattr(openvino_session, "is_there", lambda: True)
+    monkeypatch.setattr(openvino_session, "has_short_numbers", lambda: short_numbers)
+    between = ["OpenVINO"] if short_numbers else []
+    assert choose("auto") == ["CUDAExecutionProvider", *between, "CPUExecutionProvider"]
+    assert choose("openvino") == ["OpenVINO", "CPUExecutionProvider"]
 
 
 def test_what_is_not_there_is_refused_and_what_is_there_named(
