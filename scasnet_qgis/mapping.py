@@ -24,6 +24,7 @@ from scasnet_qgis.mapping_log import (
     tell_input,
     tell_plan,
     tell_rules,
+    tell_warnings,
 )
 from scasnet_qgis.mapping_plan import make_plan, tile_and_overlap
 from scasnet_qgis.mapping_record import RunRecord
@@ -259,7 +260,9 @@ def _write(
         start = products.resume(finished)
         kept = work.journal.pixels / (grid.rows * grid.cols)
         tell_kept(kept, progress)
+        told = len(settled.backend.warnings)
         report = job.run(keep, mapping, start)
+        tell_warnings(settled.backend, told, progress)
         products.finish(Stage(progress, share, 1.0))
         style(products.map_file, classes)
         record.write(products.working, settled, products.counts, report, kept)

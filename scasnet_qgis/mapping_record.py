@@ -201,6 +201,7 @@ def _provider_facts(backend: OnnxBackend) -> dict[str, Any]:
     return {
         "name": backend.provider,
         "device": short_name(backend.provider),
+        "details": backend.device_name,
         "eight_bit_scores": backend.eight_bit,
         "takes_raw_values": backend.takes_raw,
         "notes": [str(each) for each in backend.notes],

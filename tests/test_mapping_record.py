@@ -20,6 +20,7 @@ from scasnet_qgis.core.errors import Cancelled
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.run_record import Record, record_file
 from scasnet_qgis.mapping import MapRequest, make_map
+from scasnet_qgis.models.backend import OnnxBackend
 from scasnet_qgis.models.onnx_file import inspect
 from scasnet_qgis.raster.provenance import DOMAIN, read_record, stamp_of
 from tests.models import tiny_models
@@ -69,6 +70,8 @@ def test_the_description_says_what_was_done(request_of, tmp_path) -> None:
     assert record.text("model", "sha256") == sha256(request.model.path)
     assert record.text("model", "card", "name") == request.model.card.name
     assert record.text("provider", "device") == "cpu"
+    assert record.at("provider", "details") == "", "the name of a card, where one computes"
+    assert record.text("provider", "device") == "cpu"
     assert set(record.at("software")) >= {"plugin", "gdal", "numpy", "onnxruntime", "python"}
     assert record.text("software", "plugin") == re.search(
         r"^version=(.*)$", (paths.PLUGIN.parent / "metadata.txt").read_text(), re.MULTILINE
@@ -89,6 +92,20 @@ def test_warnings_of_the_run_are_kept(request_of, recorder) -> None:
     card = replace(request.model.card, resolution=(5.0, 10.0))
     record = mapped(replace(request, model=replace(request.model, card=card)), recorder)
     assert recorder.warnings
+    assert record.at("warnings") == recorder.warnings
+
+
+def test_memory_that_runs_short_on_the_way_is_told(request_of, recorder, monkeypatch) -> None:
+    run = OnnxBackend._run
+
+    def short(backend: OnnxBackend, model, inputs: np.ndarray) -> list[np.ndarray]:
+        if len(inputs) > 2:
+            raise MemoryError("no room")
+        return run(backend, model, inputs)
+
+    monkeypatch.setattr(OnnxBackend, "_run", short)
+    record = mapped(request_of(batch=3), recorder)
+    assert [each for each in recorder.warnings if "not enough memory for 3 tiles" in each]
     assert record.at("warnings") == recorder.warnings
 
 

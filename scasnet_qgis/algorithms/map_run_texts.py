@@ -133,6 +133,11 @@ def _model(record: Record) -> Facts:
     ]
 
 
+def _device(record: Record) -> str:
+    parts = (record.text("provider", "device"), record.text("provider", "details"))
+    return ", ".join(filter(None, parts))
+
+
 def _computer(record: Record) -> Facts:
     versions = record.at("software")
     listed = [
@@ -141,7 +146,7 @@ def _computer(record: Record) -> Facts:
     ]
     return [
         (translate("ScasNet", "The model ran on"), record.text("provider", "name")),
-        (translate("ScasNet", "Device"), record.text("provider", "device")),
+        (translate("ScasNet", "Device"), _device(record)),
         *((translate("ScasNet", "Note"), each) for each in record.texts("provider", "notes")),
         (translate("ScasNet", "Software"), ", ".join(listed)),
     ]

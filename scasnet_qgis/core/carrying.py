@@ -78,6 +78,10 @@ class CarryingReader:
             self._keep(column, parts, following, end)
         return [_cut(each, window) for each in parts if each.window.row < window.row_end]
 
+    def forget(self, column: int) -> None:
+        """Free what is kept for a ``column`` of tiles, whose tile is left out."""
+        self._kept.pop(column, None)
+
     def _whole_blocks(self, row: int) -> int:
         """The end of the blocks that hold the row before ``row``."""
         rows = self._source.block_rows

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping
-from subprocess import list2cmdline  # nosec B404 (it only quotes; nothing is started)
 from typing import Any
 
 _NAME = re.compile(r"[A-Z][A-Z_]{0,40}")
@@ -14,14 +13,24 @@ _PRINTED = 4000  # characters of one value
 
 def command(algorithm: str, parameters: Mapping[str, str], windows: bool) -> str:
     """One line for a shell: POSIX, or with ``windows`` that of the OSGeo4W shell."""
-    words = [f"{name}={value}" for name, value in parameters.items()]
-    quoted = list2cmdline(words) if windows else " ".join(map(_quoted, words))
-    return f"qgis_process run {algorithm} -- {quoted}"
+    quote = _quoted_for_windows if windows else _quoted
+    words = [quote(f"{name}={value}") for name, value in parameters.items()]
+    return " ".join((f"qgis_process run {algorithm} --", *words))
 
 
 def _quoted(word: str) -> str:
     name, _, value = word.partition("=")
     return f"{name}={shlex.quote(value)}" if value else f"{name}="
+
+
+def _quoted_for_windows(word: str) -> str:
+    """Always in quotes: outside of them &, | and others would begin another command.
+
+    A quote inside is doubled, and so are backslashes before any, as programs take both apart again.
+    """
+    inner = re.sub(r'(\\*)"', r'\1\1""', word)
+    closing = "\\" * (len(inner) - len(inner.rstrip("\\")))
+    return f'"{inner}{closing}"'
 
 
 def safe_parameters(value: Any) -> dict[str, str]:

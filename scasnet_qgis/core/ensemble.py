@@ -12,7 +12,7 @@ from scasnet_qgis.core.choices import FULL, MIRROR, NONE
 from scasnet_qgis.core.errors import SettingError
 from scasnet_qgis.core.messages import translate
 from scasnet_qgis.core.resizing import resize
-from scasnet_qgis.core.segmentation import Backend
+from scasnet_qgis.core.segmentation import Backend, as_float
 from scasnet_qgis.core.windows import SIZE_STEP, SMALLEST
 
 if TYPE_CHECKING:
@@ -169,17 +169,10 @@ class AveragingBackend:
 
     def _in_all_views(self, tiles: NDArray[Any]) -> Iterator[NDArray[np.float32]]:
         for view in self._looks.views:
-            yield _as_float(view.undo(self._backend.predict(view.of(tiles))))
+            yield as_float(view.undo(self._backend.predict(view.of(tiles))))
 
     def cancel(self) -> None:
         self._backend.cancel()
-
-
-def _as_float(scores: NDArray[Any]) -> NDArray[np.float32]:
-    """Scores up to 1 in single precision, from 8-bit ones too."""
-    if scores.dtype == np.uint8:
-        return np.multiply(scores, np.float32(1 / 255), dtype=np.float32)
-    return scores
 
 
 def _sum(parts: Iterator[NDArray[np.float32]]) -> NDArray[np.float32]:

@@ -56,13 +56,18 @@ class Scaling:
     def filled(
         self, raw: NDArray[np.generic], valid: NDArray[np.bool_] | None, out: NDArray[np.generic]
     ) -> None:
-        """Copy raw values [bands, rows, cols] to ``out``, for a model that scales them itself."""
+        """Copy raw values [bands, rows, cols] to ``out``, for a model that scales them itself.
+
+        A fill beyond what their type can hold becomes the nearest value that it can.
+        """
         np.copyto(out, raw)
         values = [
             low + fill * (high - low) for low, high, fill in zip(self.low, self.high, self.fill)
         ]
-        if not np.issubdtype(raw.dtype, np.floating):
-            values = [round(each) for each in values]
+        kind: np.dtype[Any] = raw.dtype
+        if np.issubdtype(kind, np.integer):
+            limits = np.iinfo(kind)
+            values = [min(max(round(each), limits.min), limits.max) for each in values]
         self._fill(out, raw, valid, values)
 
     @staticmethod

@@ -190,7 +190,7 @@ class Segmentation:
 
         def compute() -> NDArray[np.float32] | None:
             inputs = read.result()
-            return None if inputs is None else _as_float(self.backend.predict(inputs))
+            return None if inputs is None else as_float(self.backend.predict(inputs))
 
         return _Batch(tiles, valid, computing.submit(compute))
 
@@ -207,6 +207,7 @@ class Segmentation:
             inside = self._inside(placed)
             if inside is not None and not inside.any():
                 valid[index] = inside
+                self._reader.forget(tile.col)
                 continue
             want, have, parts = self._parts(tile)
             valid[index] = _both(_mask_of(placed, parts), inside)
@@ -247,7 +248,8 @@ def _everything(_window: Window) -> None:
     """All pixels are to be mapped."""
 
 
-def _as_float(scores: NDArray[Any]) -> NDArray[np.float32]:
+def as_float(scores: NDArray[Any]) -> NDArray[np.float32]:
+    """Scores up to 1 in single precision, from 8-bit ones too."""
     if scores.dtype == np.uint8:
         return np.multiply(scores, np.float32(1 / 255), dtype=np.float32)
     return np.asarray(scores, dtype=np.float32)

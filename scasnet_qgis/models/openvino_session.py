@@ -14,12 +14,11 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from scasnet_qgis.core.errors import ModelError
 from scasnet_qgis.core.messages import translate
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 NAME = "OpenVINO"
@@ -111,6 +110,8 @@ class OpenVinoSession:
 
         Raises RuntimeError where the computation fails or was ended.
         """
+        import numpy as np  # the names of providers are loaded with QGIS
+
         (tiles,) = feed.values()
         request = self._idle.get()
         try:

@@ -51,7 +51,7 @@ def open_raster(source: str) -> gdal.Dataset:
 
 def files_of(source: str) -> list[str]:
     """The files that a raster is made of, also those behind virtual rasters in virtual rasters."""
-    found: list[str] = []
+    found: dict[str, None] = {}  # in order; a mosaic may have tens of thousands
     waiting = [source]
     while waiting:
         name = waiting.pop()
@@ -60,10 +60,10 @@ def files_of(source: str) -> list[str]:
         except InputError:  # a side file, or a source that is missing
             continue
         fresh = [each for each in dataset.GetFileList() or [] if each not in found]
-        found += fresh
+        found.update(dict.fromkeys(fresh))
         if dataset.GetDriver().ShortName == "VRT":
             waiting += [each for each in fresh if each != name]
-    return found
+    return list(found)
 
 
 def _not_opened(source: str, detail: str) -> InputError:

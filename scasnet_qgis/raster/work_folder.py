@@ -53,6 +53,8 @@ class WorkFolder:
 
     def _is_there(self, lock: int) -> bool:
         """Whether the lock is that of the folder, and not of one that was removed meanwhile."""
+        if os.name != "posix":  # elsewhere nothing can be removed or moved that is open
+            return True
         try:
             return os.path.samestat(os.fstat(lock), (self.path / LOCK).stat())
         except FileNotFoundError:

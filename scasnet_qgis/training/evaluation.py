@@ -16,7 +16,7 @@ from scasnet_qgis.core.errors import Cancelled
 from scasnet_qgis.core.messages import Message
 from scasnet_qgis.core.preprocessing import Scaling
 from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.core.segmentation import Segmentation
+from scasnet_qgis.core.segmentation import Inside, Segmentation
 from scasnet_qgis.core.windows import Window, plan_tiles
 from scasnet_qgis.training.normalisation import Normalisation
 from scasnet_qgis.training.scenes import IGNORE, Scene
@@ -53,7 +53,7 @@ class TorchBackend:
 
 
 class SceneSource:
-    """A scene's pixels; windows without any label hold no data, so that they are not computed."""
+    """A scene's pixels, and where they hold data."""
 
     block_rows = 1
 
@@ -63,9 +63,19 @@ class SceneSource:
     def read(self, window: Window) -> tuple[NDArray[np.generic], NDArray[np.bool_] | None]:
         part = np.s_[window.row : window.row_end, window.col : window.col_end]
         pixels = np.array(self._scene.pixels[(slice(None), *part)])
-        if (self._scene.labels[part] == IGNORE).all():
-            return pixels, np.zeros(pixels.shape[1:], dtype=np.bool_)
         return pixels, None if self._scene.valid is None else np.array(self._scene.valid[part])
+
+
+def labelled(scene: Scene) -> Inside:
+    """Leaves out tiles without any label; the others see all of the image, as maps are made."""
+
+    def inside(window: Window) -> NDArray[np.bool_] | None:
+        labels = scene.labels[window.row : window.row_end, window.col : window.col_end]
+        if (labels != IGNORE).any():
+            return None
+        return np.zeros((window.rows, window.cols), dtype=np.bool_)
+
+    return inside
 
 
 def confusion(
@@ -119,6 +129,7 @@ def _of_scene(
             panel_cols=_PANEL,
             block=_BLOCK,
         ),
+        inside=labelled(scene),
     ).run(count, _Quiet(progress))
     return counts[0]
 

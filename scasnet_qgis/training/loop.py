@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
-import math
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,7 +16,7 @@ from torch.nn import functional
 
 from scasnet_qgis.core.accuracy import ConfusionMatrix
 from scasnet_qgis.core.errors import Cancelled, TrainingError
-from scasnet_qgis.core.messages import message, translate
+from scasnet_qgis.core.messages import translate
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig
 from scasnet_qgis.training.checkpoint import Checkpoint
@@ -27,11 +25,12 @@ from scasnet_qgis.training.evaluation import confusion, forward_of
 from scasnet_qgis.training.initialisation import start
 from scasnet_qgis.training.normalisation import Normalisation
 from scasnet_qgis.training.optimisation import Precision, choose_device, make_optimizer
+from scasnet_qgis.training.run_log import RunLog
 from scasnet_qgis.training.sampling import CropSampler
 from scasnet_qgis.training.scenes import IGNORE, Scene
 from scasnet_qgis.training.schedule import EvaluationTimer, Schedule
 from scasnet_qgis.training.weights import BEST
-from scasnet_qgis.training.work import CHECKPOINT, LOG
+from scasnet_qgis.training.work import CHECKPOINT
 
 LOG_EVERY = 20  # steps
 LOG_SECONDS = 10.0  # the same in time, for slow computers
@@ -60,6 +59,7 @@ class Trainer:
         self._precision = Precision(self.device, config.precision)
         self.schedule = Schedule(config, self.training)
         self._timer = EvaluationTimer(config)
+        self._log = RunLog(folder, self.schedule, progress)
         self.sampler = CropSampler(self.training, len(config.classes), normalisation, config.seed)
         self.step, self.seconds, self.best = 0, 0.0, -1.0
         self._begin(Checkpoint.load(folder / CHECKPOINT))
@@ -94,7 +94,8 @@ class Trainer:
 
         Raises Cancelled, with the checkpoint saved, soon after ``progress.cancelled`` turns true.
         """
-        self._tell_start()
+        weights = sum(each.numel() for each in self.network.parameters())
+        self._log.start(weights, self.device, str(self._precision), self.step)
         try:
             self._run()
         except Cancelled:
@@ -127,7 +128,8 @@ class Trainer:
                 self.step += 1
                 self.seconds += time.monotonic() - began
                 if self.step % LOG_EVERY == 0 or self.seconds - logged >= LOG_SECONDS:
-                    self._log_loss(loss)
+                    self._log.loss(self.step, self.seconds, loss)
+                    self.progress.report(self.done)
                     logged = self.seconds
                 if self._timer.due(self.seconds, self.done) and self.done < 1.0:
                     self.evaluate()
@@ -195,23 +197,10 @@ class Trainer:
         took = time.monotonic() - began
         self.seconds += took
         self._timer.evaluated(self.seconds, took)
-        # Rounded as in the file, from which a resumed run takes it.
-        score = round(matrix.mean_iou, 4)
-        result = {
-            "overall_accuracy": round(matrix.overall_accuracy, 4),
-            "mean_iou": score,
-            "iou": dict(zip(self.config.class_names, map(_number, matrix.iou))),
-        }
-        self._log(**result)
-        text = translate(
-            "ScasNet",
-            "Validation after {minutes:.1f} minutes: overall accuracy {accuracy:.3f}, mean IoU "
-            "{iou:.3f}",
-        )
-        values = {"accuracy": matrix.overall_accuracy, "iou": matrix.mean_iou}
-        self.progress.info(message(text, minutes=self.seconds / 60, **values))
-        if score > self.best:
-            self.best = score
+        result = self._log.accuracy(self.step, self.seconds, matrix, self.config.class_names)
+        # Compared as it is written, for a resumed run takes it from the file.
+        if result["mean_iou"] > self.best:
+            self.best = result["mean_iou"]
             self._keep_best(matrix, result)
         return matrix
 
@@ -267,46 +256,3 @@ class Trainer:
         # The best network may be newer than the checkpoint: it alone knows how good it is.
         best = Checkpoint.load(self.folder / BEST)
         self.best = -1.0 if best is None else float(best.state["mean_iou"])
-
-    def _tell_start(self) -> None:
-        text = translate(
-            "ScasNet",
-            "{weights:,} weights, {steps} steps make an epoch; training on {device} in "
-            "{precision}, from step {step} on",
-        )
-        self.progress.info(
-            message(
-                text,
-                weights=sum(each.numel() for each in self.network.parameters()),
-                steps=self.schedule.steps_per_epoch,
-                device=self.device,
-                precision=str(self._precision),
-                step=self.step,
-            )
-        )
-
-    def _log_loss(self, loss: float) -> None:
-        rate = self.schedule.learning_rate(self.step, self.seconds)
-        self._log(loss=_number(loss), learning_rate=float(f"{rate:.3g}"))
-        self.progress.report(self.done)
-        text = translate(
-            "ScasNet", "Step {step}, epoch {epoch:.1f}: loss {loss:.3f}, {minutes:.0f} minutes left"
-        )
-        left = self.schedule.remaining(self.step, self.seconds) / 60
-        epoch = self.schedule.epoch(self.step)
-        self.progress.info(message(text, step=self.step, epoch=epoch, loss=loss, minutes=left))
-
-    def _log(self, **values: Any) -> None:
-        record = {
-            "step": self.step,
-            "epoch": round(self.schedule.epoch(self.step), 3),
-            "minutes": round(self.seconds / 60, 2),
-            **values,
-        }
-        with (self.folder / LOG).open("a", encoding="utf-8") as log:
-            log.write(json.dumps(record) + "\n")
-
-
-def _number(value: float) -> float | None:
-    """Rounded for a JSON file, which knows no NaN."""
-    return round(float(value), 4) if math.isfinite(value) else None

@@ -31,10 +31,27 @@ def test_a_posix_shell_takes_it_apart_again() -> None:
     assert echoed.stdout.splitlines()[2:] == words[4:]
 
 
-def test_windows_quotes_what_has_spaces() -> None:
+def test_windows_gets_everything_in_quotes() -> None:
     values = {"INPUT": "C:\\my maps\\a.tif", "BANDS": "1"}
     text = command("scasnet:segment", values, windows=True)
-    assert text == 'qgis_process run scasnet:segment -- "INPUT=C:\\my maps\\a.tif" BANDS=1'
+    assert text == 'qgis_process run scasnet:segment -- "INPUT=C:\\my maps\\a.tif" "BANDS=1"'
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["C:\\a.gpkg|layername=b", "a&calc&b", '" & calc & "', '\\" & calc', "a^<b>", "C:\\maps\\", ""],
+)
+def test_on_windows_nothing_lies_outside_of_quotes(value) -> None:
+    """Which toggle with each quote there, whatever stands before it."""
+    text = command("a:b", {"X": value, "Y": "1"}, windows=True)
+    words = text[len("qgis_process run a:b -- ") :]
+    assert words.count('"') % 2 == 0
+    assert "".join(words.split('"')[::2]).strip() == ""
+    assert words.endswith('" "Y=1"')
+
+
+def test_a_backslash_at_the_end_does_not_hide_the_quote_on_windows() -> None:
+    assert command("a:b", {"X": "C:\\maps\\"}, windows=True).endswith(' "X=C:\\maps\\\\"')
 
 
 def test_an_empty_value_stays_one() -> None:

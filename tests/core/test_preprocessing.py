@@ -87,3 +87,11 @@ def test_nan_is_filled_in_raw_values_too() -> None:
     room = np.empty((1, 1, 2), dtype=np.float32)
     scaling(0, 2).filled(np.array([[[np.nan, 1.5]]], dtype=np.float32), None, room)
     np.testing.assert_allclose(room, [[[0.8, 1.5]]], atol=1e-6)
+
+
+def test_a_fill_beyond_the_type_is_the_nearest_that_it_holds() -> None:
+    """As in an 8-bit image for a model of values up to 10,000."""
+    room = np.empty((1, 1, 2), dtype=np.uint8)
+    wide = Scaling((0.0,), (10_000.0,), (0.5,), "")
+    wide.filled(np.array([[[1, 2]]], dtype=np.uint8), np.array([[True, False]]), room)
+    assert room.tolist() == [[[1, 255]]]

@@ -218,6 +218,7 @@ def test_what_nobody_asked_for_is_neither_read_nor_computed(batch: int) -> None:
     assert report.computed_tiles == len(run.plan.vertical) + len(run.plan.horizontal) - 1
     assert report.skipped_tiles == run.plan.count - report.computed_tiles
     assert source.reads == report.computed_tiles
+    assert not run._reader._kept, "nothing is kept for tiles that nobody asked for"
 
 
 def test_tiles_see_the_image_around_what_was_asked_for() -> None:

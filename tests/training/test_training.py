@@ -272,10 +272,10 @@ def test_a_run_that_ends_with_an_evaluation_is_measured_once(landscape, tmp_path
 def test_what_was_logged_after_the_checkpoint_is_dropped(landscape, tmp_path):
     first = _trainer(landscape, tmp_path)
     first.step = 2
-    first._log(loss=1.0)
+    first._log.loss(first.step, first.seconds, 1.0)
     first.save()
     first.step = 5
-    first._log(loss=0.5)
+    first._log.loss(first.step, first.seconds, 0.5)
     with (tmp_path / "log.jsonl").open("a") as log:
         log.write('{"step": 5, "lo')  # the process was killed here
     _trainer(landscape, tmp_path)
