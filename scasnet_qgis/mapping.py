@@ -134,7 +134,8 @@ def make_map(request: MapRequest, progress: Progress, style: Style) -> MapResult
         wanted = identity_of(request, record, mask, reader, grid, area, scaling)
         resuming = Resuming(work.journal, wanted, request.resume)
         tile, overlap = tile_and_overlap(request)
-        tiling = resuming.tiling(Tiling(tile, overlap, make_plan(area, tile, overlap, request)))
+        fresh = make_plan(area, tile, overlap, request, reader.carried(overlap))
+        tiling = resuming.tiling(Tiling(tile, overlap, fresh))
         plan = tiling.plan
         grow_cache(reader.cache_for((plan.vertical.size, plan.horizontal.size)))
         raw = RawInput(str(reader.dtype), scaling.low, scaling.high)

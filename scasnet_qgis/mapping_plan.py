@@ -53,14 +53,19 @@ def tile_and_overlap(request: MapRequest) -> tuple[tuple[int, int], int]:
     return tile, overlap
 
 
-def make_plan(area: Window, tile: tuple[int, int], overlap: int, request: MapRequest) -> TilePlan:
-    """The tiles of a run, in pixels of the model's output."""
+def make_plan(
+    area: Window, tile: tuple[int, int], overlap: int, request: MapRequest, carried: int = 0
+) -> TilePlan:
+    """The tiles of a run, in pixels of the model's output.
+
+    ``carried`` are the bytes of raw rows that are kept for each column of a panel.
+    """
     margin, classes = request.model.margin, request.model.classes
     rows, cols = tile[0] - 2 * margin, tile[1] - 2 * margin
     overlap = min(overlap, min(rows, cols) - 1)
     # A column holds scores where rows of tiles overlap, and labels. Probabilities that wait for
     # whole blocks come on top: at most BLOCK rows, hence the least that is counted for scores.
-    column = 4 * classes * max(overlap, BLOCK // 4) + rows
+    column = 4 * classes * max(overlap, BLOCK // 4) + rows + carried
     return plan_tiles(
         area.rows,
         area.cols,

@@ -122,9 +122,8 @@ def faster_lines() -> list[str]:
         return []
     text = translate(
         "ScasNet",
-        "OpenVINO is not installed. Many processors from 2021 on compute in a shorter form of "
-        "numbers (bfloat16) with it, and maps take about half the time; their labels differ in a "
-        "few pixels of a thousand. Install it:",
+        "OpenVINO is not installed. With it, processors that can compute in a shorter form of "
+        "numbers (bfloat16) make maps much faster. Install it:",
     )
     return [text, dependencies.install_command("openvino")]
 

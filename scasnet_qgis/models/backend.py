@@ -16,6 +16,7 @@ from scasnet_qgis.models import arena, cuda, wheels
 from scasnet_qgis.models.binding import BoundRuns
 from scasnet_qgis.models.calls import RunningCalls
 from scasnet_qgis.models.compact import RawInput
+from scasnet_qgis.models.failures import failed, no_memory
 from scasnet_qgis.models.memory import bytes_a_pixel, bytes_ahead, workers_for
 from scasnet_qgis.models.onnx_file import ModelInfo
 from scasnet_qgis.models.opening import Opening, OpenModel
@@ -144,7 +145,7 @@ class OnnxBackend:
                 parts.append(self._scores(self._prepared(part)))
             except MemoryError as error:
                 if self.batch_limit or len(part) == 1:
-                    raise _no_memory(part.shape, str(error)) from error
+                    raise no_memory(part.shape, str(error)) from error
                 self._halve(len(part))
                 continue
             done += len(part)
@@ -229,7 +230,7 @@ class OnnxBackend:
             except Exception as error:  # its exceptions have no common class of their own
                 if any(each in str(error).lower() for each in _NO_MEMORY):
                     raise MemoryError(str(error)) from error
-                raise _failed(self.info.path.name, inputs.shape, str(error)) from error
+                raise failed(self.info.path.name, inputs.shape, str(error)) from error
 
     def _outputs(
         self, model: OpenModel, inputs: NDArray[Any]
@@ -275,29 +276,3 @@ def processors() -> int:
 
 def _input_name(info: ModelInfo, model: OpenModel) -> str:
     return model.compact.input_name if model.compact else info.input_name
-
-
-def _no_memory(shape: tuple[int, ...], detail: str) -> ModelError:
-    return ModelError(
-        translate(
-            "ScasNet",
-            "There is not enough memory for tiles of {rows} x {cols} pixels: choose a "
-            "smaller tile size, a smaller batch or fewer threads.",
-        ),
-        detail,
-        rows=shape[2],
-        cols=shape[3],
-    )
-
-
-def _failed(name: str, shape: tuple[int, ...], detail: str) -> ModelError:
-    return ModelError(
-        translate(
-            "ScasNet",
-            "{name} fails on tiles of {rows} x {cols} pixels: choose another tile size or device.",
-        ),
-        detail,
-        name=name,
-        rows=shape[2],
-        cols=shape[3],
-    )

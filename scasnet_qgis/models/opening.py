@@ -138,7 +138,9 @@ class Opening:
         """Whether a provider that nobody asked for is better than those after it."""
         by_itself = device.strip().lower() == "auto" and provider == openvino_session.NAME
         short = self.info.card.precision in ("int8", "float16")
-        return not by_itself or (self.info.input_type == "float32" and not short)
+        # What memory a network of others takes there is not known, nor is it bounded.
+        known = bool(self.info.card.network) and self.info.input_type == "float32"
+        return not by_itself or (known and not short)
 
     def _wants_eight_bit(self, provider: str) -> bool:
         if provider == openvino_session.NAME:

@@ -124,6 +124,10 @@ class RasterReader:
         """Numpy's type of the values."""
         return np.dtype(gdal_array.GDALTypeCodeToNumericTypeCode(self._kind))
 
+    def carried(self, overlap: int) -> int:
+        """Bytes that a column of rows read ahead takes, see core/carrying.py."""
+        return len(self.bands) * self.dtype.itemsize * (overlap + self.block_rows)
+
     @property
     def has_only_control_points(self) -> bool:
         """Whether the raster has a position, but no geotransform that a map could take over."""

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from scasnet_qgis.core.errors import Cancelled, ModelError, SettingError
-from scasnet_qgis.models import backend as backend_module
 from scasnet_qgis.models import opening
 from scasnet_qgis.models.backend import OnnxBackend
+from scasnet_qgis.models.failures import no_memory
 from scasnet_qgis.models.memory import workers_for
 from scasnet_qgis.models.onnx_file import inspect
 from tests.conftest import Recorder
@@ -172,7 +172,7 @@ def test_scores_that_are_no_numbers_are_an_error(tmp_path: Path) -> None:
 
 
 def test_too_little_memory_asks_for_smaller_tiles() -> None:
-    error = backend_module._no_memory((1, 3, 9000, 8000), "Failed to allocate memory")
+    error = no_memory((1, 3, 9000, 8000), "Failed to allocate memory")
     assert "smaller tile size" in error.sentence
     assert "9000 x 8000" in error.sentence
     assert error.detail == "Failed to allocate memory"
