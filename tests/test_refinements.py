@@ -106,9 +106,12 @@ def test_memory_for_workers_is_counted_at_the_largest_scale(make_raster, tmp_pat
     monkeypatch.setattr(
         backends, "workers_for", lambda *how: (sizes.append(how[1]), count(*how))[1]
     )
-    run(make_raster(noise()), tmp_path, looks=Looks((0.5, 1.5)))
+    _, result = run(make_raster(noise()), tmp_path, looks=Looks((0.5, 1.5)))
     run(make_raster(noise()), tmp_path)
-    assert sizes == [(96, 96), (64, 64)]
+    plan = result.plan
+    tile = (plan.vertical.size, plan.horizontal.size)
+    assert tile == (64, 56), "all tiles are as large as the image needs them"
+    assert sizes == [(96, 80), tile]
 
 
 def test_small_patches_are_merged(make_raster, tmp_path):
