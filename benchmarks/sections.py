@@ -99,8 +99,7 @@ def encoder_section(result: dict[str, Any]) -> str:
     return (
         "## What published encoder weights buy\n\n"
         "The compact network on the Dubai set after equally many steps of four crops, judged on "
-        "part 8. A narrow encoder is fitted to VGG16 before the first step, which takes about a "
-        "minute.\n\n"
+        "part 8. The narrow encoder is fitted to VGG16 before the first step.\n\n"
         + _trained(result, {"VGG16 encoder": "VGG16 encoder (ImageNet)", "nothing": "nothing"})
     )
 
