@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from scasnet_qgis.mapping import MapRequest
     from scasnet_qgis.mapping_record import RunRecord
 
-_CHANGES_BY_ITSELF = ".aux.xml"  # QGIS writes statistics there as it shows a raster
-
 # What is compared, in this order; what a part is called where it is not the same.
 _NAMES = {
     "input": translate("ScasNet", "the image is another one, or was changed"),
@@ -193,9 +191,5 @@ def identity_of(
 
 
 def _state_of(image: Fingerprints) -> list[Any]:
-    files = [
-        [each.path, each.size, each.changed, each.sha256]
-        for each in image.files
-        if not each.path.endswith(_CHANGES_BY_ITSELF)
-    ]
+    files = [[each.path, each.size, each.changed, each.sha256] for each in image.files]
     return [files, image.listing if image.count > len(image.files) else None]

@@ -62,7 +62,7 @@ def _image(record: Record) -> Facts:
 
 def _size(record: Record, part: str) -> str:
     rows, cols = record.count(part, "rows"), record.count(part, "cols")
-    text = translate("ScasNet", "{rows} x {cols} pixels")
+    text = translate("ScasNet", "{cols} columns x {rows} rows")
     return str(text.format(rows=rows, cols=cols)) if rows and cols else ""
 
 

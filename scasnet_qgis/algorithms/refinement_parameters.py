@@ -48,7 +48,8 @@ def _add_looks(algorithm: ScasNetAlgorithm) -> None:
             "ScasNet",
             "The model looks at each tile several times, and what it finds is averaged: mirror "
             "adds the tile left to right (twice the time), full takes all flips and quarter turns "
-            "(eight times). Often a little more accurate, and borders get smoother.",
+            "(eight times). Often a little more accurate, and borders get smoother. On the command "
+            "line by its name, as in FLIPS=mirror.",
         ),
         advanced=True,
     )
@@ -75,7 +76,8 @@ def _add_rules(algorithm: ScasNetAlgorithm) -> None:
         translate(
             "ScasNet",
             "Whether the smallest patch is given in pixels or as an area on the ground; the area "
-            "needs an image with a position.",
+            "needs an image with a position. On the command line by its name, as in "
+            'SIEVE_UNIT="square metres".',
         ),
         advanced=True,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,6 +37,18 @@ def cancelled_by_signals(feedback: QgsProcessingFeedback) -> Iterator[None]:
         yield
     finally:
         for number, handler in former.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+            # Python's own handler would raise in here and show where, which helps nobody.
+            plain = handler is None or (received and handler is signal.default_int_handler)
+            signal.signal(number, signal.SIG_DFL if plain else handler)
         if received:
+            _flush()
             os.kill(os.getpid(), received[0])
+
+
+def _flush() -> None:
+    """Write what qgis_process has said and still holds back, such as where to go on."""
+    sys.stdout.flush()
+    if os.name == "posix":
+        import ctypes
+
+        ctypes.CDLL(None).fflush(None)

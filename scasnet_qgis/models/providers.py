@@ -50,7 +50,8 @@ def choose(device: str) -> list[str]:
         raise SettingError(
             translate(
                 "ScasNet",
-                "The device '{device}' is not available here: choose one of auto, {names}.",
+                "The device '{device}' is not available here: choose one of auto, {names}. "
+                "'Check the set-up' says what is installed.",
             ),
             device=device,
             names=", ".join(there),

@@ -15,7 +15,8 @@ PART = 1024 * 1024  # bytes
 PARTS = 64  # of that size are read of one file; smaller files are read to their end
 FEWEST = 2  # its start and its end, of each of many files
 MOST_FILES = 100  # that are named and read; of a mosaic of more, the rest is only listed
-_CHANGES_BY_ITSELF = ".aux.xml"  # QGIS writes statistics there as it shows a raster
+# Statistics and overviews, which QGIS and GDAL write as they show a raster; its pixels stay.
+_WRITTEN_BY_VIEWERS = (".aux.xml", ".ovr")
 
 Check = Callable[[], None]
 
@@ -74,15 +75,16 @@ class Fingerprints:
         return [
             each.path
             for each in self.files
-            if each.size is not None
-            and not each.path.endswith(_CHANGES_BY_ITSELF)
-            and _status(each.path)[:2] != (each.size, each.changed)
+            if each.size is not None and _status(each.path)[:2] != (each.size, each.changed)
         ]
 
 
 def fingerprints(paths: Sequence[str], check: Check) -> Fingerprints:
-    """``check`` is called between parts and may raise Cancelled; nothing else is raised."""
-    names = list(dict.fromkeys(paths))
+    """``check`` is called between parts and may raise Cancelled; nothing else is raised.
+
+    What viewers write beside a raster is left out, as if it were not there.
+    """
+    names = [each for each in dict.fromkeys(paths) if not each.endswith(_WRITTEN_BY_VIEWERS)]
     parts = max(PARTS // max(min(len(names), MOST_FILES), 1), FEWEST)
     files = tuple(fingerprint(each, check, parts) for each in names[:MOST_FILES])
     listing, total = hashlib.sha256(), 0

@@ -144,6 +144,17 @@ def _mismatch(reference: Sequence[LabelClass], mapped: Sequence[LabelClass]) -> 
         return InputError(
             translate("ScasNet", "The reference has no classes that could be compared.")
         )
+    if _counts_from_zero(reference, mapped):
+        return InputError(
+            translate(
+                "ScasNet",
+                "The classes do not match: the reference has {reference}; the map has {mapped}. "
+                "The reference seems to count its classes from 0 and the map from 1: add 1 to its "
+                "values first (Raster > Raster Calculator).",
+            ),
+            reference=_list(reference),
+            mapped=_list(mapped),
+        )
     return InputError(
         translate(
             "ScasNet",
@@ -153,6 +164,13 @@ def _mismatch(reference: Sequence[LabelClass], mapped: Sequence[LabelClass]) -> 
         reference=_list(reference),
         mapped=_list(mapped),
     )
+
+
+def _counts_from_zero(reference: Sequence[LabelClass], mapped: Sequence[LabelClass]) -> bool:
+    """Whether values 0, 1, 2 ... stand opposite to 1, 2, 3 ..., but for one that means nothing."""
+    values = {each.value for each in reference}
+    shifted = {str(int(each.value) - 1) for each in mapped if each.value.isdecimal()}
+    return "0" in values and len(mapped) > 1 and shifted <= values and len(values - shifted) <= 1
 
 
 def _list(classes: Sequence[LabelClass]) -> Message | str:

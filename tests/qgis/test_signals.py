@@ -25,13 +25,17 @@ def test_stopped_run_leaves_nothing(tmp_path: Path, number: signal.Signals) -> N
             str(ROOT / "scripts" / "qgis_process"),
             *("run", "scasnet:segment", "--", f"INPUT={raster}", f"OUTPUT={folder / 'map.tif'}"),
         ],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     deadline = time.monotonic() + LONGEST
     while not list(folder.iterdir()) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert list(folder.iterdir()), "the work folder of the run"
     run.send_signal(number)
-    assert run.wait(timeout=30) == 128 + number
+    said, _ = run.communicate(timeout=30)
+    assert run.returncode == 128 + number
+    assert "Traceback" not in said
+    assert "ScasNet VGG compact" in said, "what the log had said is not lost"
     assert list(folder.iterdir()) == []

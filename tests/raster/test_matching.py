@@ -97,3 +97,17 @@ def test_a_name_that_two_classes_of_the_map_have_is_refused() -> None:
 def test_names_are_compared_without_case_and_spaces() -> None:
     assert name_key(" Low Vegetation\t") == name_key("lowvegetation")
     assert name_key("STRASSE") == name_key("Straße")
+
+
+@pytest.mark.parametrize("reference", [classes("0", "1", "2"), classes("0", "1", "2", "255")])
+def test_labels_that_count_from_zero_are_recognised(reference) -> None:
+    """Leaving 0 out would shift every class by one, and give an accuracy of nothing."""
+    with pytest.raises(InputError, match=r"count its classes from 0 .* add 1"):
+        match_classes(reference, MAP)
+
+
+@pytest.mark.parametrize("reference", [classes("0", "7", "8"), classes("0 sand", "5 ice")])
+def test_other_values_are_not_taken_for_that(reference) -> None:
+    with pytest.raises(InputError, match="do not match") as caught:
+        match_classes(reference, MAP)
+    assert "add 1" not in caught.value.sentence

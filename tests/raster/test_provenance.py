@@ -109,8 +109,8 @@ def test_a_change_of_an_input_shows(tmp_path) -> None:
     for path in paths[:2]:
         path.write_text(path.name)
     before = fingerprints([*map(str, paths), str(paths[0])], nothing)
-    assert before.count == 3
-    assert before.size == len("a.tif" + "a.tif.aux.xml")
+    assert before.count == 2, "statistics are no part of it"
+    assert before.size == len("a.tif")
     assert before.changed() == []
     paths[1].write_text("QGIS has written statistics")
     assert before.changed() == []
@@ -239,3 +239,15 @@ def test_files_of_a_layer(tmp_path, session) -> None:
     assert str(tmp_path / "mask.dbf") in found
     assert len(found) == len(set(found))
     assert files_of_layer("none.gpkg") == ["none.gpkg"]
+
+
+def test_what_viewers_write_beside_a_raster_is_no_change(tmp_path: Path, monkeypatch) -> None:
+    """Also where the number of files decides how much of each is read."""
+    monkeypatch.setattr(marks, "PART", 16)
+    image = tmp_path / "image.tif"
+    image.write_bytes(bytes(range(256)) * 16)
+    before = fingerprints([str(image)], nothing)
+    beside = [tmp_path / f"image.tif{ending}" for ending in (".aux.xml", ".ovr")]
+    for each in beside:
+        each.write_bytes(b"statistics")
+    assert fingerprints([str(image), *map(str, beside)], nothing) == before
