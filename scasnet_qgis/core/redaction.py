@@ -9,7 +9,7 @@ _WORDS = r"pass(?:word|wd|phrase)?|pwd|token|secret|signature|sig|api_?key|acces
 _PATTERNS = (
     # name=value as in PG:... and in the query of an address
     re.compile(rf"""(?i)((?:^|[\s?&;,'"_-])(?:{_WORDS})\s*=\s*)('[^']*'|"[^"]*"|[^\s&;,'"]+)"""),
-    # scheme://user:word@host
+    # what stands behind the name of a user, before the host of an address
     re.compile(r"(?i)(\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)([^\s/@]+)(?=@)"),
 )
 
