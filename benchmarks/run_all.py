@@ -30,9 +30,11 @@ from benchmarks.sections import (
     precision_section,
     refinements_section,
 )
+from benchmarks.softmax import measure_softmax
 from benchmarks.speed_sections import (
     gpu_section,
     providers_section,
+    softmax_section,
     stages_section,
     startup_section,
     threads_section,
@@ -73,6 +75,7 @@ def measure_precision() -> dict[str, dict[str, float]]:
 SECTIONS: dict[str, Callable[[Any], str]] = {
     "accuracy": accuracy_section,
     "throughput": throughput_section,
+    "softmax": softmax_section,
     "stages": stages_section,
     "threads": threads_section,
     "providers": providers_section,
@@ -89,6 +92,7 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
 MEASURES: dict[str, Callable[[], Any]] = {
     "accuracy": measure_accuracy,
     "throughput": measure_throughput,
+    "softmax": measure_softmax,
     "stages": measure_stages,
     "threads": measure_threads,
     "providers": measure_providers,

@@ -60,6 +60,18 @@ def _share(contender: dict[str, Any]) -> str:
     return f"{contender['computed'] / contender['delivered']:.2f}"
 
 
+def softmax_section(result: dict[str, Any]) -> str:
+    rows = [[name, shown(each, 1)] for name, each in result["ways"].items()]
+    return (
+        "## The last softmax\n\n"
+        f"One tile of {result['tile']} x {result['tile']} pixels with the shipped model in one "
+        f"thread, {result['repeats']} times in turns. ONNX Runtime's softmax over the planes of "
+        "the classes is slow, so that maps on a processor are made without it and with numpy's. "
+        f"No score differs by more than {result['difference']:.1g}.\n\n"
+        + table(["", f"milliseconds ({SPREAD})"], rows)
+    )
+
+
 def stages_section(result: dict[str, Any]) -> str:
     wall = result["seconds"]["median"]
     groups = sorted(result["groups"].items(), key=lambda each: -each[1]["median"])

@@ -1,8 +1,8 @@
 """A model's graph without the softmax it ends with, edited as bytes.
 
-Across the planes of class scores ONNX Runtime's softmax on a processor takes as long as a wide
-layer of the network; numpy's exponentials, row by row, take a tenth of that. The file needs no
-package to be edited: one node becomes an Identity. Field numbers are those of onnx.proto.
+Across the planes of class scores ONNX Runtime's softmax is slow on a processor; numpy's, some rows
+at a time, is not (benchmarks/softmax.py). No package is needed: one node becomes
+an Identity in the bytes of the file. Field numbers are those of onnx.proto.
 """
 
 from __future__ import annotations
