@@ -75,7 +75,9 @@ def _copies(
         bands.append(
             f'<VRTRasterBand dataType="Byte" band="{band}">{"".join(parts)}</VRTRasterBand>'
         )
-    text = f'<VRTDataset rasterXSize="{size[1]}" rasterYSize="{size[0]}">{"".join(bands)}</VRTDataset>'
+    text = (
+        f'<VRTDataset rasterXSize="{size[1]}" rasterYSize="{size[0]}">{"".join(bands)}</VRTDataset>'
+    )
     target.write_text(text, encoding="utf-8")
     return target
 
