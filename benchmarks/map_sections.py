@@ -61,8 +61,7 @@ def memory_section(results: list[dict[str, Any]]) -> str:
         [
             f"{each['rows']:,} x {each['cols']:,}",
             f"{each['peak_megabytes']:,.0f}",
-            f"{each['seconds']:,.0f}",
-            f"{each['megapixels_per_second']:.2f}",
+            f"{each['computed_per_delivered']:.2f}",
         ]
         for each in results
     ]
@@ -73,5 +72,5 @@ def memory_section(results: list[dict[str, Any]]) -> str:
         "with everything in it (Python, model, GDAL's cache). The largest peak is "
         f"{growth(results):.2f} times the smallest (asked for: {GROWTH:.2f} at most) and "
         f"{largest:,.0f} MB (asked for: {MEMORY_LIMIT:,} at most).\n\n"
-        + table(["rows x columns", "peak (MB)", "seconds", "megapixels a second"], rows)
+        + table(["rows x columns", "peak (MB)", "computed / delivered"], rows)
     )

@@ -40,23 +40,44 @@ def mosaic(target: Path, rows: int, cols: int) -> Path:
 
 
 def repeated_image(target: Path, rows: int, cols: int, image: Path | None = None) -> Path:
-    """A virtual raster [rows, cols] that repeats an image to the right and downwards."""
-    source = str(image or paths.resources() / "demo" / "dubai.tif")
-    dataset = gdal.Open(source)
+    """A virtual raster [rows, cols] that repeats an image to the right and downwards.
+
+    To the right in a file of its own, which is then repeated downwards: one file with an entry for
+    each copy would itself take megabytes once it is open.
+    """
+    source = image or paths.resources() / "demo" / "dubai.tif"
+    dataset = gdal.Open(str(source))
     high, wide = dataset.RasterYSize, dataset.RasterXSize
+    strip = target.with_name(f"{target.stem}_strip.vrt")
+    _copies(strip, (high, cols), source, (high, wide), [(0, at) for at in range(0, cols, wide)])
+    tops = [(at, 0) for at in range(0, rows, high)]
+    return _copies(target, (rows, cols), strip, (high, cols), tops)
+
+
+def _copies(
+    target: Path,
+    size: tuple[int, int],
+    source: Path,
+    part: tuple[int, int],
+    places: list[tuple[int, int]],
+) -> Path:
+    """A virtual raster of ``size`` with a copy of the ``part`` of a source (rows, columns) at each
+    of ``places`` (row, column)."""
+    window = f'xSize="{part[1]}" ySize="{part[0]}"'
     bands = []
     for band in (1, 2, 3):
         parts = [
             f"<SimpleSource><SourceFilename>{source}</SourceFilename><SourceBand>{band}</SourceBand>"
-            f'<SrcRect xOff="0" yOff="0" xSize="{wide}" ySize="{high}"/>'
-            f'<DstRect xOff="{left}" yOff="{top}" xSize="{wide}" ySize="{high}"/></SimpleSource>'
-            for top in range(0, rows, high)
-            for left in range(0, cols, wide)
+            f'<SrcRect xOff="0" yOff="0" {window}/>'
+            f'<DstRect xOff="{left}" yOff="{top}" {window}/></SimpleSource>'
+            for top, left in places
         ]
         bands.append(
             f'<VRTRasterBand dataType="Byte" band="{band}">{"".join(parts)}</VRTRasterBand>'
         )
-    text = f'<VRTDataset rasterXSize="{cols}" rasterYSize="{rows}">{"".join(bands)}</VRTDataset>'
+    text = (
+        f'<VRTDataset rasterXSize="{size[1]}" rasterYSize="{size[0]}">{"".join(bands)}</VRTDataset>'
+    )
     target.write_text(text, encoding="utf-8")
     return target
 

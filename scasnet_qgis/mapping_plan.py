@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from scasnet_qgis.core.errors import SettingError
 from scasnet_qgis.core.messages import translate
+from scasnet_qgis.core.tile_shape import tile_shape
 from scasnet_qgis.core.windows import TilePlan, Window, plan_tiles
 from scasnet_qgis.models.backend import processors
 from scasnet_qgis.models.memory import tile_limit
@@ -14,7 +15,9 @@ from scasnet_qgis.raster.writer import BLOCK
 if TYPE_CHECKING:
     from scasnet_qgis.mapping import MapRequest
 
-PANEL_BYTES = 48 * 1024 * 1024  # what is kept of a row of tiles over the width of a panel
+PANEL_BYTES = 24 * 1024 * 1024  # what is kept of a row of tiles over the width of a panel
+# Blocks that wide panels begin at multiples of, so that few blocks of overviews lie over two.
+ALIGNED = 8
 
 
 def tile_and_overlap(request: MapRequest) -> tuple[tuple[int, int], int]:
@@ -63,15 +66,19 @@ def make_plan(
     margin, classes = request.model.margin, request.model.classes
     rows, cols = tile[0] - 2 * margin, tile[1] - 2 * margin
     overlap = min(overlap, min(rows, cols) - 1)
-    # A column holds scores where rows of tiles overlap, and labels. Probabilities that wait for
-    # whole blocks come on top: at most BLOCK rows, hence the least that is counted for scores.
-    column = 4 * classes * max(overlap, BLOCK // 4) + rows + carried
+    # A column holds scores where rows of tiles overlap, raw rows, and rows of labels and of their
+    # overviews that wait for whole blocks. Probabilities that do so come on top.
+    column = 4 * classes * max(overlap, BLOCK // 8) + carried + 2 * BLOCK
+    panel_cols = PANEL_BYTES // column
+    fixed = request.model.fixed_size is not None
+    if not fixed:
+        rows, cols = tile_shape(area.rows, area.cols, (rows, cols), overlap)
     return plan_tiles(
         area.rows,
         area.cols,
         (rows, cols),
         overlap,
-        fixed=request.model.fixed_size is not None,
-        panel_cols=PANEL_BYTES // column,
-        block=BLOCK,
+        fixed=fixed,
+        panel_cols=panel_cols,
+        block=BLOCK if panel_cols < 4 * ALIGNED * BLOCK else ALIGNED * BLOCK,
     )

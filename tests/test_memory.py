@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 from osgeo import gdal
 
+from benchmarks.map_sections import GROWTH
+from benchmarks.memory import growth, measure
+from scasnet_qgis.core.card import PREFIX
 from tests.models import tiny_models
 
 ROOT = Path(__file__).parents[1]
-GROWTH_LIMIT = 0.5  # bytes for each further pixel; a map that is held whole takes 1
+BYTES_LIMIT = 0.5  # bytes for each further pixel; a map that is held whole takes 1
 MAP_ONE = """
 import sys
 from pathlib import Path
@@ -54,4 +57,13 @@ def test_larger_rasters_need_no_more(model, tmp_path, small, large):
     """The smaller of the two already fills a panel and GDAL's cache."""
     before, after = (peak_bytes(*size, model, tmp_path) for size in (small, large))
     added = large[0] * large[1] - small[0] * small[1]
-    assert after - before < GROWTH_LIMIT * added
+    assert after - before < BYTES_LIMIT * added
+
+
+def test_a_large_map_takes_hardly_more_than_a_small_one(tmp_path) -> None:
+    """On an image, in tiles for which as much is reserved as for those of the shipped model."""
+    advice = {"overlap": "32", "network": "VGG ScasNet", "width": "0.25"}
+    card = {"tile_size": "512", **{PREFIX + key: value for key, value in advice.items()}}
+    quick = tiny_models.pixelwise(tmp_path / "quick.onnx", bands=3, classes=5, metadata=card)
+    results = [measure(rows, cols, quick) for rows, cols in ((2000, 2000), (1952, 9632))]
+    assert growth(results) <= GROWTH

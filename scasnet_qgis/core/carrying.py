@@ -12,6 +12,8 @@ from scasnet_qgis.core.windows import Window
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_ROOM = 16  # rows; what overlaps may differ by one
+
 
 class Source(Protocol):
     """Where pixels come from; used from one thread only.
@@ -39,11 +41,6 @@ class Part:
         window = Window(start, self.window.col, end - start, self.window.cols)
         valid = None if self.valid is None else self.valid[first:last]
         return Part(window, self.raw[:, first:last], valid)
-
-    def copied(self) -> Part:
-        """The same in memory of its own, so that a larger array can be freed."""
-        valid = None if self.valid is None else self.valid.copy()
-        return Part(self.window, self.raw.copy(), valid)
 
 
 class CarryingReader:
@@ -75,7 +72,8 @@ class CarryingReader:
             piece = Window(start, window.col, end - start, window.cols)
             parts.append(Part(piece, *self._source.read(piece)))
         if following is not None:
-            self._keep(column, parts, following, end)
+            shared = window.row_end - following
+            self._keep(column, parts, following, end, shared + self._source.block_rows)
         return [_cut(each, window) for each in parts if each.window.row < window.row_end]
 
     def forget(self, column: int) -> None:
@@ -87,14 +85,14 @@ class CarryingReader:
         rows = self._source.block_rows
         return min(-(-row // rows) * rows, self._raster.row_end)
 
-    def _keep(self, column: int, parts: list[Part], start: int, end: int) -> None:
+    def _keep(self, column: int, parts: list[Part], start: int, end: int, most: int) -> None:
         below = [
             each.rows(max(start, each.window.row), each.window.row_end)
             for each in parts
             if each.window.row_end > start
         ]
         if below and below[0].window.row == start < end:
-            self._kept[column] = below[0].copied() if len(below) == 1 else _joined(below)
+            self._kept[column] = _joined(below, most)
 
 
 def _begins(kept: Window, window: Window) -> bool:
@@ -109,10 +107,20 @@ def _cut(part: Part, window: Window) -> Part:
     return part.rows(part.window.row, window.row_end)
 
 
-def _joined(parts: list[Part]) -> Part:
+def _joined(parts: list[Part], most: int) -> Part:
+    """The parts as one, in memory of its own, so that the larger arrays can be freed.
+
+    There is room for ``most`` rows. How many are left of a block changes from one row of tiles to
+    the next, but pieces of one size fit where others were, and leave no gaps between them.
+    """
     first, last = parts[0].window, parts[-1].window
     window = Window(first.row, first.col, last.row_end - first.row, first.cols)
-    raw = np.concatenate([each.raw for each in parts], axis=1)
+    room = max(-(-most // _ROOM) * _ROOM, window.rows)
+    values = parts[0].raw
+    raw = np.empty((len(values), room, window.cols), dtype=values.dtype)[:, : window.rows]
+    for part in parts:
+        at = part.window.row - window.row
+        raw[:, at : at + part.window.rows] = part.raw
     if all(each.valid is None for each in parts):
         return Part(window, raw, None)
     valid = [

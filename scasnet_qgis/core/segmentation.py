@@ -15,6 +15,7 @@ import numpy as np
 from scasnet_qgis.core.blending import Blender, FinishedBlock
 from scasnet_qgis.core.carrying import CarryingReader, Part, Source
 from scasnet_qgis.core.errors import Cancelled
+from scasnet_qgis.core.heap import Heap
 from scasnet_qgis.core.preprocessing import Scaling, pad_to, part_of
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.strips import Strip, strips_after, tiles_before
@@ -107,6 +108,7 @@ class Segmentation:
         self.batch = max(batch, 1)
         self._computed = self._skipped = 0
         self._ended_early = threading.Event()
+        self._heap = Heap()
 
     def run(self, sink: Sink, progress: Progress, start: int = 0) -> RunReport:
         """Work off the plan; each finished block goes to ``sink``, panel by panel.
@@ -140,6 +142,8 @@ class Segmentation:
             block = blender.add(result.tile, result.scores, result.valid)
             if block is not None and result.tile.row >= strip.first:
                 sink(block)
+            if result.tile.col == strip.panel.tile_cols[-1]:
+                self._heap.give_back()
 
     def _results(
         self,

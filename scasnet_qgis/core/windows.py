@@ -209,11 +209,13 @@ def plan_tiles(
     """Cut ``rows`` x ``cols`` pixels into tiles of at most ``tile`` (rows, cols) pixels.
 
     Panels are at most ``panel_cols`` wide and begin at multiples of ``block`` columns, so that
-    each block of the output belongs to one panel.
+    each block of the output belongs to one panel. They are as few as that allows, and about equal.
     """
     vertical = plan_axis(rows, tile[0], overlap, fixed=fixed)
     horizontal = plan_axis(cols, tile[1], overlap, fixed=fixed)
-    width = max(panel_cols // block, 1) * block
+    most = max(panel_cols // block, 1) * block
+    count = ceil(cols / most)
+    width = ceil(cols / (count * block)) * block
     panels = []
     for start in range(0, cols, width):
         end = min(start + width, cols)

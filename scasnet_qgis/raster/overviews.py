@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # Blocks of the first level that may wait until they are whole, and how much memory they may take;
 # each further level gets half of that.
-OPEN_BLOCKS = 128
+OPEN_BLOCKS = 64
 OPEN_BYTES = 40 * 1024 * 1024
 
 # Four pixels [4, ...], top left, top right, bottom left, bottom right -> one [...].

