@@ -14,7 +14,7 @@ import os
 import struct
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -156,11 +156,12 @@ def _array(content: bytes, kind: np.dtype[Any], shape: tuple[int, ...]) -> NDArr
 class Keeper:
     """Turns finished blocks, as they come, into chunks that the journal lists.
 
-    ``seconds`` is how long the work took that is in the journal already. Methods raise OSError.
+    Before a chunk is listed ``check`` may raise what speaks against keeping it. Methods raise
+    OSError.
     """
 
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
+    def __init__(self, journal: Journal, check: Callable[[], None]) -> None:
+        self._journal, self._check = journal, check
         self._before, self._started = journal.seconds, time.monotonic()
         self._writer: ChunkWriter | None = None
 
@@ -172,6 +173,7 @@ class Keeper:
         self._writer.add(block, uncertain)
         row = block.row
         if block.window.col_end == row.col_end:
+            self._check()
             seconds = self._before + time.monotonic() - self._started
             writer, self._writer = self._writer, None
             self._journal.add(writer.finish(row, seconds))
