@@ -63,7 +63,7 @@ class Disk:
         self._fsync(number)
         status = os.fstat(number)
         if Path(f"/proc/self/fd/{number}").resolve().is_dir():
-            self._note("folder", os.readlink(f"/proc/self/fd/{number}"))
+            self._note("folder", str(Path(f"/proc/self/fd/{number}").resolve()))
         else:
             self._note("file", status.st_ino, status.st_size, status.st_mtime_ns)
 
@@ -111,9 +111,9 @@ def _lose_names(entries: list[list[Any]], every: int) -> None:
             waiting = [each for each in waiting if each[1]]
     for (_, source, target, old), _folders in waiting[::-1][::every]:
         if Path(target).exists() and Path(source).parent.is_dir():
-            os.rename(target, source)
+            Path(target).rename(source)
             if old:
-                os.rename(old, target)
+                Path(old).rename(target)
 
 
 def begun(wanted: dict[str, Any], case: dict[str, Any], aside: Path) -> int:
@@ -202,9 +202,7 @@ def main(wanted: dict[str, Any]) -> dict[str, list[str]]:
         shutil.rmtree(folder)
     if made[0] == made[1]:
         raise RuntimeError("the old map is the same as the new one")
-    return {
-        case["name"]: faults_of(wanted, case, *made) for case in wanted["cases"]
-    }
+    return {case["name"]: faults_of(wanted, case, *made) for case in wanted["cases"]}
 
 
 if __name__ == "__main__":

@@ -46,9 +46,9 @@ GROUPS = {
 }  # fmt: skip
 _HEAD = """# What was tried, and what happened
 
-Each line is something that goes wrong in real life, done on purpose by a test. `make test-faults` runs them all and
-writes this page; nothing here was written by hand. How a run protects its work is told in
-[interruption.md](interruption.md).
+Each line is something that goes wrong in real life, done on purpose by a test.
+`make test-faults` runs them all and writes this page; nothing here was written by hand.
+How a run protects its work is told in [interruption.md](interruption.md).
 """
 
 
@@ -125,8 +125,9 @@ def page_of(outcomes: dict[Fault, Outcomes], software: dict[str, Any], day: str)
     versions = ", ".join(f"{name} {value}" for name, value in software.items() if value)
     lines = [
         _HEAD,
-        f"{len(outcomes)} faults in {sum(total.values())} cases, on {day}: {total['passed']} passed, "
-        f"{total['skipped']} skipped, {total['failed']} failed.",
+        f"{len(outcomes)} faults in {sum(total.values())} cases, on {day}: "
+        + ", ".join(f"{total[each]} {each}" for each in _RESULTS)
+        + ".",
         "",
         f"With {versions}.",
     ]
@@ -157,7 +158,7 @@ class ReliabilityPage:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         for item in session.items:
             file = item.path.relative_to(ROOT).as_posix()
-            marks = {each: None for each in item.iter_markers("fault")}
+            marks = dict.fromkeys(item.iter_markers("fault"))
             self._faults[item.nodeid] = [fault_of(file, each.args, **each.kwargs) for each in marks]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

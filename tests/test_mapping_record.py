@@ -54,6 +54,10 @@ def mapped(request: MapRequest, progress: Progress | None = None) -> Record:
     return read_record(request.output)
 
 
+@pytest.mark.fault(
+    "the description is compared with what was made",
+    "image, model, settings, versions, device, areas and checksums are right",
+)
 def test_the_description_says_what_was_done(request_of, tmp_path) -> None:
     request = request_of(
         probabilities=tmp_path / "p.tif", extent=(500010, 3999950, 500060, 3999990)
@@ -134,6 +138,10 @@ def test_a_large_input_that_gets_another_time_is_told(request_of, recorder, monk
     assert "got another time" in read_record(request.output).texts("warnings")[-1]
 
 
+@pytest.mark.fault(
+    "the same map with other threads, batches and tiles, by a model that sees single pixels",
+    "the map has the same bytes",
+)
 @pytest.mark.parametrize(
     "changes",
     [
@@ -187,6 +195,10 @@ def test_the_shipped_model_gives_the_same_bytes(tmp_path, session, tile) -> None
     assert len(found) == 1
 
 
+@pytest.mark.fault(
+    "the .tif is searched for times and paths",
+    "there are none; model, checksum and classes are in it",
+)
 def test_the_map_itself_names_its_model_but_no_time_and_no_path(request_of, tmp_path) -> None:
     request = request_of()
     mapped(request)

@@ -46,6 +46,11 @@ def killed(folder: Path, kills: int, seed: int, **how: Any) -> tuple[dict[str, i
     return json.loads(done.stdout), log.read_text().splitlines() if log.exists() else []
 
 
+@pytest.mark.fault(
+    "a run on a real image is killed (kill -9) at 25 random moments and taken up again each time",
+    "what appears is whole; the last run gives the same bytes, side files and description "
+    "included (but for times)",
+)
 def test_a_run_that_is_killed_25_times_gives_the_same_bytes(tmp_path: Path) -> None:
     """On a real image; whatever is under the output's name at any time is whole."""
     found, said = killed(tmp_path, 25, seed=1)
@@ -55,6 +60,11 @@ def test_a_run_that_is_killed_25_times_gives_the_same_bytes(tmp_path: Path) -> N
     assert said[0].startswith(KEPT)
 
 
+@pytest.mark.fault(
+    "the same with probabilities, with sieve and least confidence, and with narrow "
+    "panels, 8 kills each",
+    "the same",
+)
 @pytest.mark.parametrize(
     "how",
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from osgeo import gdal
 
 from scasnet_qgis.raster import work
@@ -20,6 +21,10 @@ def cancelled(context, source: Path, target: Path) -> RecordingFeedback:
     return feedback
 
 
+@pytest.mark.fault(
+    "a run is cancelled in QGIS",
+    "the same command goes on; RESUME=False begins anew",
+)
 def test_the_same_command_goes_on(run, provider, context, feedback, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(work, "WORTH_SECONDS", 0.0)
     source, target = tmp_path / "image.tif", tmp_path / "map.tif"
