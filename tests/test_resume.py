@@ -39,7 +39,7 @@ def killed(folder: Path, kills: int, seed: int, **how: Any) -> tuple[dict[str, i
     request.write_text(json.dumps(wanted))
     done = subprocess.run(
         [sys.executable, "-m", "tests.killing", str(request)],
-        cwd=ROOT, capture_output=True, text=True, timeout=200,
+        cwd=ROOT, capture_output=True, text=True, timeout=900,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     log = folder / "log"
@@ -78,4 +78,20 @@ def test_so_it_is_with_all_that_a_run_can_do(tmp_path: Path, how: dict[str, Any]
     found, said = killed(tmp_path, 8, seed=2, **how)
     assert (found["kills"], found["wrong"], found["left"]) == (8, 0, 0)
     assert found["finished"] > 0
+    assert said
+
+
+@pytest.mark.long
+@pytest.mark.fault(
+    "the same 40 times at each of three settings with everything at once",
+    "the same",
+)
+@pytest.mark.parametrize("seed", [3, 4, 5])
+def test_many_more_kills(tmp_path: Path, seed: int) -> None:
+    how = {
+        "panel_bytes": 1 if seed % 2 else 10**8,
+        "settings": {"sieve": 20, "min_confidence": 0.4, "batch": seed - 2},
+    }
+    found, said = killed(tmp_path, 40, seed, scores=True, **how)
+    assert (found["kills"], found["wrong"], found["left"]) == (40, 0, 0)
     assert said

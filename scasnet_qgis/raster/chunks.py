@@ -15,6 +15,7 @@ import struct
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -74,8 +75,9 @@ class ChunkWriter:
         )
 
     def abandon(self) -> None:
-        """Close the file, so that it can be removed."""
-        self._file.close()
+        """Close the file, so that it can be removed; on a full disk not all of it gets there."""
+        with suppress(OSError):
+            self._file.close()
 
 
 def _frames(block: FinishedBlock) -> Iterator[bytes]:
@@ -156,8 +158,8 @@ def _array(content: bytes, kind: np.dtype[Any], shape: tuple[int, ...]) -> NDArr
 class Keeper:
     """Turns finished blocks, as they come, into chunks that the journal lists.
 
-    Before a chunk is listed ``check`` may raise what speaks against keeping it. Methods raise
-    OSError.
+    Before a chunk is begun and before it is listed ``check`` may raise what speaks against it.
+    Methods raise OSError.
     """
 
     def __init__(self, journal: Journal, check: Callable[[], None]) -> None:
@@ -168,6 +170,7 @@ class Keeper:
     def add(self, block: FinishedBlock, uncertain: int) -> None:
         """As of ``ChunkWriter``; the last block of a row of tiles makes the chunk whole."""
         if self._writer is None:
+            self._check()
             number = len(self._journal.chunks)
             self._writer = ChunkWriter(self._journal.folder / f"{number:06d}.chunk")
         self._writer.add(block, uncertain)

@@ -102,6 +102,8 @@ class Delivery:
     def _put_back(self) -> None:
         """Undo what a killed run had begun to publish."""
         placing = self.placing.exists()
+        if not (placing or self.old.exists()):
+            return
         if not (placing and self.output.exists()):
             for new in side_files(self.output) if placing else ():
                 new.unlink(missing_ok=True)
