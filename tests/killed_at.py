@@ -43,8 +43,8 @@ def kill_before(place: str, call: int) -> None:
 class Disk:
     """What is on the disk for good and what is not, noted by the process that is going to die.
 
-    Files are told by their number, size and time; a change of names is on the disk once both
-    folders were asked for after it.
+    Files are told by their number, size and time; a file has its new name on the disk once
+    the folder of that name was asked for.
     """
 
     def __init__(self, log: Path, stash: Path) -> None:
@@ -104,12 +104,10 @@ def _lose_names(entries: list[list[Any]], every: int) -> None:
     waiting: list[list[Any]] = []
     for entry in entries:
         if entry[0] == "name":
-            waiting.append([entry, {str(Path(each).parent) for each in entry[1:3]}])
+            waiting.append(entry)
         elif entry[0] == "folder":
-            for each in waiting:
-                each[1].discard(entry[1])
-            waiting = [each for each in waiting if each[1]]
-    for (_, source, target, old), _folders in waiting[::-1][::every]:
+            waiting = [each for each in waiting if str(Path(each[2]).parent) != entry[1]]
+    for _, source, target, old in waiting[::-1][::every]:
         if Path(target).exists() and Path(source).parent.is_dir():
             Path(target).rename(source)
             if old:

@@ -158,8 +158,9 @@ class ReliabilityPage:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         for item in session.items:
             file = item.path.relative_to(ROOT).as_posix()
-            marks = dict.fromkeys(item.iter_markers("fault"))
-            self._faults[item.nodeid] = [fault_of(file, each.args, **each.kwargs) for each in marks]
+            marks = item.iter_markers("fault")
+            found = [fault_of(file, each.args, **each.kwargs) for each in marks]
+            self._faults[item.nodeid] = list(dict.fromkeys(found))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         before = self._outcomes.get(report.nodeid, ("", ""))[0]

@@ -6,9 +6,9 @@ import errno
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -253,34 +253,28 @@ def test_a_work_folder_that_is_another_runs_now(request_of, tmp_path) -> None:
     "the folder of the output becomes read-only while the map is made (as an ordinary user)",
     "one sentence; the older map stays; with rights again the same command goes on",
 )
-def test_a_folder_that_becomes_read_only(request_of, tmp_path) -> None:
+def test_a_folder_that_becomes_read_only(monkeypatch) -> None:
     if not hasattr(os, "seteuid"):
         pytest.skip("there are no such rights here")
-    request = request_of()
-    expected = fresh(request, tmp_path / "fresh")
-    folder = request.output.parent
-    for each in (tmp_path, folder):
-        each.chmod(0o777)
-    for each in [tmp_path, *tmp_path.parents][:3]:
-        if os.geteuid() == 0:
-            each.chmod(each.stat().st_mode | 0o055)
     was = os.geteuid()
-    if was == 0:
-        os.seteuid(65534)
-    try:
-        with suppress(PermissionError):
-            probe = folder / "probe"
-            probe.write_text("")
-            probe.unlink()
-        with pytest.raises(OutputError) as caught:
-            mapped(request, Meddling(lambda: _forbid(folder, was)))
-    finally:
-        os.seteuid(was)
-        folder.chmod(0o777)
-    assert "choose a folder in which you may create files" in caught.value.sentence
-    assert not request.output.exists()
-    mapped(request)
-    assert request.output.read_bytes() == expected
+    with tempfile.TemporaryDirectory() as name:  # pytest's own folders are closed to other users
+        folder = Path(name)
+        folder.chmod(0o755)
+        request = request_in(folder)
+        expected = fresh(request, folder / "fresh")
+        request.output.parent.chmod(0o777)
+        if was == 0:
+            os.seteuid(65534)
+        try:
+            with pytest.raises(OutputError) as caught:
+                mapped(request, Meddling(lambda: _forbid(request.output.parent, was), 0.9))
+        finally:
+            os.seteuid(was)
+            request.output.parent.chmod(0o777)
+        assert "choose a folder in which you may create files" in caught.value.sentence
+        assert not request.output.exists()
+        mapped(request)
+        assert request.output.read_bytes() == expected
 
 
 def _forbid(folder: Path, owner: int) -> None:

@@ -57,7 +57,7 @@ class WorkFolder:
             return True
         try:
             return os.path.samestat(os.fstat(lock), (self.path / LOCK).stat())
-        except FileNotFoundError:
+        except OSError:  # it is gone, or out of reach
             return False
 
     @property
