@@ -9,6 +9,7 @@ import pytest
 from tests import reliability
 from tests.reliability import PAGE, Fault, Outcomes, ReliabilityPage, listed, marked, page_of
 
+MARKS = pytest.mark  # by another name, so that it counts for none of the tests here
 FAULT = Fault("tests/test_x.py", "a disk is full", "one sentence", "Faults of disk and files")
 
 
@@ -17,7 +18,7 @@ class Item:
 
     def __init__(self, nodeid: str, fault: Fault) -> None:
         self.nodeid, self.path = nodeid, reliability.ROOT / fault.file
-        self._marks = [pytest.mark.fault(fault.tried, fault.happens, group=fault.group).mark]
+        self._marks = [MARKS.fault(fault.tried, fault.happens, group=fault.group).mark]
 
     def iter_markers(self, _name: str):
         return iter(self._marks)
