@@ -5,10 +5,10 @@ ARGS ?=
 FUZZ_SECONDS ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench fuzz stage package deploy clean
+.PHONY: help setup demo test test-faults lint bench fuzz stage package deploy clean
 
 help: ## Show these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install everything that development needs (QGIS and a venv in build/venv)
 	@scripts/setup test
@@ -20,6 +20,10 @@ demo: ## Map the land cover of the demo image into build/demo
 test: ## Run all tests in real QGIS (ARGS="-k blending" picks some)
 	@scripts/setup test
 	QT_QPA_PLATFORM=offscreen $(PYTHON) -m pytest $(ARGS)
+
+test-faults: ## Run all tests of faults, long ones too, and write docs/reliability.md
+	@scripts/setup test
+	QT_QPA_PLATFORM=offscreen $(PYTHON) -m pytest -m fault --long --reliability-page docs/reliability.md $(ARGS)
 
 lint: ## Check style, types and what the plugin site's scanners look for
 	@scripts/setup test

@@ -89,6 +89,8 @@ class MapResult:
     """What came out of a run.
 
     ``seconds`` covers reading, computing and writing, overviews included, but not the start.
+    ``kept`` is which share of the map an interrupted run had finished; ``seconds``, the speed and
+    the tiles of ``report`` are those of this run alone, ``counts`` those of the whole map.
     """
 
     counts: MapCounts
@@ -98,6 +100,7 @@ class MapResult:
     provider: str
     report: RunReport
     plan: TilePlan
+    kept: float = 0.0
 
     @property
     def areas(self) -> list[ClassArea]:
@@ -130,6 +133,7 @@ def make_map(request: MapRequest, progress: Progress, style: Style) -> MapResult
         rules = rules_of(request, part)
         inside = _inside(request, grid, area, progress)
         mask = layer_digest(request.mask, request.mask_layer, progress.check) if inside else ""
+        record.watch_mask(mask)
         scaling = reader.scaling(card)
         wanted = identity_of(request, record, mask, reader, grid, area, scaling)
         resuming = Resuming(work.journal, wanted, request.resume)
@@ -140,6 +144,7 @@ def make_map(request: MapRequest, progress: Progress, style: Style) -> MapResult
         grow_cache(reader.cache_for((plan.vertical.size, plan.horizontal.size)))
         raw = RawInput(str(reader.dtype), scaling.low, scaling.high)
         with _open_backend(request, plan, raw, progress) as backend:
+            record.check_model()
             tell_input(reader, scaling, card, grid, progress)
             tell_backend(backend, progress)
             tell_rules(request.looks, request.min_confidence, rules.smallest, progress)
@@ -163,7 +168,7 @@ def make_map(request: MapRequest, progress: Progress, style: Style) -> MapResult
             seconds = max(time.monotonic() - started, 1e-6)
             provider = describe(backend)
     speed = part.rows * part.cols * (1 - kept) / 1e6 / seconds
-    return MapResult(counts, part.area_unit, seconds, speed, provider, report, plan)
+    return MapResult(counts, part.area_unit, seconds, speed, provider, report, plan, kept)
 
 
 def check_request(request: MapRequest) -> None:
@@ -249,7 +254,7 @@ def _write(
     share = MAPPING_SHARE if rules.smallest is None else MAPPING_SHARE_WITH_SIEVE
     mapping = Stage(progress, 0.0, share)
     grid = settled.grid.part(settled.area)
-    with open_products(work, grid, classes, rules, record.origin) as products:
+    with open_products(work, grid, classes, rules, record.origin, record.check_files) as products:
 
         def finished(rows: int) -> None:
             progress.check()

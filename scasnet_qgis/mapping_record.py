@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scasnet_qgis import mapping_repeat
+from scasnet_qgis.core.errors import ModelError
 from scasnet_qgis.core.messages import message, translate
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.redaction import without_secrets
@@ -25,6 +26,7 @@ from scasnet_qgis.raster.fingerprint import (
     fingerprints,
     utc,
 )
+from scasnet_qgis.raster.layer_digest import layer_digest
 from scasnet_qgis.raster.products import MapCounts
 from scasnet_qgis.raster.provenance import (
     files_of_layer,
@@ -33,6 +35,7 @@ from scasnet_qgis.raster.provenance import (
     write_records,
 )
 from scasnet_qgis.raster.reader import files_of
+from scasnet_qgis.raster.watch import Watch, same_bytes
 
 if TYPE_CHECKING:
     from scasnet_qgis.mapping import MapRequest
@@ -53,6 +56,7 @@ class RunRecord:
         self._input = fingerprints(files_of(request.source), check)
         self._mask = fingerprints(files_of_layer(request.mask) if request.mask else [], check)
         self._model = fingerprint(str(request.model.path), check, parts=0)
+        self._watches = [Watch(self._input, same_bytes(check))]
 
     @property
     def image(self) -> Fingerprints:
@@ -63,6 +67,49 @@ class RunRecord:
     def model(self) -> Fingerprint:
         """The model's file."""
         return self._model
+
+    def watch_mask(self, digest: str) -> None:
+        """``digest`` is that of the polygons (see ``raster/layer_digest.py``)."""
+        request, check = self._request, self.progress.check
+
+        def same(_before: Fingerprint) -> bool:
+            return layer_digest(request.mask, request.mask_layer, check) == digest
+
+        self._watches.append(Watch(self._mask, same))
+
+    def check_files(self) -> None:
+        """Raise InputError where the image or the mask is no longer what it was."""
+        for each in self._watches:
+            each.check()
+
+    def check_model(self) -> None:
+        """Raise ModelError where the model's file is not that of the beginning any more.
+
+        To be asked once it is opened: from then on the file is not read again.
+        """
+        if self._model.has_changed:
+            raise ModelError(
+                translate(
+                    "ScasNet", "The model {name} was changed as it was opened: make the map again."
+                ),
+                name=self._request.model.path.name,
+            )
+
+    def _tell_files(self) -> None:
+        """Warn of files of which nobody can be quite sure."""
+        gone = translate(
+            "ScasNet", "{path} was removed while the map was made: the map shows it as it was."
+        )
+        doubtful = translate(
+            "ScasNet",
+            "{path} got another time while the map was made. Its size and what was compared of its "
+            "content are the same; make the map again if somebody worked on it.",
+        )
+        for each in self._watches:
+            for path in each.gone:
+                self.progress.warn(message(gone, path=path))
+            for path in each.doubtful:
+                self.progress.warn(message(doubtful, path=path))
 
     @property
     def origin(self) -> dict[str, str]:
@@ -92,15 +139,11 @@ class RunRecord:
         """Describe the run beside its finished files, before they take their names.
 
         ``working`` by MAP and PROBABILITIES; ``kept`` is the share of the map, from 0 to 1, that an
-        interrupted run had finished. Raises OutputError and Cancelled.
+        interrupted run had finished. Raises InputError where what was read has changed, OutputError
+        and Cancelled.
         """
-        for path in (*self._input.changed(), *self._mask.changed()):
-            text = translate(
-                "ScasNet",
-                "{path} was changed while the map was made, which may hold some of both: make the "
-                "map again.",
-            )
-            self.progress.warn(message(text, path=path))
+        self.check_files()
+        self._tell_files()
         content = {
             **self._times(),
             "map": _map_facts(settled, counts),

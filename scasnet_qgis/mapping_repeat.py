@@ -63,8 +63,8 @@ def _parameters(request: MapRequest, settled: Settled) -> dict[str, str]:
         "BANDS": ";".join(map(str, settled.reader.bands)),
         "EXTENT": _extent(request.extent),
         "MASK": _layer(request.mask, request.mask_layer),
-        "OUTPUT": _absolute(str(request.output)),
-        "PROBABILITIES": _absolute(str(request.probabilities or "")),
+        "OUTPUT": _again(request.output),
+        "PROBABILITIES": _again(request.probabilities) if request.probabilities else "",
         "DEVICE": short_name(settled.backend.provider),
         "TILE_SIZE": "" if model.fixed_size else str(settled.tile[0]),
         "OVERLAP": str(settled.overlap),
@@ -104,6 +104,11 @@ def _absolute(name: str) -> str:
     except (OSError, ValueError):
         return name
     return str(path.absolute()) if there else name
+
+
+def _again(output: Path) -> str:
+    """A name beside a finished file, so that repeating a map does not cost the map."""
+    return _absolute(str(output.with_name(f"{output.stem}_again{output.suffix}")))
 
 
 def _extent(extent: tuple[float, float, float, float] | None) -> str:

@@ -11,6 +11,28 @@ import pytest
 
 from scasnet_qgis.core.messages import Message
 from scasnet_qgis.core.progress import Progress
+from tests.reliability import ReliabilityPage
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="run the tests marked long, too")
+    parser.addoption(
+        "--reliability-page", type=Path, help="write what came of the tests marked fault to a file"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    page = config.getoption("--reliability-page")
+    if page:
+        config.pluginmanager.register(ReliabilityPage(page))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--long"):
+        return
+    long = [each for each in items if each.get_closest_marker("long")]
+    config.hook.pytest_deselected(items=long)
+    items[:] = [each for each in items if not each.get_closest_marker("long")]
 
 
 class Recorder(Progress):

@@ -22,9 +22,11 @@ import onnxruntime  # noqa: F401
 from scasnet_qgis import mapping_plan
 from scasnet_qgis.core.messages import Message
 from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.core.run_record import from_text
 from scasnet_qgis.mapping import MapRequest, make_map
 from scasnet_qgis.models.onnx_file import inspect
 
+OF_THIS_RUN = ("started", "ended", "seconds", "kept_of_an_interrupted_run", "tiles", "checksum")
 KEPT = "Going on with an interrupted run"
 
 
@@ -88,14 +90,22 @@ def ended_within(child: int, seconds: float) -> bool:
     return status == 0
 
 
-def products_of(wanted: dict[str, Any]) -> dict[str, bytes]:
-    """The finished files by name; but for the description, which holds the time."""
+def products_of(wanted: dict[str, Any]) -> dict[str, Any]:
+    """The finished files by name; of the description all but what tells one run from another."""
     folder = Path(wanted["output"]).parent
     return {
-        each.name: each.read_bytes()
+        each.name: described(each) if each.suffix == ".scasnet" else each.read_bytes()
         for each in folder.iterdir()
-        if each.is_file() and each.suffix != ".scasnet"
+        if each.is_file()
     }
+
+
+def described(file: Path) -> dict[str, Any]:
+    """A description without times, and without what this run did of the whole."""
+    record = from_text(file.read_text(encoding="utf-8"))
+    if not record.intact:
+        raise RuntimeError(f"{file} is damaged")
+    return {key: each for key, each in record.content.items() if key not in OF_THIS_RUN}
 
 
 def main(wanted: dict[str, Any]) -> dict[str, Any]:

@@ -67,6 +67,11 @@ def damaged(folder: Path, how: str) -> None:
         chunk.mkdir()
 
 
+@pytest.mark.fault(
+    "what an interrupted run kept is damaged: a torn line in the journal, a flipped bit, "
+    "a short, a missing or a foreign file",
+    "what is damaged, and what follows it, is computed again; the bytes are the same",
+)
 @pytest.mark.parametrize("how", ["torn", "flipped", "short", "missing", "no journal", "a folder"])
 def test_what_is_damaged_is_computed_again(request_of, tmp_path, how) -> None:
     request = request_of()
@@ -103,6 +108,10 @@ CHANGES = {
 }
 
 
+@pytest.mark.fault(
+    "an interrupted run is taken up with other settings",
+    "the log says which setting differs, and the map is made from the beginning",
+)
 @pytest.mark.parametrize("what", CHANGES)
 def test_with_other_settings_the_map_is_begun_anew(request_of, tmp_path, what) -> None:
     interrupted(request_of())
@@ -116,6 +125,10 @@ def test_with_other_settings_the_map_is_begun_anew(request_of, tmp_path, what) -
     assert request.output.read_bytes() == fresh(request, tmp_path / "fresh")
 
 
+@pytest.mark.fault(
+    "an interrupted run is taken up with a changed image, another model or another device",
+    "the log says what differs, and the map is made from the beginning",
+)
 @pytest.mark.parametrize("what", ["content", "time", "model", "path", "provider"])
 def test_with_another_image_or_model_the_map_is_begun_anew(
     request_of, tmp_path, monkeypatch, what
@@ -185,6 +198,10 @@ def test_a_command_that_cannot_work_does_not_cost_the_work(request_of) -> None:
     assert mapped(request)[0].kept
 
 
+@pytest.mark.fault(
+    "no file can grow any more in the middle of a run with probabilities",
+    "one sentence; the same command goes on and gives the same bytes",
+)
 def test_an_error_keeps_the_work_and_a_full_disk_is_one(request_of, tmp_path) -> None:
     request = request_of(probabilities=tmp_path / "out" / "scores.tif")
     with pytest.raises(OutputError, match="disk may be full"), room_for(600_000):
@@ -215,6 +232,11 @@ def test_a_damaged_image_is_mended_and_the_map_goes_on_if_it_is_the_same(request
     assert request.output.read_bytes() == fresh(request, tmp_path / "fresh")
 
 
+@pytest.mark.fault(
+    "a second run with the same output in the same process",
+    "refused as long as the first lasts",
+    group="Two runs at once",
+)
 def test_two_runs_at_once(request_of, tmp_path) -> None:
     """The same output is refused while the first lasts, another one beside it is not."""
     request = request_of()
@@ -237,6 +259,11 @@ def test_two_runs_at_once(request_of, tmp_path) -> None:
     assert request.output.read_bytes() == (tmp_path / "out" / "other.tif").read_bytes()
 
 
+@pytest.mark.fault(
+    "a second process with the same output; the first is killed",
+    "refused as long as the first lasts, and no longer",
+    group="Two runs at once",
+)
 def test_two_processes_at_once(request_of) -> None:
     request = request_of()
     code = (

@@ -39,13 +39,18 @@ def killed(folder: Path, kills: int, seed: int, **how: Any) -> tuple[dict[str, i
     request.write_text(json.dumps(wanted))
     done = subprocess.run(
         [sys.executable, "-m", "tests.killing", str(request)],
-        cwd=ROOT, capture_output=True, text=True, timeout=200,
+        cwd=ROOT, capture_output=True, text=True, timeout=900,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     log = folder / "log"
     return json.loads(done.stdout), log.read_text().splitlines() if log.exists() else []
 
 
+@pytest.mark.fault(
+    "a run on a real image is killed (kill -9) at 25 random moments and taken up again each time",
+    "what appears is whole; the last run gives the same bytes, side files and description "
+    "included (but for times)",
+)
 def test_a_run_that_is_killed_25_times_gives_the_same_bytes(tmp_path: Path) -> None:
     """On a real image; whatever is under the output's name at any time is whole."""
     found, said = killed(tmp_path, 25, seed=1)
@@ -55,6 +60,11 @@ def test_a_run_that_is_killed_25_times_gives_the_same_bytes(tmp_path: Path) -> N
     assert said[0].startswith(KEPT)
 
 
+@pytest.mark.fault(
+    "a run with probabilities, with sieve and least confidence, or with narrow panels is killed at "
+    "8 or more random moments",
+    "what appears is whole; the last run gives the same bytes",
+)
 @pytest.mark.parametrize(
     "how",
     [
@@ -68,4 +78,21 @@ def test_so_it_is_with_all_that_a_run_can_do(tmp_path: Path, how: dict[str, Any]
     found, said = killed(tmp_path, 8, seed=2, **how)
     assert (found["kills"], found["wrong"], found["left"]) == (8, 0, 0)
     assert found["finished"] > 0
+    assert said
+
+
+@pytest.mark.long
+@pytest.mark.fault(
+    "a run with probabilities, with sieve and least confidence, or with narrow panels is killed at "
+    "8 or more random moments",
+    "what appears is whole; the last run gives the same bytes",
+)
+@pytest.mark.parametrize("seed", [3, 4, 5])
+def test_many_more_kills(tmp_path: Path, seed: int) -> None:
+    how = {
+        "panel_bytes": 1 if seed % 2 else 10**8,
+        "settings": {"sieve": 20, "min_confidence": 0.4, "batch": seed - 2},
+    }
+    found, said = killed(tmp_path, 40, seed, scores=True, **how)
+    assert (found["kills"], found["wrong"], found["left"]) == (40, 0, 0)
     assert said

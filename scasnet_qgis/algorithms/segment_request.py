@@ -156,6 +156,13 @@ def result_lines(request: MapRequest, result: MapResult) -> list[str]:
             provider=result.provider,
         )
     )
+    if result.kept > 0:
+        text = translate(
+            "ScasNet",
+            "The classes are those of the whole map; tiles, seconds and speed are those of this "
+            "run, without the {share:.0%} of the map that was kept of an interrupted one.",
+        )
+        lines.append(text.format(share=result.kept))
     return lines
 
 

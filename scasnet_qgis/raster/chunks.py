@@ -14,7 +14,8 @@ import os
 import struct
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -74,8 +75,9 @@ class ChunkWriter:
         )
 
     def abandon(self) -> None:
-        """Close the file, so that it can be removed."""
-        self._file.close()
+        """Close the file, so that it can be removed; on a full disk not all of it gets there."""
+        with suppress(OSError):
+            self._file.close()
 
 
 def _frames(block: FinishedBlock) -> Iterator[bytes]:
@@ -156,22 +158,25 @@ def _array(content: bytes, kind: np.dtype[Any], shape: tuple[int, ...]) -> NDArr
 class Keeper:
     """Turns finished blocks, as they come, into chunks that the journal lists.
 
-    ``seconds`` is how long the work took that is in the journal already. Methods raise OSError.
+    Before a chunk is begun and before it is listed ``check`` may raise what speaks against it.
+    Methods raise OSError.
     """
 
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
+    def __init__(self, journal: Journal, check: Callable[[], None]) -> None:
+        self._journal, self._check = journal, check
         self._before, self._started = journal.seconds, time.monotonic()
         self._writer: ChunkWriter | None = None
 
     def add(self, block: FinishedBlock, uncertain: int) -> None:
         """As of ``ChunkWriter``; the last block of a row of tiles makes the chunk whole."""
         if self._writer is None:
+            self._check()
             number = len(self._journal.chunks)
             self._writer = ChunkWriter(self._journal.folder / f"{number:06d}.chunk")
         self._writer.add(block, uncertain)
         row = block.row
         if block.window.col_end == row.col_end:
+            self._check()
             seconds = self._before + time.monotonic() - self._started
             writer, self._writer = self._writer, None
             self._journal.add(writer.finish(row, seconds))

@@ -12,6 +12,8 @@ from typing import Callable
 from scasnet_qgis.core.errors import OutputError
 from scasnet_qgis.core.messages import translate
 from scasnet_qgis.core.run_record import ENDING
+from scasnet_qgis.raster import delivery_faults
+from scasnet_qgis.raster.on_disk import file_to_disk, folder_to_disk
 from scasnet_qgis.raster.work_folder import WorkFolder
 
 ENDINGS = (".tif", ".tiff")
@@ -35,7 +37,7 @@ class Delivery:
         try:
             self._work = WorkFolder(output)
         except OSError as error:
-            raise _cannot_write(output, error) from error
+            raise delivery_faults.cannot_write(output, error) from error
         self.root = self._work.path
         self.folder, self.old = self.root / "new", self.root / "old"
         self.working = self.folder / output.name
@@ -45,7 +47,7 @@ class Delivery:
             self.folder.mkdir()
         except OSError as error:
             self._work.release()
-            raise _cannot_write(output, error) from error
+            raise delivery_faults.cannot_write(output, error) from error
 
     def publish(self) -> None:
         """Give the finished files their names, or change nothing."""
@@ -56,18 +58,23 @@ class Delivery:
 
         It stays if it holds an older map that cannot be put back: the next run tries again.
         """
-        if not self._work.held:
-            return
-        try:
-            self._put_back()
-        except OSError:
-            self.leave()
+        if self._work.held:
+            try:
+                self._put_back()
+            except OSError:
+                self.leave()
         self._work.remove()
 
     def leave(self) -> None:
         """Remove the unfinished files and let go of the work folder with what else is in it."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if self._work.held:
+            shutil.rmtree(self.folder, ignore_errors=True)
         self._work.release()
+
+    def check(self) -> None:
+        """Raise OutputError where the work folder is no longer there, or is another run's."""
+        if not self._work.held:
+            raise delivery_faults.folder_removed(self.root)
 
     def put_aside(self) -> list[Move]:
         """The moves that make room for the new files."""
@@ -84,16 +91,28 @@ class Delivery:
         """A file that is there while new files take their names: the old ones are aside then."""
         return self.root / "placing"
 
+    def mark_placing(self) -> None:
+        """Say, once the old files are aside for good, that the new ones take their names."""
+        for folder in (self.old, self.output.parent):
+            if folder.is_dir():
+                folder_to_disk(folder)
+        self.placing.touch()
+        folder_to_disk(self.root)
+
     def _put_back(self) -> None:
         """Undo what a killed run had begun to publish."""
         placing = self.placing.exists()
+        if not (placing or self.old.exists()):
+            return
         if not (placing and self.output.exists()):
             for new in side_files(self.output) if placing else ():
                 new.unlink(missing_ok=True)
             olds = self.old.iterdir() if self.old.is_dir() else ()
             for old in sorted(olds, key=lambda each: each.name == self.output.name):
                 old.replace(self.output.with_name(old.name))
+            folder_to_disk(self.output.parent)
         shutil.rmtree(self.old, ignore_errors=True)
+        folder_to_disk(self.root)  # without the mark, what is aside would come back
         self.placing.unlink(missing_ok=True)
 
 
@@ -104,20 +123,26 @@ def publish(deliveries: Sequence[Delivery]) -> None:
     go before their raster, so that a raster under its name has all of them. The work folders stay
     where it fails, and raises OutputError.
     """
+    for each in deliveries:
+        each.check()
     done: list[Move] = []
-    target = deliveries[-1].output
+    place = deliveries[-1].output
     try:
-        for source, _ in _all(deliveries, Delivery.put_in_place):
-            _to_disk(source)
-        for source, target in _all(deliveries, Delivery.put_aside):
-            _move(source, target, done)
+        for source, place in _all(deliveries, Delivery.put_in_place):  # noqa: B007 (told below)
+            file_to_disk(source)
+        for place, aside in _all(deliveries, Delivery.put_aside):
+            _move(place, aside, done)
         for each in deliveries:
-            each.placing.touch()
-        for source, target in _all(deliveries, Delivery.put_in_place):
-            _move(source, target, done)
+            each.mark_placing()
+        for source, place in _all(deliveries, Delivery.put_in_place):
+            if place in (each.output for each in deliveries):
+                folder_to_disk(place.parent)  # its side files come first
+            _move(source, place, done)
+        for each in deliveries:
+            folder_to_disk(each.output.parent)
     except OSError as error:
         _take_back(deliveries, done)
-        raise _in_use(target, error) from error
+        raise delivery_faults.not_placed(place, error) from error
     for each in deliveries:
         each.discard()
 
@@ -141,12 +166,6 @@ def _move(source: Path, target: Path, done: list[Move]) -> None:
     target.parent.mkdir(exist_ok=True)
     source.replace(target)
     done.append((source, target))
-
-
-def _to_disk(file: Path) -> None:
-    """Or a file could have its name but, after a loss of power, not its content."""
-    with file.open("rb+") as opened:
-        os.fsync(opened.fileno())
 
 
 def side_files(raster: Path) -> list[Path]:
@@ -177,7 +196,7 @@ def check_output(output: Path) -> None:
             output=output,
         )
     if not os.access(output.parent, os.W_OK):
-        raise _cannot_write(output)
+        raise delivery_faults.cannot_write(output)
     if output.exists():
         _check_replaceable(output)
 
@@ -185,11 +204,11 @@ def check_output(output: Path) -> None:
 def _check_replaceable(output: Path) -> None:
     """Find out before the run, not after it, that another program holds the file (Windows)."""
     if not os.access(output, os.W_OK):
-        raise _cannot_write(output)
+        raise delivery_faults.cannot_write(output)
     try:
         output.replace(output)
     except OSError as error:
-        raise _in_use(output, error) from error
+        raise delivery_faults.in_use(output, error) from error
 
 
 def check_not_input(output: Path, inputs: Sequence[str]) -> None:
@@ -221,27 +240,3 @@ def _same_file(output: Path, name: str) -> bool:
         return output.samefile(name)
     except (OSError, ValueError):  # one of them does not exist, or is no file's name
         return False
-
-
-def _in_use(output: Path, error: OSError) -> OutputError:
-    return OutputError(
-        translate(
-            "ScasNet",
-            "{output} cannot be replaced: remove the layer from the project or close the program "
-            "that has it open, or choose another name.",
-        ),
-        str(error),
-        output=output,
-    )
-
-
-def _cannot_write(output: Path, error: OSError | None = None) -> OutputError:
-    return OutputError(
-        translate(
-            "ScasNet",
-            "{output} cannot be written: choose a folder in which you may create files and that "
-            "has room left.",
-        ),
-        str(error or ""),
-        output=output,
-    )

@@ -36,6 +36,11 @@ class Fingerprint:
     parts: int = 0
     problem: str = ""
 
+    @property
+    def has_changed(self) -> bool:
+        """Whether the file has another size or time now, or is gone."""
+        return status_of(self.path)[:2] != (self.size, self.changed)
+
     def as_dict(self) -> dict[str, Any]:
         """For the description of a run; the time as UTC."""
         parts = f"{self.parts} parts of {PART} bytes, evenly spread"
@@ -70,13 +75,9 @@ class Fingerprints:
             "listing_sha256": self.listing,
         }
 
-    def changed(self) -> list[str]:
-        """Names of files that are no longer what they were, by size and time."""
-        return [
-            each.path
-            for each in self.files
-            if each.size is not None and _status(each.path)[:2] != (each.size, each.changed)
-        ]
+    def changed(self) -> list[Fingerprint]:
+        """The files, as they were, that are so no longer by their size and time."""
+        return [each for each in self.files if each.size is not None and each.has_changed]
 
 
 def fingerprints(paths: Sequence[str], check: Check) -> Fingerprints:
@@ -90,7 +91,7 @@ def fingerprints(paths: Sequence[str], check: Check) -> Fingerprints:
     listing, total = hashlib.sha256(), 0
     for name in names:
         check()
-        size, changed, _ = _status(name)
+        size, changed, _ = status_of(name)
         total += size or 0
         listing.update(f"{name}\0{size}\0{changed}\n".encode("utf-8", "surrogatepass"))
     return Fingerprints(files, len(names), total, listing.hexdigest())
@@ -98,7 +99,7 @@ def fingerprints(paths: Sequence[str], check: Check) -> Fingerprints:
 
 def fingerprint(path: str, check: Check, parts: int = PARTS) -> Fingerprint:
     """``parts`` are read at most, 0 for the whole file; what is on no disk is not read."""
-    size, changed, problem = _status(path)
+    size, changed, problem = status_of(path)
     if size is None or path.startswith("/vsi"):
         return Fingerprint(path, size, changed, problem=problem or "not on a disk, so not read")
     if parts and size <= parts * PART:
@@ -133,7 +134,7 @@ def sha256_of(path: Path, check: Check) -> str:
     return _digest(path, path.stat().st_size, 0, check)
 
 
-def _status(path: str) -> tuple[int | None, int | None, str]:
+def status_of(path: str) -> tuple[int | None, int | None, str]:
     """Bytes, time of the last change, and what is wrong where there is neither."""
     try:
         if path.startswith("/vsi"):

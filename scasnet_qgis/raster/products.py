@@ -70,10 +70,16 @@ class Products:
     """
 
     def __init__(
-        self, work: Work, writers: list[Product], class_map: ClassMapWriter, rules: MapRules
+        self,
+        work: Work,
+        writers: list[Product],
+        class_map: ClassMapWriter,
+        rules: MapRules,
+        check: Callable[[], None],
     ) -> None:
         """The map is the last of the files, so that it is there only if everything is."""
         self._work, self._writers, self._map, self._rules = work, writers, class_map, rules
+        self._check = check
         self._keeper: Keeper | None = None
         self._thread: WritingThread[_Item] = WritingThread(self._write_to_all)
 
@@ -121,8 +127,14 @@ class Products:
             journal.keep_first(count)
         except OSError as error:
             raise failed(self.map_file, error) from error
-        self._keeper = Keeper(journal)
+        self._keeper = Keeper(journal, self._check_row)
         return count
+
+    def _check_row(self) -> None:
+        """Raise what speaks against keeping a finished row of tiles for the next run."""
+        for each in self._work.deliveries:
+            each.check()
+        self._check()
 
     def _kept_blocks(self, chunk: ChunkRecord) -> Iterator[FinishedBlock]:
         folder, uncertain = self._work.journal.folder, chunk.uncertain
@@ -177,10 +189,12 @@ def open_products(
     classes: Sequence[ModelClass],
     rules: MapRules,
     origin: Mapping[str, str] | None = None,
+    check: Callable[[], None] = Progress().check,
 ) -> Iterator[Products]:
     """Writers into the work folders; at the end they are closed, whatever happened.
 
-    ``origin`` goes into the files as it is (see ``provenance.stamp``).
+    ``origin`` goes into the files as it is (see ``provenance.stamp``). ``check`` is asked before a
+    row of tiles is kept for the next run; it raises where what is read is no longer what it was.
     """
     with ExitStack() as stack:
         deliveries = work.deliveries
@@ -194,7 +208,7 @@ def open_products(
         if rules.smallest is not None:
             writers[-1] = SievedMapWriter(deliveries[-1], grid, class_map, rules.smallest)
             stack.callback(writers[-1].abandon)
-        products = Products(work, writers, class_map, rules)
+        products = Products(work, writers, class_map, rules, check)
         stack.callback(products.stop)  # before the files are let go
         yield products
 

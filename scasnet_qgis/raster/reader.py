@@ -30,6 +30,8 @@ _SAMPLE = 64
 _SAMPLE_GRIDS = (16, 64)
 _ENOUGH = 100_000  # pixels with data that percentiles can be taken from
 _PERCENTILES = (2.0, 98.0)
+# What libjpeg only warns of: it makes up the pixels that it does not find.
+_MADE_UP = ("Corrupt JPEG data", "Premature end of JPEG file")
 _TALLEST_BLOCK = 512  # rows; of larger ones, a file in one piece say, no whole ones are read
 
 
@@ -153,6 +155,7 @@ class RasterReader:
             return self._read(window)
 
     def _read(self, window: Window) -> tuple[NDArray[np.generic], NDArray[np.bool_] | None]:
+        gdal.ErrorReset()
         data = self._dataset.ReadRaster(  # Dataset.ReadAsArray takes no list of bands in GDAL 3.2
             window.col,
             window.row,
@@ -161,6 +164,9 @@ class RasterReader:
             buf_type=self._kind,
             band_list=self.bands,
         )
+        told = gdal.GetLastErrorMsg()
+        if any(each in told for each in _MADE_UP):
+            raise RuntimeError(told)
         pixels = np.frombuffer(data, dtype=self.dtype).reshape(
             len(self.bands), window.rows, window.cols
         )

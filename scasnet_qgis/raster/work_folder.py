@@ -57,17 +57,18 @@ class WorkFolder:
             return True
         try:
             return os.path.samestat(os.fstat(lock), (self.path / LOCK).stat())
-        except FileNotFoundError:
+        except OSError:  # it is gone, or out of reach
             return False
 
     @property
     def held(self) -> bool:
-        """Whether the folder is this run's."""
-        return self._lock is not None
+        """Whether the folder is this run's; if somebody removed it, it may be another one's now."""
+        return self._lock is not None and self._is_there(self._lock)
 
     def remove(self) -> None:
         """Remove the folder and what is in it, if it is still this run's; may be called again."""
-        if self._lock is None:
+        if not self.held:
+            self.release()
             return
         if os.name != "posix":  # elsewhere nothing can be moved that holds an open file
             self.release()

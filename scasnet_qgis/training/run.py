@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from scasnet_qgis.training.scenes import load_scenes
 from scasnet_qgis.training.sources import expand
 from scasnet_qgis.training.split import Split
 from scasnet_qgis.training.weights import BEST
-from scasnet_qgis.training.work import SCENES, claim, identity
+from scasnet_qgis.training.work import SCENES, claim, forget_unbegun, identity
 
 PREPARING, LEARNING = 0.05, 0.97  # of the progress: up to here data are read, then learned from
 
@@ -36,7 +38,7 @@ def train_task(request: dict[str, Any], progress: Progress) -> dict[str, Any]:
     config = TrainingConfig.of(dict(request["config"]))
     output, work = Path(request["output"]), Path(request["work"])
     check_model_path(output)
-    with gdal_session():
+    with gdal_session(), _nothing_empty_left(work):
         trainer = prepared(config, work, progress)
         resumed = trainer.step > 0
         cancelled = False
@@ -65,6 +67,16 @@ def train_task(request: dict[str, Any], progress: Progress) -> dict[str, Any]:
         "resumed": resumed,
         "cancelled": cancelled,
     }
+
+
+@contextmanager
+def _nothing_empty_left(work: Path) -> Iterator[None]:
+    """A training that fails before it has learned anything leaves no folder."""
+    try:
+        yield
+    except BaseException:
+        forget_unbegun(work)
+        raise
 
 
 def prepared(config: TrainingConfig, work: Path, progress: Progress) -> Trainer:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,13 @@ def claim(work: Path, wanted: dict[str, Any], ends: list[float | None], progress
             folder=work,
         ) from error
     return False
+
+
+def forget_unbegun(work: Path) -> None:
+    """Remove the folder of a training that has learned nothing yet, if nothing else lies in it."""
+    with suppress(OSError):  # there is no folder
+        if {each.name for each in work.iterdir()} <= {CONFIG, LOG, SCENES}:
+            shutil.rmtree(work)
 
 
 def _identity_in(work: Path) -> Any:

@@ -28,6 +28,10 @@ def test_python_literals(text: str, value: object) -> None:
     assert parse("names", text) == value
 
 
+@pytest.mark.fault(
+    "metadata that is no JSON, or code",
+    "stays a text, nothing is run",
+)
 @pytest.mark.parametrize(
     "text",
     [
@@ -56,11 +60,19 @@ def test_odd_values_become_names_all_the_same() -> None:
     assert [clean_name(each) for each in (None, [1], {}, 1.5)] == ["", "", "", "1.5"]
 
 
+@pytest.mark.fault(
+    "metadata of 100,000 nested brackets",
+    "read as no names; the classes are numbered",
+)
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000, "[" * 500 + "]" * 500])
 def test_deep_nesting_is_no_name(text: str) -> None:
     assert from_metadata({"class_names": text}, 3, 2).class_names == ["class 0", "class 1"]
 
 
+@pytest.mark.fault(
+    "a card that names 70,000 classes",
+    "those that the model has are read; a model of as many is refused",
+)
 def test_a_card_of_70_000_classes_gives_those_that_there_are() -> None:
     names = json.dumps([f"c{index}" for index in range(70_000)])
     card = from_metadata({"class_names": names}, 3, 2)
@@ -75,6 +87,10 @@ def test_keys_that_nobody_knows_are_not_parsed() -> None:
     assert from_metadata(unknown, 3, 2).name == ""
 
 
+@pytest.mark.fault(
+    "metadata without end in many keys",
+    "refused in one sentence",
+)
 def test_all_values_together_have_a_limit() -> None:
     keys = ("name", "training_data", "licence", "attribution", "description")
     metadata = {f"scasnet_{key}": json.dumps("x" * 900_000) for key in keys}

@@ -38,6 +38,10 @@ def test_the_shipped_model_passes() -> None:
     vet(paths.default_model())
 
 
+@pytest.mark.fault(
+    "a model whose weights lie outside its own folder: /dev/zero, .., drives, network names",
+    "refused in one sentence before it is loaded",
+)
 @pytest.mark.parametrize(
     "location",
     ["/dev/zero", "../weights.bin", "inner/../../weights.bin", "C:\\weights.bin", "..\\weights.bin",
@@ -51,6 +55,10 @@ def test_weights_outside_the_models_folder(tmp_path: Path, location: str) -> Non
     assert "outside its own folder" in sentence
 
 
+@pytest.mark.fault(
+    "a model whose weights are reached by a link out of its folder",
+    "refused in one sentence before it is loaded",
+)
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
 def test_a_link_out_of_the_folder(tmp_path: Path) -> None:
     folder = tmp_path / "models"
@@ -115,6 +123,10 @@ def test_one_file_for_the_weights_of_many(tmp_path: Path) -> None:
     assert "shorter than the model says" in refusal(tmp_path / "m.onnx")
 
 
+@pytest.mark.fault(
+    "a model with tensors of gigantic, overflowing or negative sizes",
+    "refused in one sentence before any memory is taken",
+)
 @pytest.mark.parametrize(
     ("dims", "shape"),
     [
@@ -191,6 +203,11 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.fault(
+    "graphs that go in a circle, call themselves, nest without end or need operators of "
+    "strangers; sizes of zero or less; endless metadata",
+    "refused in one sentence before ONNX Runtime sees them",
+)
 @pytest.mark.parametrize("kind", REFUSED)
 def test_what_is_refused_before_it_is_loaded(tmp_path: Path, kind: str) -> None:
     make, words = REFUSED[kind]
@@ -229,6 +246,10 @@ def test_pipes_and_devices_are_no_models(tmp_path: Path) -> None:
         assert "is not a file" in refusal(path, inspect)
 
 
+@pytest.mark.fault(
+    "a model that wants tiles that no memory holds",
+    "refused in one sentence",
+)
 @pytest.mark.parametrize("size", [(2**31, 2**31), (60_000, 60_000), (2**40, "w")])
 @pytest.mark.parametrize("output", ["stated", None])
 def test_tiles_that_no_memory_holds(
@@ -249,6 +270,10 @@ def test_bands_that_no_memory_holds(tmp_path: Path) -> None:
     assert "more than the memory" in refusal(path, inspect)
 
 
+@pytest.mark.fault(
+    "a model that computes without end",
+    "stopped and refused in one sentence",
+)
 def test_a_model_that_computes_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnx_file, "_PROBE_SECONDS", 0.2)
     path = made.endless_loop(tmp_path / "m.onnx")
@@ -278,6 +303,10 @@ def test_a_model_that_gives_no_maps(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.fault(
+    "a model file that is cut off at any place",
+    "refused in one sentence",
+)
 def test_every_cut_of_a_model_is_refused(tmp_path: Path) -> None:
     whole = tiny.pixelwise(tmp_path / "m.onnx").read_bytes()
     for end in range(0, len(whole) - 4, 3):  # what comes last is its version, which may lack

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from osgeo import gdal
 
 from scasnet_qgis.raster import work
@@ -20,6 +21,10 @@ def cancelled(context, source: Path, target: Path) -> RecordingFeedback:
     return feedback
 
 
+@pytest.mark.fault(
+    "a run is cancelled in QGIS",
+    "the same command goes on; RESUME=False begins anew",
+)
 def test_the_same_command_goes_on(run, provider, context, feedback, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(work, "WORTH_SECONDS", 0.0)
     source, target = tmp_path / "image.tif", tmp_path / "map.tif"
@@ -30,6 +35,10 @@ def test_the_same_command_goes_on(run, provider, context, feedback, tmp_path, mo
     assert not target.exists()
     run("scasnet:segment", INPUT=str(source), OUTPUT=str(target), **tiles)
     assert sum(each.startswith("Going on with an interrupted run") for each in feedback.lines) == 1
+    assert (
+        sum("of the map that was kept of an interrupted one" in each for each in feedback.lines)
+        == 1
+    )
     first = gdal.Open(str(target)).ReadAsArray()
     cancelled(context, source, target)
     run("scasnet:segment", INPUT=str(source), OUTPUT=str(target), RESUME=False, **tiles)

@@ -93,6 +93,10 @@ def test_the_second_of_two_runs_with_one_output_is_refused(tmp_path: Path) -> No
     other.discard()
 
 
+@pytest.mark.fault(
+    "another program holds the older map (Windows)",
+    "one sentence; the older map stays as it was",
+)
 def test_a_map_that_is_held_open_stays_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,6 +140,10 @@ def test_a_move_that_fails_leaves_nothing_half(
     assert names(tmp_path) == set()
 
 
+@pytest.mark.fault(
+    "a file cannot get its name as a run with probabilities is published",
+    "one sentence; all older files are back as they were",
+)
 @pytest.mark.parametrize("failing", ["map.tif", "map.qml", "probabilities.tif"])
 def test_a_move_that_fails_brings_the_old_maps_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
@@ -203,6 +211,10 @@ def test_what_a_killed_run_left_is_there_for_the_next_one(tmp_path: Path) -> Non
     assert names(tmp_path) == set()
 
 
+@pytest.mark.fault(
+    "a run is killed between any two names that its files take",
+    "the map under its name is whole at all times; the next run mends the rest",
+)
 @pytest.mark.parametrize("old", [(), ("map.tif",), ("map.tif", "map.qml", "map.tif.aux.xml")])
 @pytest.mark.parametrize("at", range(6))
 def test_a_run_that_is_killed_while_files_take_their_names(

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scasnet_qgis.core.blending import FinishedBlock
+from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.windows import Window
 from scasnet_qgis.raster.chunks import DamagedChunkError, Keeper, blocks_of, is_whole
 from scasnet_qgis.raster.class_map import MapBlock, settled
@@ -154,7 +155,7 @@ def blocks(rows: int, cols: int, step: int, *, scores: bool = True) -> list[Fini
 def kept(
     journal: Journal, rows: int, cols: int, step: int, *, scores: bool = False
 ) -> list[ChunkRecord]:
-    keeper = Keeper(journal)
+    keeper = Keeper(journal, Progress().check)
     for block in blocks(rows, cols, step, scores=scores):
         found = settled(block, 0.0)
         keeper.add(found, 0)
@@ -215,7 +216,7 @@ def test_a_chunk_that_is_gone_is_not_whole(tmp_path: Path) -> None:
 
 def test_a_row_of_tiles_that_is_not_complete_is_not_listed(tmp_path: Path) -> None:
     journal = written(tmp_path / "journal", [])
-    keeper = Keeper(journal)
+    keeper = Keeper(journal, Progress().check)
     first, second = blocks(10, 40, 10, scores=False)[:2]
     assert first.row == second.row
     keeper.add(settled(first, 0.0), 3)

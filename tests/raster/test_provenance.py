@@ -115,7 +115,7 @@ def test_a_change_of_an_input_shows(tmp_path) -> None:
     paths[1].write_text("QGIS has written statistics")
     assert before.changed() == []
     paths[0].write_text("longer than before")
-    assert before.changed() == [str(paths[0])]
+    assert [each.path for each in before.changed()] == [str(paths[0])]
     assert fingerprints([*map(str, paths)], nothing).listing != before.listing
 
 

@@ -12,7 +12,13 @@ import pytest
 import torch
 from osgeo import gdal
 
-from scasnet_qgis.core.errors import Cancelled, OutputError, SettingError, TrainingError
+from scasnet_qgis.core.errors import (
+    Cancelled,
+    OutputError,
+    ScasNetError,
+    SettingError,
+    TrainingError,
+)
 from scasnet_qgis.core.messages import Message
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.training.checkpoint import Checkpoint
@@ -193,7 +199,18 @@ def test_cancel_leaves_the_best_model_and_the_same_request_goes_on(landscape, tm
 def test_cancel_before_there_is_a_network_leaves_no_model(landscape, tmp_path):
     with pytest.raises(Cancelled):
         train_task(_request(landscape, tmp_path, **LEARNING), Recording(cancel_at=0.0))
-    assert not (tmp_path / "m.onnx").exists()
+    assert list(tmp_path.iterdir()) == [], "nor an empty folder"
+
+
+def test_a_training_that_fails_at_once_leaves_no_folder(landscape, tmp_path):
+    with pytest.raises(ScasNetError):
+        train_task(_request(landscape, tmp_path, band_numbers=[1, 2, 9]), Progress())
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "m_training").mkdir()
+    (tmp_path / "m_training" / "notes.txt").write_text("a user's")
+    with pytest.raises(ScasNetError):
+        train_task(_request(landscape, tmp_path, band_numbers=[1, 2, 9]), Progress())
+    assert (tmp_path / "m_training" / "notes.txt").exists()
 
 
 def test_training_with_other_settings_is_put_aside(landscape, tmp_path):

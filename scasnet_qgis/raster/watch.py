@@ -1,0 +1,60 @@
+"""Whether the files that a run reads stay what they were when it began."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from scasnet_qgis.core.errors import InputError
+from scasnet_qgis.core.messages import translate
+from scasnet_qgis.raster.fingerprint import Check, Fingerprint, Fingerprints, fingerprint, status_of
+
+Same = Callable[[Fingerprint], bool]
+
+
+class Watch:
+    """The files of a raster or a layer, looked at again and again while they are read.
+
+    ``same`` says of one that has another size or time now whether its content is the same all the
+    same. ``gone`` are files that were removed, ``doubtful`` those that were too large to be sure.
+    """
+
+    def __init__(self, files: Fingerprints, same: Same) -> None:
+        self._files, self._same = files, same
+        self._accepted: dict[str, tuple[int | None, int | None]] = {}
+        self.gone: list[str] = []
+        self.doubtful: list[str] = []
+
+    def check(self) -> None:
+        """Raise InputError where a file has another content than at the beginning.
+
+        What was read before a check that raises nothing is of one and the same state. A file that
+        was removed has no other content: as long as it can be read, it is what it was.
+        """
+        for each in self._files.changed():
+            status = status_of(each.path)[:2]
+            if self._accepted.get(each.path) == status:
+                continue
+            if status[0] is None:
+                self.gone.append(each.path)
+            elif not self._same(each):
+                raise InputError(
+                    translate(
+                        "ScasNet",
+                        "{path} was changed while the map was made, which would hold some of both: "
+                        "make the map again.",
+                    ),
+                    path=each.path,
+                )
+            elif each.parts:
+                self.doubtful.append(each.path)
+            self._accepted[each.path] = status
+
+
+def same_bytes(check: Check) -> Same:
+    """By size and SHA-256, of large files by that of their parts; ``check`` may raise Cancelled."""
+
+    def same(before: Fingerprint) -> bool:
+        now = fingerprint(before.path, check, before.parts)
+        return (now.size, now.sha256) == (before.size, before.sha256)
+
+    return same
