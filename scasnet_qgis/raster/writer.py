@@ -60,10 +60,7 @@ class GeoTiffWriter:
             self._dataset = driver.Create(
                 str(path), grid.cols, grid.rows, bands, kind, options=[*_OPTIONS, *options]
             )
-            if grid.geotransform is not None:
-                self._dataset.SetGeoTransform(grid.geotransform)
-            if grid.wkt:
-                self._dataset.SetProjection(grid.wkt)
+            _place(self._dataset, grid)
             for number in range(1, bands + 1):
                 self._dataset.GetRasterBand(number).SetNoDataValue(nodata)
         except (RuntimeError, AttributeError) as error:
@@ -137,6 +134,21 @@ class GeoTiffWriter:
             with suppress(RuntimeError):
                 close(self._dataset)
             self._dataset = None
+
+
+def _place(dataset: gdal.Dataset, grid: Grid) -> None:
+    """Give a new file the position and the reference system of ``grid``."""
+    if grid.control:
+        points = [
+            gdal.GCP(each.x, each.y, each.z, each.col, each.row, "", each.name)
+            for each in grid.control
+        ]
+        dataset.SetGCPs(points, grid.wkt)
+        return
+    if grid.geotransform is not None:
+        dataset.SetGeoTransform(grid.geotransform)
+    if grid.wkt:
+        dataset.SetProjection(grid.wkt)
 
 
 def failed(path: Path, error: object) -> OutputError:
