@@ -98,6 +98,7 @@ class Blender:
         below = plan.vertical.largest_overlap
         self._below = np.zeros((classes, below, cols), dtype=np.float32)
         self._right = np.zeros((classes, plan.vertical.size, 0), dtype=np.float32)
+        self._nowhere = np.zeros((plan.vertical.size, across.size), dtype=np.bool_)
 
     def add(
         self, tile: Tile, scores: NDArray[np.float32] | None, valid: NDArray[np.bool_] | None
@@ -127,7 +128,7 @@ class Blender:
         shape = (self._plan.vertical.size, self._plan.horizontal.size)
         self._right = self._right[:, :, :0]
         nothing = np.broadcast_to(np.float32(0), (len(self._below), *shape))
-        return self._block(tile, nothing, np.zeros(shape, dtype=np.bool_), rows, cols)
+        return self._block(tile, nothing, self._nowhere, rows, cols)
 
     def _weighted(self, tile: Tile, scores: NDArray[np.float32]) -> NDArray[np.float32]:
         plan = self._plan

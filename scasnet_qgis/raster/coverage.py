@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Callable
 
 import numpy as np
@@ -38,9 +39,15 @@ def is_without_data(
 def where_data_may_be(may_hold_data: Callable[[Window], bool], inside: Inside | None) -> Inside:
     """``inside``, or nothing in windows that hold no data for sure."""
 
+    @lru_cache(maxsize=8)
+    def nowhere(rows: int, cols: int) -> NDArray[np.bool_]:
+        result = np.zeros((rows, cols), dtype=np.bool_)
+        result.flags.writeable = False  # it stands for many windows
+        return result
+
     def wanted(window: Window) -> NDArray[np.bool_] | None:
         if not may_hold_data(window):
-            return np.zeros((window.rows, window.cols), dtype=np.bool_)
+            return nowhere(window.rows, window.cols)
         return None if inside is None else inside(window)
 
     return wanted

@@ -22,6 +22,7 @@ from scasnet_qgis.raster.bands import assign_bands
 from scasnet_qgis.raster.coverage import is_without_data
 from scasnet_qgis.raster.grid import Grid, is_regular
 from scasnet_qgis.raster.mask import MaskRule, mask_rule, read_mask, refuse_masks
+from scasnet_qgis.raster.mosaic import check_sources, holes_warning
 from scasnet_qgis.raster.palette import expanded, is_paletted
 from scasnet_qgis.raster.values import bits_of, is_rescaled, scaling_of
 
@@ -119,6 +120,7 @@ class RasterReader:
     ) -> None:
         """``wanted``: names of the model's bands; ``chosen``: the user's band numbers, or none."""
         self._dataset, self._progress = open_raster(source), progress
+        check_sources(self._dataset, source)
         self.has_palette = is_paletted(self._dataset)
         if self.has_palette:
             with _reading():
@@ -156,6 +158,9 @@ class RasterReader:
                 "position: assign the raster a valid one first if the map needs it.",
             )
             yield message(text)
+        holes = holes_warning(self._dataset) if self.rule.kind == "none" else None
+        if holes is not None:
+            yield holes
         if is_rescaled(self._dataset, self.bands):
             text = translate(
                 "ScasNet",

@@ -53,7 +53,7 @@ class GeoTiffWriter:
         With ``reduce`` the file gets overviews, down to one block.
         """
         self.path, self.grid = path, grid
-        self._reduce = reduce
+        self._reduce, self._nodata = reduce, nodata
         self._pyramid: Pyramid | None = None
         try:
             driver = gdal.GetDriverByName("GTiff")
@@ -94,6 +94,8 @@ class GeoTiffWriter:
         try:
             self._make_room()
             for number, plane in enumerate(values, start=1):
+                if (plane == self._nodata).all():
+                    continue  # GDAL fills what is missing when it closes the file, and far faster
                 band = self._dataset.GetRasterBand(number)
                 band.WriteArray(plane, col, row)
                 band.FlushCache()  # or a full disk would show while the next input is read
