@@ -228,4 +228,17 @@ def _common_type(dataset: gdal.Dataset, bands: Sequence[int]) -> int:
                 "The raster holds complex numbers (radar?): convert it to real values first.",
             )
         )
+    if any(_is_signed_byte(dataset.GetRasterBand(number)) for number in bands):
+        raise InputError(
+            translate(
+                "ScasNet",
+                "The raster holds signed bytes, which this GDAL reads as other values: convert it "
+                "to Int16 first (Raster > Conversion > Translate).",
+            )
+        )
     return int(kinds.pop()) if len(kinds) == 1 else int(gdal.GDT_Float64)
+
+
+def _is_signed_byte(band: gdal.Band) -> bool:
+    """Before GDAL 3.7 had a type for them."""
+    return band.GetMetadataItem("PIXELTYPE", "IMAGE_STRUCTURE") == "SIGNEDBYTE"

@@ -125,13 +125,6 @@ def test_one_bit_is_black_and_white(make_raster: MakeRaster) -> None:
     np.testing.assert_array_equal(scaled, image.astype(np.float32))
 
 
-@pytest.mark.parametrize("chosen", [(), (1, 1, 1)])
-def test_a_palette_is_refused(make_raster: MakeRaster, chosen: tuple[int, ...]) -> None:
-    source = make_raster(noise(np.uint8)[0], options=("PHOTOMETRIC=PALETTE",))
-    with pytest.raises(InputError, match="PCT to RGB"):
-        RasterReader(source, RGB, chosen, Progress())
-
-
 def test_complex_numbers_are_refused(make_raster: MakeRaster) -> None:
     with pytest.raises(InputError, match="complex"):
         reader_of(make_raster(noise(np.complex64)))
