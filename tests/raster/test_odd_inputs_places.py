@@ -153,7 +153,7 @@ def test_a_geotransform_beside_control_points(make_raster: MakeRaster) -> None:
 
 
 @pytest.mark.fault(
-    "A geotransform that puts all pixels in one place, or holds no numbers.",
+    "A geotransform that puts all pixels in one place or on one line.",
     "The map is made without a position, and a warning says why.",
 )
 @pytest.mark.parametrize(
