@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Callable
 
@@ -17,6 +17,7 @@ from scasnet_qgis.core.messages import translate
 from scasnet_qgis.core.progress import Progress, Stage
 from scasnet_qgis.core.segmentation import Inside, RunReport, Segmentation
 from scasnet_qgis.core.strips import tiles_before
+from scasnet_qgis.core.value_range import ValueRange
 from scasnet_qgis.core.windows import TilePlan, Window
 from scasnet_qgis.mapping_log import (
     describe,
@@ -35,6 +36,7 @@ from scasnet_qgis.models.compact import RawInput
 from scasnet_qgis.models.onnx_file import ModelInfo
 from scasnet_qgis.raster.area_of_interest import AreaOfInterest
 from scasnet_qgis.raster.class_map import ClassArea
+from scasnet_qgis.raster.coverage import where_data_may_be
 from scasnet_qgis.raster.delivery import check_not_input, check_output
 from scasnet_qgis.raster.grid import Grid
 from scasnet_qgis.raster.layer_digest import layer_digest
@@ -56,11 +58,12 @@ class MapRequest:
     """What to map and how; None and 0 mean: what the model's card, or the device, advises.
 
     ``extent`` is x_min, y_min, x_max, y_max in the raster's coordinates; ``fallback_wkt`` is
-    the reference system for a raster that states none. Pixels whose highest score is below
-    ``min_confidence`` get no class, patches smaller than ``sieve`` that of a neighbour; 0 turns
-    either off. ``sieve_unit`` is one of ``choices.PATCH_UNITS``. ``mask`` is a file of polygons,
-    ``mask_layer`` the layer in it: what lies outside of all of them is not mapped. With
-    ``resume`` a run goes on where the same one was interrupted.
+    the reference system for a raster that states none, or, where the ``layer_wins``, for any.
+    ``value_range`` are the values that become 0 and 1, see raster/values.py. Pixels whose highest
+    score is below ``min_confidence`` get no class, patches smaller than ``sieve`` that of a
+    neighbour; 0 turns either off. ``sieve_unit`` is one of ``choices.PATCH_UNITS``. ``mask`` is a
+    file of polygons, ``mask_layer`` the layer in it: what lies outside of all of them is not
+    mapped. With ``resume`` a run goes on where the same one was interrupted.
     """
 
     source: str
@@ -77,6 +80,8 @@ class MapRequest:
     batch: int = 0
     threads: int = 0
     fallback_wkt: str = ""
+    layer_wins: bool = False
+    value_range: ValueRange | None = None
     looks: Looks = ONE_LOOK
     min_confidence: float = 0.0
     sieve: float = 0.0
@@ -127,14 +132,14 @@ def make_map(request: MapRequest, progress: Progress, style: Style) -> MapResult
         card = request.model.card
         reader = RasterReader(request.source, card.bands, request.bands, progress)
         _check_inputs(request)
-        grid = _with_reference(reader.grid, request.fallback_wkt)
+        grid = _with_reference(reader.grid, request)
         area = grid.window_of(*request.extent) if request.extent else grid.whole
         part = grid.part(area)
         rules = rules_of(request, part)
         inside = _inside(request, grid, area, progress)
         mask = layer_digest(request.mask, request.mask_layer, progress.check) if inside else ""
         record.watch_mask(mask)
-        scaling = reader.scaling(card)
+        scaling = reader.scaling(card, request.value_range)
         wanted = identity_of(request, record, mask, reader, grid, area, scaling)
         resuming = Resuming(work.journal, wanted, request.resume)
         tile, overlap = tile_and_overlap(request)
@@ -156,7 +161,7 @@ def make_map(request: MapRequest, progress: Progress, style: Style) -> MapResult
                 averaging(backend, request.looks),
                 plan,
                 backend.batch,
-                inside,
+                where_data_may_be(reader.may_hold_data, inside),
             )
             tell_plan(plan, tiling.overlap, progress)
             resuming.begin(backend, tiling, progress)
@@ -183,6 +188,8 @@ def check_request(request: MapRequest) -> None:
                 )
             )
     tile_and_overlap(request)
+    if request.value_range is not None:
+        request.value_range.of_bands(request.model.bands)
     request.looks.check(request.model.fixed_size, request.model.margin)
 
 
@@ -234,8 +241,11 @@ def _open_backend(
     )
 
 
-def _with_reference(grid: Grid, wkt: str) -> Grid:
-    return grid if grid.wkt or not wkt else Grid(grid.rows, grid.cols, grid.geotransform, wkt)
+def _with_reference(grid: Grid, request: MapRequest) -> Grid:
+    """The raster's grid with the reference system that holds for it."""
+    if not request.fallback_wkt or (grid.wkt and not request.layer_wins):
+        return grid
+    return replace(grid, wkt=request.fallback_wkt)
 
 
 def _write(

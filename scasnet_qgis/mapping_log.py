@@ -23,21 +23,28 @@ def tell_input(
     reader: RasterReader, scaling: Scaling, card: ModelCard, grid: Grid, progress: Progress
 ) -> None:
     """Bands, scaling, nodata and resolution of the image."""
+    if reader.has_palette:
+        text = translate(
+            "ScasNet", "The raster's colour palette is read as the bands red, green and blue."
+        )
+        progress.info(message(text))
     pairs = [f"{name} = {number}" for name, number in zip(card.bands, reader.bands)]
     text = translate("ScasNet", "Bands of the image: {bands}")
     progress.info(message(text, bands=", ".join(pairs)))
     progress.info(scaling.rule)
     progress.info(reader.rule.sentence)
-    if reader.has_only_control_points:
+    for warning in reader.warnings:
+        progress.warn(warning)
+    if grid.control:
         text = translate(
             "ScasNet",
-            "The raster has a position only by ground control points, which the map does not get: "
-            "warp the raster first if the map needs a position.",
+            "The raster has a position by ground control points only: the map gets the same ones, "
+            "and areas are counted in pixels.",
         )
-        progress.warn(message(text))
-    warning = resolution_warning(card, grid)
-    if warning is not None:
-        progress.warn(warning)
+        progress.info(message(text))
+    resolution = resolution_warning(card, grid)
+    if resolution is not None:
+        progress.warn(resolution)
 
 
 def tell_backend(backend: OnnxBackend, progress: Progress) -> None:

@@ -172,7 +172,7 @@ class RunRecord:
             "source": without_secrets(self._request.source),
             **self._input.as_dict(),
             **place_of(settled.grid),
-            "crs_from_layer": bool(settled.grid.wkt and not reader.grid.wkt),
+            "crs_from_layer": settled.grid.wkt != reader.grid.wkt,
             "type": str(reader.dtype),
             "bands": [{"name": name, "number": number} for name, number in named],
             "scaling": {"low": scaling.low, "high": scaling.high, "rule": str(scaling.rule)},
@@ -200,6 +200,7 @@ class RunRecord:
         request = self._request
         return {
             "bands": request.bands,
+            "value_range": str(request.value_range or ""),
             "device": request.device,
             "tile_size": request.tile_size,
             "overlap": request.overlap,

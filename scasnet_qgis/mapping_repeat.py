@@ -61,6 +61,7 @@ def _parameters(request: MapRequest, settled: Settled) -> dict[str, str]:
         "INPUT": _absolute(request.source),
         "MODEL": _absolute(str(model.path)),
         "BANDS": ";".join(map(str, settled.reader.bands)),
+        "VALUE_RANGE": str(request.value_range or ""),
         "EXTENT": _extent(request.extent),
         "MASK": _layer(request.mask, request.mask_layer),
         "OUTPUT": _again(request.output),
@@ -84,10 +85,10 @@ def _obstacles(request: MapRequest, settled: Settled) -> list[str]:
     found = []
     if any(map(_is_passing, (request.source, request.mask))):
         found.append("An input was a temporary file of QGIS: save it, and name that file.")
-    if settled.grid.wkt and not settled.reader.grid.wkt:
+    if settled.grid.wkt != settled.reader.grid.wkt:
         found.append(
-            "The raster's file has no coordinate reference system, the layer in QGIS had one: "
-            "assign it to the file first."
+            "The raster's file does not state the coordinate reference system that the layer in "
+            "QGIS had: assign it to the file first."
         )
     if any(without_secrets(each) != each for each in (request.source, request.mask)):
         found.append("A password or key was left out: put it back in.")

@@ -88,6 +88,10 @@ def test_nodata_in_all_bands_is_no_data_and_in_one_band_a_value(make_raster, tmp
     np.testing.assert_array_equal(labels, direct(image / 255, valid))
 
 
+@pytest.mark.fault(
+    "An image that is nearly all nodata.",
+    "What holds no data is not computed.",
+)
 def test_windows_without_data_are_skipped(make_raster, tmp_path):
     image = noise(200, 300)
     valid = np.zeros((200, 300), dtype=bool)
@@ -107,6 +111,10 @@ def test_windows_without_data_are_skipped(make_raster, tmp_path):
     assert result.report.computed_tiles == len(tiles) - sum(empty)
 
 
+@pytest.mark.fault(
+    "An image without any data.",
+    "The map is empty.",
+)
 def test_raster_without_any_data_gives_an_empty_map(make_raster, tmp_path):
     labels, result = run(make_raster(np.zeros((3, 90, 80), np.uint8), nodata=0), tmp_path)
     assert not labels.any()
@@ -144,6 +152,10 @@ def test_chosen_bands_feed_the_model_in_their_order(make_raster, tmp_path, order
     np.testing.assert_array_equal(labels, direct(image[[each - 1 for each in order]] / 255))
 
 
+@pytest.mark.fault(
+    "An image that is rotated, south-up or without a position.",
+    "The map has the very same position, or none.",
+)
 @pytest.mark.parametrize(
     "placed",
     [
@@ -191,6 +203,10 @@ def test_float_with_nan(make_raster, tmp_path):
     np.testing.assert_array_equal(labels, direct(filled, ~np.isnan(image).all(axis=0)))
 
 
+@pytest.mark.fault(
+    "Only a part of a 16-bit image is mapped.",
+    "It gets the very classes that it has in the map of the whole.",
+)
 def test_16_bit_is_scaled_by_percentiles_of_the_data_in_the_whole_raster(make_raster, tmp_path):
     """Also where only a part is mapped; nodata counts for nothing."""
     image = noise(kind="uint16") // 20 + 1

@@ -83,7 +83,7 @@ def raster_path(layer: QgsRasterLayer | None) -> str:
             ),
             name="" if layer is None else layer.name(),
         )
-    return str(layer.source().split("|option:")[0])
+    return str(layer.source())
 
 
 def _vector_path(

@@ -39,9 +39,11 @@ class Segment(ScasNetAlgorithm):
 
     def check(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
         from scasnet_qgis.algorithms.segment_request import looks_of, model_of
+        from scasnet_qgis.algorithms.value_parameters import value_range_of
 
         model_of(self, parameters, context)
         looks_of(self, parameters, context)
+        value_range_of(self, parameters, context)
 
     def read_layers(
         self,

@@ -17,7 +17,7 @@ from qgis.core import (
 
 from scasnet_qgis import settings
 from scasnet_qgis.algorithms import refinement_parameters as refinements
-from scasnet_qgis.algorithms import run_parameters
+from scasnet_qgis.algorithms import run_parameters, value_parameters
 from scasnet_qgis.algorithms.input_parameters import extent_parameter, mask_parameter
 from scasnet_qgis.i18n import translate
 
@@ -35,6 +35,7 @@ MEGAPIXELS_PER_SECOND, PROVIDER, MODEL_NAME = "MEGAPIXELS_PER_SECOND", "PROVIDER
 def add_to(algorithm: ScasNetAlgorithm) -> None:
     """Declare every parameter and output."""
     _add_main(algorithm)
+    value_parameters.add_to(algorithm)
     refinements.add_to(algorithm)
     _add_advanced(algorithm)
     run_parameters.add_to(algorithm)

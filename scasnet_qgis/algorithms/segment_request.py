@@ -7,7 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from qgis.core import QgsProcessingAlgorithm, QgsProcessingContext, QgsProcessingFeedback
+from qgis.core import (
+    QgsProcessingAlgorithm,
+    QgsProcessingContext,
+    QgsProcessingFeedback,
+    QgsRasterLayer,
+)
 
 from scasnet_qgis import paths
 from scasnet_qgis.algorithms import refinement_parameters as refinements
@@ -15,6 +20,7 @@ from scasnet_qgis.algorithms import segment_parameters as names
 from scasnet_qgis.algorithms.input_parameters import EXTENT
 from scasnet_qgis.algorithms.mask_input import read_mask
 from scasnet_qgis.algorithms.run_parameters import RESUME
+from scasnet_qgis.algorithms.value_parameters import value_range_of
 from scasnet_qgis.core.ensemble import Looks, describe_scales, parse_scales
 from scasnet_qgis.core.errors import InputError, SettingError
 from scasnet_qgis.i18n import translate
@@ -63,11 +69,18 @@ def layers_of(
             raise SettingError(text)
         extent = (box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum())
     return {
-        "source": layer.source().split("|option:")[0],
-        "fallback_wkt": layer.crs().toWkt() if layer.crs().isValid() else "",
+        "source": layer.source(),
+        **reference_of(layer),
         "extent": extent,
         **read_mask(algorithm, parameters, context, feedback),
     }
+
+
+def reference_of(layer: QgsRasterLayer) -> dict[str, Any]:
+    """The layer's reference system: one that the user set wins over that of the file."""
+    wkt = layer.crs().toWkt() if layer.crs().isValid() else ""
+    own = layer.dataProvider().crs()
+    return {"fallback_wkt": wkt, "layer_wins": own.isValid() and own != layer.crs()}
 
 
 def request_of(
@@ -103,6 +116,7 @@ def request_of(
         min_confidence=algorithm.parameterAsDouble(parameters, refinements.MIN_CONFIDENCE, context),
         sieve=algorithm.parameterAsDouble(parameters, refinements.SIEVE, context),
         sieve_unit=algorithm.parameterAsEnumString(parameters, refinements.SIEVE_UNIT, context),
+        value_range=value_range_of(algorithm, parameters, context),
         resume=algorithm.parameterAsBool(parameters, RESUME, context),
         **layers,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scasnet_qgis.core.accuracy import ConfusionMatrix
 from scasnet_qgis.core.errors import SettingError
@@ -90,7 +90,7 @@ def map_grid(source: str, fallback_wkt: str) -> Grid:
     grid = Grid.of(open_raster(source))
     if grid.wkt or not fallback_wkt:
         return grid
-    return Grid(grid.rows, grid.cols, grid.geotransform, fallback_wkt)
+    return replace(grid, wkt=fallback_wkt)
 
 
 def no_sample(request: AssessmentRequest, points: bool) -> Message | None:

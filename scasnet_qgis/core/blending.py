@@ -42,8 +42,10 @@ class FinishedBlock:
 
     def labels(self) -> NDArray[np.uint8]:
         """Class k as value k + 1, 0 where there is no data; [rows, cols]."""
-        if self.scores is None:
-            return self.known_labels if self.known_labels is not None else _nothing(self.valid)
+        if self.known_labels is not None:
+            return self.known_labels
+        if self.scores is None or not self.valid.any():
+            return _nothing(self.valid)
         labels = highest(self.scores)
         labels *= self.valid.view(np.uint8)
         return labels
@@ -96,6 +98,7 @@ class Blender:
         below = plan.vertical.largest_overlap
         self._below = np.zeros((classes, below, cols), dtype=np.float32)
         self._right = np.zeros((classes, plan.vertical.size, 0), dtype=np.float32)
+        self._nowhere = np.zeros((plan.vertical.size, across.size), dtype=np.bool_)
 
     def add(
         self, tile: Tile, scores: NDArray[np.float32] | None, valid: NDArray[np.bool_] | None
@@ -105,21 +108,30 @@ class Blender:
         ``scores`` [classes, rows, cols] over ``tile.out``, None for a tile without data;
         ``valid`` [rows, cols] says which pixels hold data (None: all). The scores are changed.
         """
+        rows, cols = self._finished_size(tile)
+        if scores is None:
+            return self._without_data(tile, rows, cols)
         whole = self._weighted(tile, scores)
         if tile.col == self._panel.tile_cols[0]:
             self._right = self._right[:, :, :0]
         whole[:, :, : self._right.shape[2]] += self._right
-        rows, cols = self._finished_size(tile)
         self._right = whole[:, :, cols:].copy()
         self._exchange_below(tile, whole, rows, cols)
-        holds_data = np.full(whole.shape[1:], scores is not None) if valid is None else valid
+        holds_data = np.ones(whole.shape[1:], dtype=np.bool_) if valid is None else valid
         return self._block(tile, whole, holds_data, rows, cols)
 
-    def _weighted(self, tile: Tile, scores: NDArray[np.float32] | None) -> NDArray[np.float32]:
+    def _without_data(self, tile: Tile, rows: int, cols: int) -> FinishedBlock | None:
+        """Nothing is added up where no pixel will get a class, as what others left there is void.
+
+        Large rasters may hold millions of such tiles.
+        """
+        shape = (self._plan.vertical.size, self._plan.horizontal.size)
+        self._right = self._right[:, :, :0]
+        nothing = np.broadcast_to(np.float32(0), (len(self._below), *shape))
+        return self._block(tile, nothing, self._nowhere, rows, cols)
+
+    def _weighted(self, tile: Tile, scores: NDArray[np.float32]) -> NDArray[np.float32]:
         plan = self._plan
-        if scores is None:
-            shape = (len(self._below), plan.vertical.size, plan.horizontal.size)
-            return np.zeros(shape, dtype=np.float32)
         _weigh(scores, plan.vertical.weights(tile.row)[:, None], 1)
         _weigh(scores, plan.horizontal.weights(tile.col), 2)
         return scores

@@ -43,11 +43,12 @@ class Scaling:
         span = np.asarray(self.high, dtype=np.float32)[:, None, None] - low
         factor = np.float32(1.0) / np.where(span > 0, span, np.float32(1.0))
         scaled = np.empty(raw.shape, dtype=np.float32) if out is None else out
-        if low.any():
-            np.subtract(raw, low, out=scaled, dtype=np.float32)
-            scaled *= factor
-        else:
-            np.multiply(raw, factor, out=scaled, dtype=np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):  # what is beyond them is clipped
+            if low.any():
+                np.subtract(raw, low, out=scaled, dtype=np.float32)
+                scaled *= factor
+            else:
+                np.multiply(raw, factor, out=scaled, dtype=np.float32)
         if self._may_leave(raw.dtype):
             np.clip(scaled, 0.0, 1.0, out=scaled)
         self._fill(scaled, raw, valid, self.fill)
@@ -77,10 +78,10 @@ class Scaling:
         valid: NDArray[np.bool_] | None,
         values: Sequence[float],
     ) -> None:
-        may_be_nan = np.issubdtype(raw.dtype, np.floating)
+        may_be_none = np.issubdtype(raw.dtype, np.floating)
         for plane, before, value in zip(out, raw, values):
-            if may_be_nan:
-                plane[np.isnan(before)] = value
+            if may_be_none:
+                plane[~np.isfinite(before)] = value  # NaN, or an infinity
             if valid is not None:
                 plane[~valid] = value
 

@@ -16,6 +16,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -82,13 +83,20 @@ class ChunkWriter:
 
 def _frames(block: FinishedBlock) -> Iterator[bytes]:
     if block.scores is None:
-        yield zlib.compress(block.labels().tobytes(), _LEVEL)
+        labels = block.labels()
+        yield zlib.compress(labels.tobytes(), _LEVEL) if labels.any() else _nothing(labels.size)
         return
     yield zlib.compress(np.packbits(block.valid).tobytes(), _LEVEL)
     scores = np.ascontiguousarray(block.scores, dtype=_SCORE)
     planes = scores.view(np.uint8).reshape(-1, _SCORE.itemsize)
     yield zlib.compress(planes[:, -1].tobytes(), _LEVEL)
     yield planes[:, :-1].tobytes()
+
+
+@lru_cache(maxsize=8)
+def _nothing(count: int) -> bytes:
+    """So many labels without data, which large rasters consist of."""
+    return zlib.compress(bytes(count), _LEVEL)
 
 
 def is_whole(folder: Path, chunk: ChunkRecord) -> bool:

@@ -161,6 +161,9 @@ class ClassMapWriter:
         self._writer.write(window, labels[None])
 
     def _count(self, labels: NDArray[np.uint8], row: int) -> None:
+        if not labels.any():
+            self._pixels[NODATA_LABEL] += labels.size
+            return
         for first in range(0, len(labels), 64):  # the pixel area may change with the latitude
             part = labels[first : first + 64]
             counts = _counts(part, len(self._pixels))

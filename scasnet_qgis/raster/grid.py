@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import ceil, cos, floor, hypot, radians
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import ceil, cos, floor, hypot, isfinite, radians
 
 from osgeo import gdal, osr
 
@@ -18,22 +19,45 @@ NO_PLACE: tuple[float, ...] = (0.0, 1.0, 0.0, 0.0, 0.0, -1.0)  # as QGIS shows s
 
 
 @dataclass(frozen=True)
+class ControlPoint:
+    """A ground control point: a place in pixels, and the same place on the map."""
+
+    row: float
+    col: float
+    x: float
+    y: float
+    z: float
+    name: str = ""
+
+
+@dataclass(frozen=True)
 class Grid:
     """Size in pixels, geotransform and coordinate reference system (WKT, "" for none).
 
-    The geotransform may be south-up or rotated; it is None where the raster has no position.
+    The geotransform may be south-up or rotated; it is None where the raster has no position, or one
+    by control points only, whose reference system ``wkt`` is then.
     """
 
     rows: int
     cols: int
     geotransform: tuple[float, ...] | None
     wkt: str = ""
+    control: tuple[ControlPoint, ...] = ()
 
     @classmethod
     def of(cls, dataset: gdal.Dataset) -> Grid:
+        """The grid of an open raster; a geotransform that cannot be inverted is left out."""
+        rows, cols = dataset.RasterYSize, dataset.RasterXSize
         placed = dataset.GetGeoTransform(can_return_null=True)
-        wkt = dataset.GetProjection() or ""
-        return cls(dataset.RasterYSize, dataset.RasterXSize, placed and tuple(placed), wkt)
+        if placed is not None and is_regular(placed):
+            return cls(rows, cols, tuple(placed), dataset.GetProjection() or "")
+        points = dataset.GetGCPs() or ()
+        control = tuple(
+            ControlPoint(each.GCPLine, each.GCPPixel, each.GCPX, each.GCPY, each.GCPZ, each.Id)
+            for each in points
+        )
+        wkt = (dataset.GetGCPProjection() if control else "") or dataset.GetProjection() or ""
+        return cls(rows, cols, None, wkt, control)
 
     @property
     def whole(self) -> Window:
@@ -50,12 +74,25 @@ class Grid:
         if placed is not None:
             x, y = self.to_map(window.row, window.col)
             placed = (x, placed[1], placed[2], y, placed[4], placed[5])
-        elif window != self.whole:
+        elif window != self.whole and not self.control:
             placed = (float(window.col), 1.0, 0.0, -float(window.row), 0.0, -1.0)
-        return Grid(window.rows, window.cols, placed, self.wkt)
+        control = tuple(
+            replace(each, row=each.row - window.row, col=each.col - window.col)
+            for each in self.control
+        )
+        return Grid(window.rows, window.cols, placed, self.wkt, control)
 
     def window_of(self, x_min: float, y_min: float, x_max: float, y_max: float) -> Window:
         """The pixels that an extent in map coordinates touches; raises InputError if none."""
+        if self.control:
+            raise InputError(
+                translate(
+                    "ScasNet",
+                    "The raster has a position by ground control points only, in which no extent "
+                    "can be found: leave the extent empty, or warp the raster first (Raster > "
+                    "Projections > Warp).",
+                )
+            )
         inverse = gdal.InvGeoTransform(self.geotransform or NO_PLACE)
         if inverse is None:
             raise InputError(
@@ -145,3 +182,10 @@ class Grid:
         t = self.geotransform
         along_row, along_col = hypot(t[1] * x, t[4] * y), hypot(t[2] * x, t[5] * y)
         return float((along_row * along_col) ** 0.5)
+
+
+def is_regular(geotransform: Sequence[float]) -> bool:
+    """Whether every pixel has a place and an area of its own."""
+    if not all(map(isfinite, geotransform)):
+        return False
+    return gdal.InvGeoTransform(geotransform) is not None

@@ -26,8 +26,8 @@ class MaskRule:
     """How a pixel is found to hold no data.
 
     ``kind``: "mask" (the file's mask band), "alpha" (band ``alpha`` is 0), "values" (every band the
-    model reads holds its nodata value) or "none". Under each of them, a pixel that is NaN in every
-    band holds none either.
+    model reads holds its nodata value) or "none". Under each of them, a pixel that is NaN or
+    infinite in every band holds none either.
     """
 
     kind: str
@@ -73,6 +73,13 @@ def mask_rule(dataset: gdal.Dataset, bands: Sequence[int], progress: Progress) -
     values = [dataset.GetRasterBand(number).GetNoDataValue() for number in bands]
     if all(each is not None for each in values):
         return MaskRule("values", nodata=tuple(float(each) for each in values))
+    if any(each is not None for each in values):
+        text = translate(
+            "ScasNet",
+            "Only some of the bands that are used have a nodata value: it is not used, as no pixel "
+            "without data can be told by it.",
+        )
+        progress.warn(message(text))
     return MaskRule("none")
 
 
@@ -96,15 +103,30 @@ def refuse_masks(
 
 
 def _is_binary(band: gdal.Band, progress: Progress) -> bool:
+    whole = Window(0, 0, band.YSize, band.XSize)
     full = 65535 if band.DataType == gdal.GDT_UInt16 else 255
     for top in range(0, band.YSize, _SCAN):
         progress.check()
         for left in range(0, band.XSize, _SCAN):
-            cols, rows = min(_SCAN, band.XSize - left), min(_SCAN, band.YSize - top)
-            values = band.ReadAsArray(left, top, cols, rows)
+            part = Window(top, left, _SCAN, _SCAN).intersect(whole)
+            if is_missing(band, part):  # which reads as 0
+                continue
+            values = band.ReadAsArray(part.col, part.row, part.cols, part.rows)
             if not np.isin(values, (0, 255, full)).all():
                 return False
     return True
+
+
+def is_missing(band: gdal.Band, window: Window) -> bool:
+    """Whether the file stores nothing for a window: sparse blocks, holes of a mosaic.
+
+    False where the format cannot tell.
+    """
+    place = (window.col, window.row, window.cols, window.rows)
+    flags, _share = band.GetDataCoverageStatus(*place)
+    return bool(flags & gdal.GDAL_DATA_COVERAGE_STATUS_EMPTY) and not (
+        flags & gdal.GDAL_DATA_COVERAGE_STATUS_DATA
+    )
 
 
 def read_mask(
@@ -121,7 +143,7 @@ def read_mask(
     """
     valid = np.ones(pixels.shape[1:], dtype=np.bool_)
     if np.issubdtype(pixels.dtype, np.floating):
-        valid = ~np.isnan(pixels).all(axis=0)
+        valid = np.isfinite(pixels).any(axis=0)
     if rule.kind in ("mask", "alpha"):
         if rule.kind == "alpha":
             band = dataset.GetRasterBand(rule.alpha)

@@ -118,6 +118,7 @@ class Pyramid:
     def __init__(self, dataset: gdal.Dataset, block: int, reduce: Reduce) -> None:
         """``block`` is the side of the file's blocks in pixels, an even number."""
         self._dataset, self._reduce = dataset, reduce
+        self._nodata = dataset.GetRasterBand(1).GetNoDataValue()
         self._bands = range(1, dataset.RasterCount + 1)
         size = max(dataset.RasterXSize, dataset.RasterYSize)
         factors = [2**power for power in range(1, 24) if size / 2 ** (power - 1) > block]
@@ -175,6 +176,8 @@ class Pyramid:
         return np.asarray(band.ReadAsArray(fine.col, fine.row, fine.cols, fine.rows))
 
     def _write(self, depth: int, number: int, at: Window, values: NDArray[np.generic]) -> None:
+        if (values == self._nodata).all():
+            return  # GDAL fills what is missing when it closes the file
         band = self._band(depth, number)
         band.WriteArray(values, at.col, at.row)
         band.FlushCache()  # or a full disk would show anywhere else

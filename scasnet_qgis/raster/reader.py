@@ -13,32 +13,37 @@ from osgeo import gdal, gdal_array
 
 from scasnet_qgis.core.card import ModelCard
 from scasnet_qgis.core.errors import InputError
-from scasnet_qgis.core.messages import message, translate
+from scasnet_qgis.core.messages import Message, message, translate
 from scasnet_qgis.core.preprocessing import Scaling
 from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.core.value_range import ValueRange
 from scasnet_qgis.core.windows import Window
 from scasnet_qgis.raster.bands import assign_bands
-from scasnet_qgis.raster.grid import Grid
+from scasnet_qgis.raster.coverage import is_without_data
+from scasnet_qgis.raster.grid import Grid, is_regular
 from scasnet_qgis.raster.mask import MaskRule, mask_rule, read_mask, refuse_masks
+from scasnet_qgis.raster.mosaic import check_sources, holes_warning
+from scasnet_qgis.raster.palette import expanded, is_paletted
+from scasnet_qgis.raster.values import bits_of, is_rescaled, scaling_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Percentiles are taken from windows of this many pixels each way, spread evenly over the raster in
-# a grid of so many at most each way; the finer grid is for rasters that are nearly all nodata.
-_SAMPLE = 64
-_SAMPLE_GRIDS = (16, 64)
-_ENOUGH = 100_000  # pixels with data that percentiles can be taken from
-_PERCENTILES = (2.0, 98.0)
 # What libjpeg only warns of: it makes up the pixels that it does not find.
 _MADE_UP = ("Corrupt JPEG data", "Premature end of JPEG file")
+_OPTION = "|option:"  # what QGIS puts before each option of a layer
+_OF_SOME_BUILDS = {".ecw": "ECW", ".sid": "MrSID", ".jp2": "JP2OpenJPEG", ".nc": "netCDF"}
 _TALLEST_BLOCK = 512  # rows; of larger ones, a file in one piece say, no whole ones are read
 
 
 def open_raster(source: str) -> gdal.Dataset:
-    """Open a raster for reading; raises InputError with a sentence where that fails."""
+    """Open a raster for reading; raises InputError with a sentence where that fails.
+
+    ``source`` may end in options for GDAL's driver, as in "scan.pdf|option:DPI=300" of QGIS.
+    """
+    name, *options = source.split(_OPTION)
     try:
-        dataset = gdal.OpenEx(source, gdal.OF_RASTER)
+        dataset = gdal.OpenEx(name, gdal.OF_RASTER, open_options=options)
     except RuntimeError as error:
         raise _not_opened(source, str(error)) from error
     if dataset is None:
@@ -73,9 +78,17 @@ def _not_opened(source: str, detail: str) -> InputError:
         "ScasNet",
         "The raster {source} cannot be read: it is damaged or no raster that GDAL knows.",
     )
+    source = source.split(_OPTION)[0]
+    driver = _OF_SOME_BUILDS.get(Path(source).suffix.lower())
+    if driver is not None and gdal.GetDriverByName(driver) is None:
+        text = translate(
+            "ScasNet",
+            "The raster {source} cannot be read, as this QGIS comes without GDAL's driver "
+            "{driver}: convert the raster to GeoTIFF where there is one.",
+        )
     if os.path.sep in source and not source.startswith("/vsi") and not Path(source).exists():
         text = translate("ScasNet", "The raster {source} does not exist.")
-    return InputError(text, detail, source=source)
+    return InputError(text, detail, source=source, driver=driver or "")
 
 
 @contextmanager
@@ -109,17 +122,23 @@ class RasterReader:
     ) -> None:
         """``wanted``: names of the model's bands; ``chosen``: the user's band numbers, or none."""
         self._dataset, self._progress = open_raster(source), progress
+        check_sources(self._dataset, source)
+        self.has_palette = is_paletted(self._dataset)
+        if self.has_palette:
+            with _reading():
+                self._dataset = expanded(self._dataset, chosen)
         self.grid = Grid.of(self._dataset)
-        _refuse_palette(self._dataset)
         self.bands = assign_bands(self._dataset, wanted, chosen)
         self._kind = _common_type(self._dataset, self.bands)
-        self.is_byte = self._kind == gdal.GDT_Byte and not _has_few_bits(self._dataset, self.bands)
+        self.bits = bits_of(self._dataset, self.bands)
+        self.is_byte = self._kind == gdal.GDT_Byte and self.bits is None
         block_rows = int(self._dataset.GetRasterBand(self.bands[0]).GetBlockSize()[1])
         self.block_rows = block_rows if block_rows <= _TALLEST_BLOCK else 1
         with _reading():
             if not chosen:
                 refuse_masks(self._dataset, self.bands, wanted, progress)
             self.rule: MaskRule = mask_rule(self._dataset, self.bands, progress)
+        self._missing_is_nodata: bool | None = None  # not known yet
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -131,9 +150,26 @@ class RasterReader:
         return len(self.bands) * self.dtype.itemsize * (overlap + self.block_rows)
 
     @property
-    def has_only_control_points(self) -> bool:
-        """Whether the raster has a position, but no geotransform that a map could take over."""
-        return bool(self._dataset.GetGCPCount()) and self.grid.geotransform is None
+    def warnings(self) -> Iterator[Message]:
+        """What is odd about the raster, for the log."""
+        placed = self._dataset.GetGeoTransform(can_return_null=True)
+        if placed is not None and not is_regular(placed):
+            text = translate(
+                "ScasNet",
+                "The raster's geotransform puts all pixels in one place, so the map gets no "
+                "position: assign the raster a valid one first if the map needs it.",
+            )
+            yield message(text)
+        holes = holes_warning(self._dataset) if self.rule.kind == "none" else None
+        if holes is not None:
+            yield holes
+        if is_rescaled(self._dataset, self.bands):
+            text = translate(
+                "ScasNet",
+                "The file states a scale or an offset for its values, which is not applied: values "
+                "are taken as they are stored.",
+            )
+            yield message(text)
 
     def cache_for(self, tile: tuple[int, int]) -> int:
         """Bytes of GDAL's cache with which tiles (rows, cols) need no block twice.
@@ -148,6 +184,17 @@ class RasterReader:
             cols = self.grid.cols
         pixel_bytes = self._dataset.RasterCount * gdal.GetDataTypeSize(band.DataType) // 8
         return int((tile[0] + 2 * min(block_rows, self.grid.rows)) * cols * max(pixel_bytes, 1))
+
+    def may_hold_data(self, window: Window) -> bool:
+        """False for windows of which is known without reading that they hold no data."""
+        inside = window.intersect(self.grid.whole)
+        with _reading(window):
+            if not is_without_data(self._dataset, self.rule, self.bands, inside):
+                return True
+            if self._missing_is_nodata is None:  # the nodata value may not fit into the type
+                _, valid = self._read(Window(inside.row, inside.col, 1, 1))
+                self._missing_is_nodata = valid is not None
+            return not self._missing_is_nodata
 
     def read(self, window: Window) -> tuple[NDArray[np.generic], NDArray[np.bool_] | None]:
         """Raw values [bands, rows, cols] of a window and where they hold data (None: all)."""
@@ -172,81 +219,9 @@ class RasterReader:
         )
         return pixels, read_mask(self._dataset, self.rule, self.bands, window, pixels)
 
-    def scaling(self, card: ModelCard) -> Scaling:
-        """How this raster's values become the model's input.
-
-        8-bit rasters, and rasters for a model that was trained on other than 8-bit values, are
-        scaled by the card's value range; others by percentiles of the whole raster.
-        """
-        count = len(self.bands)
-        fill = card.mean if card.mean and len(card.mean) == count else (0.5,) * count
-        low, high = card.value_range
-        if self.is_byte or (low, high) != (0.0, 255.0):
-            text = translate(
-                "ScasNet", "Values are scaled by the model's range, {low:g} to {high:g}."
-            )
-            rule = message(text, low=low, high=high)
-            return Scaling((low,) * count, (high,) * count, tuple(fill), rule)
-        lows, highs = self._percentiles()
-        limits = ", ".join(f"{a:g} to {b:g}" for a, b in zip(lows, highs))
-        text = translate(
-            "ScasNet",
-            "The raster is not 8-bit, but the model was trained on 8-bit images: each band is "
-            "scaled by its {first:g} and {last:g} percentiles over the whole raster ({limits}).",
-        )
-        first, last = _PERCENTILES
-        rule = message(text, first=first, last=last, limits=limits)
-        return Scaling(tuple(lows), tuple(highs), tuple(fill), rule)
-
-    def _percentiles(self) -> tuple[list[float], list[float]]:
-        lows, highs = [], []
-        for values in self._sample():
-            low, high = np.percentile(values, _PERCENTILES) if values.size else (0.0, 1.0)
-            lows.append(float(low))
-            highs.append(float(high) if high > low else float(low) + 1.0)
-        return lows, highs
-
-    def _sample(self) -> list[NDArray[Any]]:
-        """Finite values of pixels with data, band by band, from all over the raster.
-
-        Reading all of a large raster would take minutes, in one call that cannot be stopped.
-        """
-        found: list[NDArray[Any]] = []
-        for grid in _SAMPLE_GRIDS:
-            parts: list[list[NDArray[Any]]] = [[] for _ in self.bands]
-            for window in _spread(self.grid, grid):
-                self._progress.check()
-                pixels, valid = self.read(window)
-                for part, band in zip(parts, pixels):
-                    part.append(band[np.isfinite(band) & (True if valid is None else valid)])
-            found = [np.concatenate(part) for part in parts]
-            if min(values.size for values in found) >= _ENOUGH:
-                break
-        return found
-
-
-def _spread(grid: Grid, count: int) -> Iterator[Window]:
-    """Windows over all of a raster, or in the middle of ``count`` parts where it is longer."""
-    for row in _starts(grid.rows, count):
-        for col in _starts(grid.cols, count):
-            yield Window(row, col, _SAMPLE, _SAMPLE).intersect(grid.whole)
-
-
-def _starts(length: int, count: int) -> list[int]:
-    if length <= count * _SAMPLE:
-        return list(range(0, length, _SAMPLE))
-    return [(2 * index + 1) * length // (2 * count) - _SAMPLE // 2 for index in range(count)]
-
-
-def _refuse_palette(dataset: gdal.Dataset) -> None:
-    if dataset.GetRasterBand(1).GetColorInterpretation() == gdal.GCI_PaletteIndex:
-        raise InputError(
-            translate(
-                "ScasNet",
-                "The raster holds numbers of a colour palette, not colours: convert it first "
-                "with Raster > Conversion > PCT to RGB.",
-            )
-        )
+    def scaling(self, card: ModelCard, given: ValueRange | None = None) -> Scaling:
+        """How this raster's values become the model's input, see raster/values.py."""
+        return scaling_of(self, card, given, self._progress)
 
 
 def _common_type(dataset: gdal.Dataset, bands: Sequence[int]) -> int:
@@ -259,13 +234,17 @@ def _common_type(dataset: gdal.Dataset, bands: Sequence[int]) -> int:
                 "The raster holds complex numbers (radar?): convert it to real values first.",
             )
         )
+    if any(_is_signed_byte(dataset.GetRasterBand(number)) for number in bands):
+        raise InputError(
+            translate(
+                "ScasNet",
+                "The raster holds signed bytes, which this GDAL reads as other values: convert it "
+                "to Int16 first (Raster > Conversion > Translate).",
+            )
+        )
     return int(kinds.pop()) if len(kinds) == 1 else int(gdal.GDT_Float64)
 
 
-def _has_few_bits(dataset: gdal.Dataset, bands: Sequence[int]) -> bool:
-    """Whether bytes are stored with fewer than 8 bits, so that 255 is not their white."""
-    bits = (
-        dataset.GetRasterBand(number).GetMetadataItem("NBITS", "IMAGE_STRUCTURE")
-        for number in bands
-    )
-    return any(each is not None and int(each) < 8 for each in bits)
+def _is_signed_byte(band: gdal.Band) -> bool:
+    """Before GDAL 3.7 had a type for them."""
+    return band.GetMetadataItem("PIXELTYPE", "IMAGE_STRUCTURE") == "SIGNEDBYTE"

@@ -79,17 +79,14 @@ class GeoTiffWriter:
         With ``reduce`` the file gets overviews, down to one block.
         """
         self.path, self.grid = path, grid
-        self._reduce = reduce
+        self._reduce, self._nodata = reduce, nodata
         self._pyramid: Pyramid | None = None
         try:
             driver = gdal.GetDriverByName("GTiff")
             self._dataset = driver.Create(
                 str(path), grid.cols, grid.rows, bands, kind, options=[*_OPTIONS, *options]
             )
-            if grid.geotransform is not None:
-                self._dataset.SetGeoTransform(grid.geotransform)
-            if grid.wkt:
-                self._dataset.SetProjection(grid.wkt)
+            _place(self._dataset, grid)
             for number in range(1, bands + 1):
                 self._dataset.GetRasterBand(number).SetNoDataValue(nodata)
         except (RuntimeError, AttributeError) as error:
@@ -123,6 +120,8 @@ class GeoTiffWriter:
         try:
             self._make_room()
             for number, plane in enumerate(values, start=1):
+                if (plane == self._nodata).all():
+                    continue  # GDAL fills what is missing when it closes the file, and far faster
                 band = self._dataset.GetRasterBand(number)
                 band.WriteArray(plane, col, row)
                 band.FlushCache()  # or a full disk would show while the next input is read
@@ -163,6 +162,21 @@ class GeoTiffWriter:
             with suppress(RuntimeError):
                 close(self._dataset)
             self._dataset = None
+
+
+def _place(dataset: gdal.Dataset, grid: Grid) -> None:
+    """Give a new file the position and the reference system of ``grid``."""
+    if grid.control:
+        points = [
+            gdal.GCP(each.x, each.y, each.z, each.col, each.row, "", each.name)
+            for each in grid.control
+        ]
+        dataset.SetGCPs(points, grid.wkt)
+        return
+    if grid.geotransform is not None:
+        dataset.SetGeoTransform(grid.geotransform)
+    if grid.wkt:
+        dataset.SetProjection(grid.wkt)
 
 
 def failed(path: Path, error: object) -> OutputError:

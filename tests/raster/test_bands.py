@@ -20,6 +20,10 @@ RGB = ("red", "green", "blue")
 NOISE = np.random.default_rng(0).integers(0, 256, (8, 70, 50)).astype(np.uint8)
 
 
+@pytest.mark.fault(
+    "Bands in another order, or without a meaning.",
+    "They are found by their colours, then by their order; the log names them.",
+)
 @pytest.mark.parametrize(
     ("meaning", "wanted", "expected"),
     [
@@ -71,6 +75,10 @@ def test_chosen_bands_win(make_raster: MakeRaster, chosen: list[int]) -> None:
     np.testing.assert_array_equal(pixels, NOISE[[number - 1 for number in chosen]])
 
 
+@pytest.mark.fault(
+    "A band is chosen that does not exist.",
+    "One sentence says which ones there are.",
+)
 @pytest.mark.parametrize("number", [0, -1, 5])
 def test_a_band_that_does_not_exist(make_raster: MakeRaster, number: int) -> None:
     with pytest.raises(SettingError, match=f"Band {number} does not exist"):
@@ -83,12 +91,20 @@ def test_a_wrong_count_of_chosen_bands(make_raster: MakeRaster, chosen: Sequence
         RasterReader(make_raster(NOISE[:4]), RGB, chosen, Progress())
 
 
+@pytest.mark.fault(
+    "An image with fewer bands than the model needs.",
+    "One sentence names the bands; none is repeated.",
+)
 @pytest.mark.parametrize("count", [1, 2])
 def test_too_few_bands_are_never_repeated(make_raster: MakeRaster, count: int) -> None:
     with pytest.raises(InputError, match=rf"{count} band\(s\), but the model needs 3"):
         RasterReader(make_raster(NOISE[:count]), RGB, (), Progress())
 
 
+@pytest.mark.fault(
+    "A model with near infrared, and an image whose fourth band is a mask.",
+    "One sentence; chosen by hand it is taken.",
+)
 def test_a_transparency_mask_is_no_near_infrared(make_raster: MakeRaster) -> None:
     image = NOISE[:4].copy()
     image[3] = np.where(image[3] > 50, 255, 0)

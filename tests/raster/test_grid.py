@@ -74,6 +74,10 @@ def test_a_rotated_extent_covers_its_window() -> None:
     assert found.intersect(window) == window
 
 
+@pytest.mark.fault(
+    "An extent that does not overlap the image.",
+    "One sentence.",
+)
 @pytest.mark.parametrize("placed", [NORTH_UP, SOUTH_UP, ROTATED, None])
 def test_an_extent_outside(placed: tuple[float, ...] | None) -> None:
     with pytest.raises(InputError, match="outside the raster"):
@@ -124,6 +128,10 @@ def test_metres() -> None:
         assert grid.resolution == pytest.approx(0.5)
 
 
+@pytest.mark.fault(
+    "A reference system in feet.",
+    "Areas are in square metres.",
+)
 @pytest.mark.parametrize(
     "reference", [wkt(2263), f'LOCAL_CS["site",UNIT["US survey foot",{1200 / 3937}]]']
 )
@@ -134,6 +142,10 @@ def test_feet(reference: str) -> None:
     assert grid.resolution == pytest.approx(3 * FOOT)
 
 
+@pytest.mark.fault(
+    "An image in Web Mercator.",
+    "Areas and resolution are those on the ground, not those of the stretched map.",
+)
 def test_web_mercator_is_not_taken_for_metres_on_the_ground() -> None:
     """At 60 degrees north a metre of the web map is half a metre on the ground."""
     grid = Grid(10, 20, (0.0, 1.0, 0.0, 8399742.5, 0.0, -1.0), wkt(3857))
@@ -153,6 +165,10 @@ def test_mercator_with_a_standard_parallel_is_true_there() -> None:
     assert grid.resolution == pytest.approx(1.0, rel=1e-3)
 
 
+@pytest.mark.fault(
+    "An image in degrees.",
+    "Areas depend on the latitude, row by row.",
+)
 @pytest.mark.parametrize("up", [-1, 1])
 def test_degrees_depend_on_the_latitude(up: int) -> None:
     """Peers take the pixel size of EPSG:4326 for metres."""
@@ -165,6 +181,10 @@ def test_degrees_depend_on_the_latitude(up: int) -> None:
     assert half.pixel_area(9.5) > half.pixel_area(0.5), "nearer to the equator"
 
 
+@pytest.mark.fault(
+    "An image without a reference system or a position.",
+    "Areas are in map units or pixels; no metres are claimed.",
+)
 @pytest.mark.parametrize(
     ("placed", "reference", "unit"),
     [

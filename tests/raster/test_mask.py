@@ -48,6 +48,10 @@ def mask_of(reader: RasterReader, window: Window) -> np.ndarray:
     return np.ones((window.rows, window.cols), dtype=bool) if valid is None else valid
 
 
+@pytest.mark.fault(
+    "A fourth band that is flagged as alpha but is near infrared.",
+    "It is taken as data and a warning says so.",
+)
 def test_near_infrared_flagged_as_alpha_is_data(
     make_raster: MakeRaster, image: np.ndarray, recorder: Recorder
 ) -> None:
@@ -58,6 +62,10 @@ def test_near_infrared_flagged_as_alpha_is_data(
     assert "taken as data" in recorder.warnings[0]
 
 
+@pytest.mark.fault(
+    "An alpha band of 0 and full, 8-bit or 16-bit.",
+    "Where it is 0 there is no data.",
+)
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_a_real_alpha_is_a_mask(
     make_raster: MakeRaster, image: np.ndarray, hole: np.ndarray, dtype: Any
@@ -84,6 +92,10 @@ def test_a_mask_band(make_raster: MakeRaster, image: np.ndarray, hole: np.ndarra
     np.testing.assert_array_equal(valid, hole)
 
 
+@pytest.mark.fault(
+    "A mask band beside near infrared that is flagged as alpha.",
+    "The mask band says where data is.",
+)
 def test_a_mask_band_beside_an_infrared_alpha(
     make_raster: MakeRaster, image: np.ndarray, hole: np.ndarray
 ) -> None:
@@ -112,6 +124,10 @@ def test_only_the_bands_that_are_read_count(make_raster: MakeRaster, image: np.n
     assert masked(source)[1].sum() == ROWS * COLS - 100
 
 
+@pytest.mark.fault(
+    "A nodata value that the file's type rounds.",
+    "It is compared as the type rounds it.",
+)
 @pytest.mark.parametrize(
     ("dtype", "nodata"),
     [
@@ -145,12 +161,20 @@ def test_nan_in_every_band_is_no_data_and_in_one_band_is(
     np.testing.assert_array_equal(valid, hole)
 
 
+@pytest.mark.fault(
+    "A nodata value that the file's type cannot hold.",
+    "All pixels hold data.",
+)
 def test_a_nodata_value_that_the_type_cannot_hold(
     make_raster: MakeRaster, image: np.ndarray
 ) -> None:
     assert masked(make_raster(image[:3].astype(np.uint16), nodata=-9999))[1].all()
 
 
+@pytest.mark.fault(
+    "An image with black borders and without a nodata value.",
+    "The borders are mapped, as nothing marks them.",
+)
 def test_no_mark_at_all(make_raster: MakeRaster, image: np.ndarray) -> None:
     image[:, :10] = 0
     kind, valid = masked(make_raster(image[:3]))

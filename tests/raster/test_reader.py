@@ -49,6 +49,10 @@ def test_windows_have_the_values_and_the_type_of_the_file(
         assert valid is None
 
 
+@pytest.mark.fault(
+    "The bands have several data types.",
+    "All are read in the type that holds every value.",
+)
 def test_bands_of_several_types(make_raster: MakeRaster, tmp_path: Path) -> None:
     parts = [noise(np.uint8)[0], noise(np.uint16, 0, 60000)[1], noise(np.int32, 0, 2**31)[2]]
     files = [make_raster(part, f"{number}.tif") for number, part in enumerate(parts)]
@@ -111,6 +115,10 @@ def test_pixels_without_data_do_not_shift_the_percentiles(
     np.testing.assert_allclose((scaling.low, scaling.high), expected)
 
 
+@pytest.mark.fault(
+    "All values of a 16-bit image are the same, or it holds no data.",
+    "A range is found all the same.",
+)
 def test_a_constant_or_empty_raster_has_percentiles(make_raster: MakeRaster) -> None:
     for image in (np.full((3, 9, 9), 700, np.uint16), np.full((3, 9, 9), np.nan, np.float32)):
         scaling = reader_of(make_raster(image)).scaling(CARD)
@@ -125,23 +133,24 @@ def test_one_bit_is_black_and_white(make_raster: MakeRaster) -> None:
     np.testing.assert_array_equal(scaled, image.astype(np.float32))
 
 
-@pytest.mark.parametrize("chosen", [(), (1, 1, 1)])
-def test_a_palette_is_refused(make_raster: MakeRaster, chosen: tuple[int, ...]) -> None:
-    source = make_raster(noise(np.uint8)[0], options=("PHOTOMETRIC=PALETTE",))
-    with pytest.raises(InputError, match="PCT to RGB"):
-        RasterReader(source, RGB, chosen, Progress())
-
-
 def test_complex_numbers_are_refused(make_raster: MakeRaster) -> None:
     with pytest.raises(InputError, match="complex"):
         reader_of(make_raster(noise(np.complex64)))
 
 
+@pytest.mark.fault(
+    "The image does not exist.",
+    "One sentence.",
+)
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not exist"):
         open_raster(str(tmp_path / "none.tif"))
 
 
+@pytest.mark.fault(
+    "The image is an empty, a cut or another kind of file.",
+    "One sentence.",
+)
 @pytest.mark.parametrize("content", [b"", b"a letter, no raster", b"II*\0" + bytes(200)])
 def test_a_file_that_is_no_raster(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "letter.tif"
@@ -168,6 +177,10 @@ def damage() -> Callable[[str], str]:
 PACKED = ("COMPRESS=DEFLATE", "TILED=YES", "BLOCKXSIZE=64", "BLOCKYSIZE=64")
 
 
+@pytest.mark.fault(
+    "The image's blocks are damaged.",
+    "One sentence says where, by row and column; no map is left.",
+)
 def test_a_damaged_file_says_where(make_raster: MakeRaster, damage: Callable[[str], str]) -> None:
     reader = reader_of(damage(make_raster(noise(np.uint8), options=PACKED)))
     with pytest.raises(InputError, match="row 60, column 70") as caught:
@@ -183,6 +196,10 @@ def test_a_damaged_file_whose_percentiles_are_wanted(
         reader.scaling(CARD)
 
 
+@pytest.mark.fault(
+    "The image's alpha band is damaged.",
+    "One sentence, before the run begins.",
+)
 def test_a_damaged_alpha(make_raster: MakeRaster, damage: Callable[[str], str]) -> None:
     meaning = (gdal.GCI_RedBand, gdal.GCI_GreenBand, gdal.GCI_BlueBand, gdal.GCI_AlphaBand)
     source = damage(make_raster(noise(np.uint8, bands=4), meaning=meaning, options=PACKED))
@@ -241,6 +258,10 @@ def test_reading_for_percentiles_can_be_cancelled(make_raster: MakeRaster) -> No
     assert len(reader.windows) == 10
 
 
+@pytest.mark.fault(
+    "A 16-bit image that is nearly all nodata.",
+    "Its percentiles are those of the small rest.",
+)
 def test_a_small_island_of_data_is_found(make_raster: MakeRaster) -> None:
     image = np.zeros((3, 3000, 3000), np.uint16)
     image[:, 1320:1360, 1320:1360] = 5000  # between the windows of the coarse grid

@@ -1,0 +1,79 @@
+"""The range of values that a user gives for an image, as text and as numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isfinite
+
+from scasnet_qgis.core.errors import SettingError
+from scasnet_qgis.core.messages import translate
+
+_FORM = translate(
+    "ScasNet",
+    "'{text}' is no range of values: write the lowest and the highest value with a semicolon "
+    'between them, as in "0;2047", such a pair for each band, or percentiles, as in "2%;98%".',
+)
+
+
+@dataclass(frozen=True)
+class ValueRange:
+    """What becomes 0 and 1: one pair for all bands, or a pair for each of the model's bands.
+
+    With ``percentiles`` the only pair are percentiles (0 to 100) of each band over the whole
+    raster, not values.
+    """
+
+    pairs: tuple[tuple[float, float], ...]
+    percentiles: bool = False
+
+    def of_bands(self, count: int) -> tuple[tuple[float, float], ...]:
+        """A pair for each of ``count`` bands; raises SettingError where that does not fit."""
+        if len(self.pairs) not in (1, count):
+            raise SettingError(
+                translate(
+                    "ScasNet",
+                    "The range of values has {pairs} pairs, but the model has {count} band(s): "
+                    "give one pair for all bands, or one for each.",
+                ),
+                pairs=len(self.pairs),
+                count=count,
+            )
+        return self.pairs * count if len(self.pairs) == 1 else self.pairs
+
+    def __str__(self) -> str:
+        """As it is written in the parameter."""
+        sign = "%" if self.percentiles else ""
+        return ";".join(f"{each!r}{sign}" for pair in self.pairs for each in pair)
+
+
+def parse_value_range(text: str) -> ValueRange | None:
+    """``text`` as in "0;2047", "0;1;10;500;3;4" (band by band) or "2%;98%"; None where it is empty.
+
+    Raises SettingError.
+    """
+    if not text.strip():
+        return None
+    words = [each.strip() for each in text.split(";")]
+    percentiles = all(each.endswith("%") for each in words)
+    try:
+        numbers = [float(each[:-1] if percentiles else each) for each in words]
+    except ValueError as error:
+        raise SettingError(_FORM, str(error), text=text) from error
+    pairs = tuple(zip(numbers[::2], numbers[1::2]))
+    well_formed = len(numbers) % 2 == 0 and all(map(isfinite, numbers))
+    if percentiles:
+        well_formed &= len(pairs) == 1 and min(numbers) >= 0 and max(numbers) <= 100
+    if not well_formed:
+        raise SettingError(_FORM, text=text)
+    for low, high in pairs:
+        if not low < high:
+            raise SettingError(
+                translate(
+                    "ScasNet",
+                    "The range of values goes from {low:g} to {high:g}: the second value must be "
+                    "higher than the first.",
+                ),
+                low=low,
+                high=high,
+            )
+    return ValueRange(pairs, percentiles)
