@@ -19,6 +19,7 @@ from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.windows import Window
 from scasnet_qgis.raster.bands import assign_bands
 from scasnet_qgis.raster.grid import Grid
+from scasnet_qgis.raster.image import scaled_by_range
 from scasnet_qgis.raster.mask import MaskRule, mask_rule, read_mask, refuse_masks
 
 if TYPE_CHECKING:
@@ -172,15 +173,9 @@ class RasterReader:
         8-bit rasters, and rasters for a model that was trained on other than 8-bit values, are
         scaled by the card's value range; others by percentiles of the whole raster.
         """
-        count = len(self.bands)
-        fill = card.mean if card.mean and len(card.mean) == count else (0.5,) * count
-        low, high = card.value_range
-        if self.is_byte or (low, high) != (0.0, 255.0):
-            text = translate(
-                "ScasNet", "Values are scaled by the model's range, {low:g} to {high:g}."
-            )
-            rule = message(text, low=low, high=high)
-            return Scaling((low,) * count, (high,) * count, tuple(fill), rule)
+        by_range = scaled_by_range(card, len(self.bands))
+        if self.is_byte or card.value_range != (0.0, 255.0):
+            return by_range
         lows, highs = self._percentiles()
         limits = ", ".join(f"{a:g} to {b:g}" for a, b in zip(lows, highs))
         text = translate(
@@ -190,7 +185,7 @@ class RasterReader:
         )
         first, last = _PERCENTILES
         rule = message(text, first=first, last=last, limits=limits)
-        return Scaling(tuple(lows), tuple(highs), tuple(fill), rule)
+        return Scaling(tuple(lows), tuple(highs), by_range.fill, rule)
 
     def _percentiles(self) -> tuple[list[float], list[float]]:
         lows, highs = [], []
