@@ -34,6 +34,8 @@ _KEPT = 32  # blocks of 1 MiB: what tiles side by side share
 class Painter(Protocol):
     """What draws a part of a layer; used from one thread only."""
 
+    requests: int  # that have gone over the network so far
+
     def paint(self, part: Grid, progress: Progress) -> NDArray[np.uint8]:
         """Red, green, blue and alpha [4, rows, cols]; colours are not multiplied by alpha.
 

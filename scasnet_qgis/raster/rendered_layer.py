@@ -83,6 +83,7 @@ class RenderedLayer:
             "attribution": self.attribution,
             "pixel_size": self.pixel_size,
             "own_pixels": self.place.own,
+            "requests": self.painter.requests,
             "look": dict(self.look),
         }
 

@@ -113,6 +113,7 @@ def test_who_is_to_be_named_stands_in_the_log_and_beside_the_map(
     assert record["input"]["rendered"]["attribution"] == "Tiles of Nowhere"
     assert record["input"]["rendered"]["own_pixels"] is True
     assert record["input"]["rendered"]["provider"] == "wms"
+    assert record["input"]["rendered"]["requests"] == len(service.requests)
     assert service.address in record["input"]["source"]
     assert record["repeat"]["parameters"]["INPUT"] == f"wms://{layer.source()}"
     assert float(record["repeat"]["parameters"]["PIXEL_SIZE"]) > 0
@@ -269,6 +270,24 @@ def test_a_map_service_gives_the_map_of_the_same_pixels(
     np.testing.assert_array_equal(pixels(target), pixels(expected))
     assert 1 <= len(service.requests) <= 4
     assert record_of(target)["input"]["rendered"]["own_pixels"] is False
+
+
+def test_a_layer_of_another_provider_is_mapped_in_its_colours(run, qgis_app, picture, tmp_path):
+    file = as_file(tmp_path / "f.tif", picture, WMS_LEFT, WMS_TOP, WMS_PIXEL, WMS_EPSG)
+    rows, cols = picture.shape[1:]
+    box = f"{WMS_LEFT},{WMS_TOP - rows},{WMS_LEFT + cols},{WMS_TOP}"
+    source = (
+        f"?crs=EPSG:{WMS_EPSG}&extent={box}&width={cols}&height={rows}&formula=%22a%401%22"
+        f"&a:uri={file}&a:provider=gdal"
+    )
+    layer = QgsRasterLayer(source, "computed", "virtualraster")
+    assert layer.isValid()
+    extent = f"{WMS_LEFT},{WMS_LEFT + 150},{WMS_TOP - 100},{WMS_TOP}"
+    target = tmp_path / "map.tif"
+    run("scasnet:segment", INPUT=layer, PIXEL_SIZE=1.0, EXTENT=extent, OUTPUT=str(target))
+    assert pixels(target).shape == (100, 150)
+    assert pixels(target).all()
+    assert record_of(target)["input"]["rendered"]["look"]["renderer"] == "singlebandgray"
 
 
 def test_windows_are_the_same_however_they_are_cut(qgis_app, layer):
