@@ -37,6 +37,7 @@ POLL_SECONDS = 0.1
 PAUSES = (1.0, 4.0)  # seconds before each further try
 INSET = 0.001  # pixels by which a drawing stays away from the tiles beside it
 _MOST_TOLD = 5  # addresses in the detail of an error
+_NO_CONTENT = 204
 _TOO_MANY_REQUESTS = 429
 _REFUSALS = (401, 403, 407)
 _NO_IMAGE = ("text/", "application/json", "application/xml", "application/vnd.ogc")
@@ -144,7 +145,7 @@ class LayerPainter:
         if not failed:
             told = drawing.told[0] if drawing.told else "no image"
             values["problem"] = address_of(told)
-        elif failed[0].status:
+        elif failed[0].status >= 400:
             values["problem"] = message(
                 translate("ScasNet", "HTTP status {status}"), status=failed[0].status
             )
@@ -171,8 +172,9 @@ def _sentence(first: _Reply | None) -> str:
     if first.status < 400:
         return translate(
             "ScasNet",
-            "The service of the layer {name} answers with a text in place of an image near "
-            "{x:.6g}, {y:.6g}: check the layer's settings; the log has the address.",
+            "The service of the layer {name} answers with something else than an image near "
+            "{x:.6g}, {y:.6g} ({problem}): check the layer's settings, and whether the service "
+            "covers the extent.",
         )
     return translate(
         "ScasNet",
@@ -187,10 +189,12 @@ def _failure(reply: Any) -> _Reply | None:
     address = reply.request().url().toString()
     if status >= 400 or reply.error() != QNetworkReply.NetworkError.NoError:
         return _Reply(address, int(status), str(reply.errorString()))
+    if not 200 <= status < 300:  # a way to another address, or no HTTP
+        return None
+    if status == _NO_CONTENT or bytes(reply.rawHeader(b"Content-Length")) == b"0":
+        return _Reply(address, int(status), "an empty answer")
     kind = bytes(reply.rawHeader(b"Content-Type")).decode("latin-1").strip().lower()
-    if not 300 <= status < 400 and kind.startswith(_NO_IMAGE):
-        return _Reply(address, int(status) or 200, kind)
-    return None
+    return _Reply(address, int(status), kind) if kind.startswith(_NO_IMAGE) else None
 
 
 def _extent(part: Grid) -> QgsRectangle:

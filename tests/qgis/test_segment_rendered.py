@@ -162,7 +162,8 @@ def test_an_extent_elsewhere_is_refused(run, qgis_app, service, tmp_path):
         (403, "refuses its image", 1),
         (500, "HTTP status 500", 3),
         (-1, "check the connection", 3),
-        (0, "answers with a text", 1),
+        (0, "something else than an image near", 1),
+        (204, "an empty answer", 1),
     ],
 )
 def test_what_a_service_leaves_out_stops_the_run(

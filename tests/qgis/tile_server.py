@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -156,6 +157,8 @@ class _Handler(BaseHTTPRequestHandler):
         if found is None:
             found = ("text/plain", b"no image")
             status = {200: 404, 0: 200}.get(status, status)
+        if status == HTTPStatus.NO_CONTENT:
+            found = ("text/plain", b"")
         self.send_response(status)
         self.send_header("Content-Type", found[0])
         self.send_header("Content-Length", str(len(found[1])))
