@@ -72,8 +72,9 @@ class LayerPainter:
     ``paint`` uses those only. ``requests`` counts what went over the network.
     """
 
-    def __init__(self, layer: QgsRasterLayer) -> None:
-        self._name = str(layer.name())
+    def __init__(self, layer: QgsRasterLayer, name: str) -> None:
+        """``name`` is what sentences call the layer."""
+        self._name = name
         self._provider = layer.dataProvider().clone()
         self._renderer = layer.renderer().clone()
         # Opacity is for what lies below on the screen. Brightness and the like stand behind the
@@ -159,26 +160,26 @@ def _sentence(first: _Reply | None) -> str:
     if first is None or first.may_pass:
         return translate(
             "ScasNet",
-            "The service of the layer {name} does not give its image near {x:.6g}, {y:.6g} "
+            "The service of the layer {name} does not give its image near {x:.8g}, {y:.8g} "
             "({problem}): check the connection, and run the same command again later, which goes "
             "on with what is finished.",
         )
     if first.status in _REFUSALS:
         return translate(
             "ScasNet",
-            "The service of the layer {name} refuses its image near {x:.6g}, {y:.6g} ({problem}): "
+            "The service of the layer {name} refuses its image near {x:.8g}, {y:.8g} ({problem}): "
             "check the login or key of the layer, and what the service allows.",
         )
     if first.status < 400:
         return translate(
             "ScasNet",
             "The service of the layer {name} answers with something else than an image near "
-            "{x:.6g}, {y:.6g} ({problem}): check the layer's settings, and whether the service "
+            "{x:.8g}, {y:.8g} ({problem}): check the layer's settings, and whether the service "
             "covers the extent.",
         )
     return translate(
         "ScasNet",
-        "The service of the layer {name} has no image near {x:.6g}, {y:.6g} ({problem}): choose "
+        "The service of the layer {name} has no image near {x:.8g}, {y:.8g} ({problem}): choose "
         "an extent that the service covers, or a larger pixel size.",
     )
 

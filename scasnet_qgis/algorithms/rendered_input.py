@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 from typing import Any
 
@@ -64,30 +65,39 @@ def read_rendered(
         text = translate(
             "ScasNet", "The layer {name} cannot be drawn: its service does not answer as it should."
         )
-        raise InputError(text, name=layer.name())
+        raise InputError(text, name=name_of(layer))
     if extent is None:
         text = translate(
             "ScasNet", "The layer {name} is no file and has no end: choose the extent to map."
         )
-        raise SettingError(text, name=layer.name())
+        raise SettingError(text, name=name_of(layer))
     extent = _within(extent, layer)
     wanted = _pixel_size(algorithm, parameters, context, card)
     provider = layer.dataProvider()
     place = rendered_grid(extent, layer.crs().toWkt(), wanted, _natives(layer))
     rendered = RenderedLayer(
-        name=layer.name(),
+        name=name_of(layer),
         provider=layer.providerType(),
         address=address_of(provider.dataSourceUri()),
         place=place,
         pixel_size=wanted,
         limit=algorithm.parameterAsInt(parameters, MAX_REQUESTS, context),
-        painter=LayerPainter(layer),
+        painter=LayerPainter(layer, name_of(layer)),
         look=_look(layer),
         rights=_rights(layer),
     )
     # As QGIS's own algorithms take a layer from the command line.
     source = f"{layer.providerType()}://{provider.dataSourceUri()}"
     return {"source": source, "layer": rendered, "extent": extent}
+
+
+def name_of(layer: QgsRasterLayer) -> str:
+    """As the user knows it; from the command line a layer has no name but its service's."""
+    if layer.name():
+        return str(layer.name())
+    address = address_of(layer.source())
+    found = re.search(r"[a-z]+://[^/&?]+", address)
+    return found.group() if found else address
 
 
 def _within(extent: Extent, layer: QgsRasterLayer) -> Extent:
@@ -100,7 +110,7 @@ def _within(extent: Extent, layer: QgsRasterLayer) -> Extent:
         text = translate(
             "ScasNet", "The extent lies outside the layer {name}: choose one that overlaps it."
         )
-        raise InputError(text, name=layer.name())
+        raise InputError(text, name=name_of(layer))
     if covered.contains(wanted):
         return extent
     return (common.xMinimum(), common.yMinimum(), common.xMaximum(), common.yMaximum())

@@ -21,13 +21,15 @@ Extent = tuple[float, float, float, float]
 class RenderedGrid:
     """``grid`` is made of whole blocks around the extent; ``resolution`` is metres on the ground.
 
-    ``own`` says that the pixels are those of the service, which are not resampled then. A block
-    takes ``requests`` to the service, on the average.
+    ``own`` says that the pixels are those of the service, which are not resampled then; ``source``
+    is the metres of those that are fetched, 0 where the service renders any size. A block takes
+    ``requests`` to the service, on the average.
     """
 
     grid: Grid
     resolution: float
     own: bool
+    source: float
     requests: float
 
 
@@ -42,16 +44,21 @@ def rendered_grid(
     Raises InputError where the reference system tells no lengths.
     """
     width, height = _pixel(extent, wkt, wanted)
-    own = next((each for each in natives if _near(each, width) and _near(each, height)), None)
-    if own is not None:
-        width = height = own
+    # QGIS takes the tiles whose pixels are nearest in width.
+    native = min(natives, key=lambda each: abs(each - width)) if natives else 0.0
+    own = _near(native, width) and _near(native, height)
+    if own:
+        width = height = native
     x_min, y_min, x_max, y_max = extent
     cols, rows = _blocks(x_min / width, x_max / width), _blocks(-y_max / height, -y_min / height)
     placed = (cols[0] * width, width, 0.0, -rows[0] * height, 0.0, -height)
     grid = Grid(rows[1] - rows[0], cols[1] - cols[0], placed, wkt)
-    unit = _unit(extent, wkt)
-    resolution = (width * unit[1] * height * unit[0]) ** 0.5
-    return RenderedGrid(grid, resolution, own is not None, _requests(width, height, natives))
+    y, x = _unit(extent, wkt)
+    requests = 1.0
+    if native:
+        requests = BLOCK**2 * width * height / (SERVICE_TILE * native) ** 2
+    metres = (x * y) ** 0.5
+    return RenderedGrid(grid, (width * height) ** 0.5 * metres, own, native * metres, requests)
 
 
 def _unit(extent: Extent, wkt: str) -> tuple[float, float]:
@@ -84,11 +91,3 @@ def _blocks(first: float, last: float) -> tuple[int, int]:
     """Pixels from ``first`` to ``last``, both ends moved outwards to whole blocks."""
     start = floor(first / BLOCK + 1e-6)
     return start * BLOCK, max(ceil(last / BLOCK - 1e-6), start + 1) * BLOCK
-
-
-def _requests(width: float, height: float, natives: Sequence[float]) -> float:
-    """Tiles in a block; QGIS takes those whose pixels are nearest in width."""
-    if not natives:
-        return 1.0
-    tile = SERVICE_TILE * min(natives, key=lambda each: abs(each - width))
-    return (BLOCK * width / tile) * (BLOCK * height / tile)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _MOST_BLOCKS = 200_000  # that are held against the polygons of a mask, which takes seconds
+COARSE = 1.5  # by which a service's pixels may be larger than those rendered, without a word
 # Headers that QGIS sends along, and the name of a user: neither belongs into a description.
 _PERSONAL = re.compile(r"(?i)((?:^|[&\s])(?:http-header:(?!referer)[^=&]*|username|user)=)[^&]*")
 
@@ -139,6 +140,14 @@ class RenderedLayer:
         progress.info(
             message(text, name=self.name, size=size, needed=needed, provider=self.provider)
         )
+        source = self.place.source
+        if source > COARSE * size:
+            text = translate(
+                "ScasNet",
+                "The finest pixels that the service has for this are {source:.3g} m: those of "
+                "{size:.3g} m show no more than they do.",
+            )
+            progress.warn(message(text, source=source, size=size))
         if self.rights:
             text = translate("ScasNet", "Attribution of the image: {rights}")
             progress.info(message(text, rights=self.attribution))

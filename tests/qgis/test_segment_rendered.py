@@ -11,6 +11,7 @@ import pytest
 from osgeo import gdal
 from qgis.core import (
     QgsCoordinateReferenceSystem,
+    QgsNetworkAccessManager,
     QgsProcessingException,
     QgsProject,
     QgsRasterLayer,
@@ -18,6 +19,8 @@ from qgis.core import (
 
 from scasnet_qgis.algorithms import layer_painter
 from scasnet_qgis.algorithms.layer_painter import LayerPainter
+from scasnet_qgis.algorithms.map_run_texts import sections
+from scasnet_qgis.core.run_record import Record
 from scasnet_qgis.core.windows import Window
 from scasnet_qgis.raster import work
 from scasnet_qgis.raster.rendered_grid import rendered_grid
@@ -117,6 +120,9 @@ def test_who_is_to_be_named_stands_in_the_log_and_beside_the_map(
     assert service.address in record["input"]["source"]
     assert record["repeat"]["parameters"]["INPUT"] == f"wms://{layer.source()}"
     assert float(record["repeat"]["parameters"]["PIXEL_SIZE"]) > 0
+    told = dict(dict(sections(Record(record)))["Image"])
+    assert told["Attribution of the image"] == "Tiles of Nowhere"
+    assert told["Service"] == f"wms, {layer.source()}"
     stamp = gdal.Open(str(target)).GetMetadata("SCASNET")
     assert stamp["IMAGE_ATTRIBUTION"] == "Tiles of Nowhere"
 
@@ -175,6 +181,18 @@ def test_what_a_service_leaves_out_stops_the_run(
     # Where there is no answer, Qt itself tries again.
     assert count == tries if status != -1 else count >= tries
     assert leftovers(tmp_path) == []
+
+
+def test_a_service_that_is_too_slow_stops_the_run(run, layer, service, tmp_path):
+    before = QgsNetworkAccessManager.timeout()
+    QgsNetworkAccessManager.setTimeout(300)
+    service.delay = 5.0
+    try:
+        sentence = refused(run, tmp_path, INPUT=layer, EXTENT=box(0, 0, 100, 100))
+    finally:
+        QgsNetworkAccessManager.setTimeout(before)
+    assert "no answer in time" in sentence
+    assert service.requests.count(Service.path(0, 0)) == 3
 
 
 def test_a_service_that_stumbles_is_asked_again(run, layer, service, picture, tmp_path):
@@ -300,7 +318,7 @@ def test_windows_are_the_same_however_they_are_cut(qgis_app, layer):
     assert not place.own
 
     def image() -> RenderedImage:
-        painter = LayerPainter(layer)
+        painter = LayerPainter(layer, "tiles")
         return RenderedImage(painter, place.grid, ("red", "green", "blue"), (), Recorder())
 
     whole, valid = image().read(Window(100, 200, 700, 650))
@@ -337,3 +355,4 @@ def test_the_command_line_takes_the_source_of_a_layer(service, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     assert pixels(target).shape == (100, 120)
     assert "terms of use" in done.stdout + done.stderr
+    assert f"layer {service.address}" in done.stdout + done.stderr

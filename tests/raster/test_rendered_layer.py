@@ -77,6 +77,15 @@ def test_pixels_of_the_service_are_taken_where_they_are_near(wanted: float, own:
     assert found.resolution == pytest.approx(wanted, rel=0.1)
 
 
+def test_a_service_without_such_fine_pixels_is_told_of(recorder) -> None:
+    coarse = rendered_grid(DUBAI, wkt(3857), 1.1, [4 * ZOOM_17, 8 * ZOOM_17])
+    assert coarse.source == pytest.approx(4.3, abs=0.1)
+    layer = RenderedLayer("photo", "wms", "a", coarse, 1.1, 100, Painted(), rights=("A",))
+    layer.begin(Window(0, 0, 9, 9), None, recorder)
+    (warning,) = recorder.warnings
+    assert "4.31 m" in warning
+
+
 @pytest.mark.parametrize("shift", [0.0, 700.0])
 def test_extents_that_overlap_share_pixels_and_blocks(shift: float) -> None:
     west, south, east, north = UTM
