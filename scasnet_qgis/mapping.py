@@ -39,10 +39,12 @@ from scasnet_qgis.raster.class_map import ClassArea
 from scasnet_qgis.raster.coverage import where_data_may_be
 from scasnet_qgis.raster.delivery import check_not_input, check_output
 from scasnet_qgis.raster.grid import Grid
+from scasnet_qgis.raster.image import Image
 from scasnet_qgis.raster.layer_digest import layer_digest
 from scasnet_qgis.raster.patches import SmallestPatch
 from scasnet_qgis.raster.products import MapCounts, MapRules, open_products
 from scasnet_qgis.raster.reader import RasterReader, files_of
+from scasnet_qgis.raster.rendered_layer import RenderedLayer
 from scasnet_qgis.raster.session import gdal_session, grow_cache
 from scasnet_qgis.raster.work import Work, open_work
 
@@ -59,6 +61,7 @@ class MapRequest:
 
     ``extent`` is x_min, y_min, x_max, y_max in the raster's coordinates; ``fallback_wkt`` is
     the reference system for a raster that states none, or, where the ``layer_wins``, for any.
+    Where ``source`` names no file, ``layer`` is what is rendered.
     ``value_range`` are the values that become 0 and 1, see raster/values.py. Pixels whose highest
     score is below ``min_confidence`` get no class, patches smaller than ``sieve`` that of a
     neighbour; 0 turns either off. ``sieve_unit`` is one of ``choices.PATCH_UNITS``. ``mask`` is a
@@ -72,6 +75,7 @@ class MapRequest:
     probabilities: Path | None = None
     bands: tuple[int, ...] = ()
     extent: tuple[float, float, float, float] | None = None
+    layer: RenderedLayer | None = None
     mask: str = ""
     mask_layer: str = ""
     device: str = "auto"
@@ -130,7 +134,7 @@ def make_map(request: MapRequest, progress: Progress, style: Style) -> MapResult
         record = RunRecord(request, progress)
         progress = record.progress
         card = request.model.card
-        reader = RasterReader(request.source, card.bands, request.bands, progress)
+        reader = open_image(request, progress)
         _check_inputs(request)
         grid = _with_reference(reader.grid, request)
         area = grid.window_of(*request.extent) if request.extent else grid.whole
@@ -146,6 +150,8 @@ def make_map(request: MapRequest, progress: Progress, style: Style) -> MapResult
         fresh = make_plan(area, tile, overlap, request, reader.carried(overlap))
         tiling = resuming.tiling(Tiling(tile, overlap, fresh))
         plan = tiling.plan
+        if request.layer is not None:
+            request.layer.begin(area, inside, progress)
         grow_cache(reader.cache_for((plan.vertical.size, plan.horizontal.size)))
         raw = RawInput(str(reader.dtype), scaling.low, scaling.high)
         with _open_backend(request, plan, raw, progress) as backend:
@@ -193,6 +199,14 @@ def check_request(request: MapRequest) -> None:
     request.looks.check(request.model.fixed_size, request.model.margin)
 
 
+def open_image(request: MapRequest, progress: Progress) -> Image:
+    """What the pixels come from; raises InputError, and SettingError for bands."""
+    bands = request.model.card.bands
+    if request.layer is not None:
+        return request.layer.open(bands, request.bands, progress)
+    return RasterReader(request.source, bands, request.bands, progress)
+
+
 def rules_of(request: MapRequest, grid: Grid) -> MapRules:
     """What is done to the model's answer on this grid; raises SettingError."""
     if request.sieve <= 0:
@@ -203,7 +217,9 @@ def rules_of(request: MapRequest, grid: Grid) -> MapRules:
 
 def _check_inputs(request: MapRequest) -> None:
     """Raise OutputError where an output would destroy an input."""
-    files = [request.source, *files_of(request.source), str(request.model.path)]
+    files = [str(request.model.path)]
+    if request.layer is None:
+        files += [request.source, *files_of(request.source)]
     for output in filter(None, (request.output, request.probabilities)):
         check_not_input(output, files)
 

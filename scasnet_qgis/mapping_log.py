@@ -13,14 +13,14 @@ from scasnet_qgis.core.windows import TilePlan
 from scasnet_qgis.models.backend import OnnxBackend
 from scasnet_qgis.models.providers import ON_PROCESSOR
 from scasnet_qgis.raster.grid import Grid
+from scasnet_qgis.raster.image import Image
 from scasnet_qgis.raster.patches import SmallestPatch
-from scasnet_qgis.raster.reader import RasterReader
 
 RESOLUTION_SLACK = 0.05  # of the range the card states, before a run warns
 
 
 def tell_input(
-    reader: RasterReader, scaling: Scaling, card: ModelCard, grid: Grid, progress: Progress
+    reader: Image, scaling: Scaling, card: ModelCard, grid: Grid, progress: Progress
 ) -> None:
     """Bands, scaling, nodata and resolution of the image."""
     if reader.has_palette:

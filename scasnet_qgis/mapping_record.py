@@ -53,7 +53,8 @@ class RunRecord:
         self._began, self._clock = time.time(), time.monotonic()
         self.progress = Remembering(progress)
         check = self.progress.check
-        self._input = fingerprints(files_of(request.source), check)
+        files = [] if request.layer else files_of(request.source)
+        self._input = fingerprints(files, check)
         self._mask = fingerprints(files_of_layer(request.mask) if request.mask else [], check)
         self._model = fingerprint(str(request.model.path), check, parts=0)
         self._watches = [Watch(self._input, same_bytes(check))]
@@ -125,6 +126,7 @@ class RunRecord:
             flips=request.looks.flips,
             sieve=f"{request.sieve:g} {request.sieve_unit}" if request.sieve > 0 else "",
             min_confidence=f"{request.min_confidence:g}" if request.min_confidence > 0 else "",
+            image_attribution=request.layer.attribution if request.layer else "",
             plugin=plugin_version(),
         )
 
@@ -166,10 +168,11 @@ class RunRecord:
         return {"started": utc(began), "ended": utc(began + seconds), "seconds": round(seconds, 2)}
 
     def _input_facts(self, settled: Settled) -> dict[str, Any]:
-        reader, scaling = settled.reader, settled.scaling
+        reader, scaling, layer = settled.reader, settled.scaling, self._request.layer
         named = zip(self._request.model.card.bands, reader.bands)
         return {
-            "source": without_secrets(self._request.source),
+            "source": mapping_repeat.public_source(self._request),
+            **({} if layer is None else {"rendered": layer.facts()}),
             **self._input.as_dict(),
             **place_of(settled.grid),
             "crs_from_layer": settled.grid.wkt != reader.grid.wkt,

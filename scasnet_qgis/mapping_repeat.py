@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 from scasnet_qgis.core.command_line import command
 from scasnet_qgis.core.ensemble import ONE_LOOK
 from scasnet_qgis.core.preprocessing import Scaling
-from scasnet_qgis.core.redaction import without_secrets
+from scasnet_qgis.core.redaction import HIDDEN, without_secrets
 from scasnet_qgis.core.windows import TilePlan, Window
 from scasnet_qgis.models.backend import OnnxBackend
 from scasnet_qgis.models.providers import short_name
 from scasnet_qgis.raster.grid import Grid
+from scasnet_qgis.raster.image import Image
 from scasnet_qgis.raster.products import MapRules
-from scasnet_qgis.raster.reader import RasterReader
+from scasnet_qgis.raster.rendered_layer import address_of
 
 if TYPE_CHECKING:
     from scasnet_qgis.mapping import MapRequest
@@ -31,7 +32,7 @@ class Settled:
     """What a run has made of its request. ``grid`` is the whole raster's, ``area`` what is mapped;
     ``tile`` (rows, cols) and ``overlap`` are pixels of the model's input."""
 
-    reader: RasterReader
+    reader: Image
     grid: Grid
     area: Window
     scaling: Scaling
@@ -58,7 +59,7 @@ def _parameters(request: MapRequest, settled: Settled) -> dict[str, str]:
     """As the algorithm takes them, with what this computer chose spelled out."""
     model = request.model
     given = {
-        "INPUT": _absolute(request.source),
+        "INPUT": public_source(request) if request.layer else _absolute(request.source),
         "MODEL": _absolute(str(model.path)),
         "BANDS": ";".join(map(str, settled.reader.bands)),
         "VALUE_RANGE": str(request.value_range or ""),
@@ -75,9 +76,26 @@ def _parameters(request: MapRequest, settled: Settled) -> dict[str, str]:
         "FLIPS": "" if request.looks.flips == ONE_LOOK.flips else request.looks.flips,
         "SIEVE": repr(request.sieve) if request.sieve > 0 else "",
         "SIEVE_UNIT": request.sieve_unit if request.sieve > 0 else "",
+        **_rendering(request),
         "MIN_CONFIDENCE": repr(request.min_confidence) if request.min_confidence > 0 else "",
     }
     return {name: value for name, value in given.items() if value}
+
+
+def public_source(request: MapRequest) -> str:
+    """What names the image, without passwords and keys; where there are none, as it is."""
+    if request.layer is None:
+        return without_secrets(request.source)
+    readable = address_of(request.source)
+    return readable if HIDDEN in readable else request.source
+
+
+def _rendering(request: MapRequest) -> dict[str, str]:
+    """What only a layer without a file is told."""
+    layer = request.layer
+    if layer is None:
+        return {}
+    return {"PIXEL_SIZE": repr(layer.pixel_size), "MAX_REQUESTS": str(layer.limit)}
 
 
 def _obstacles(request: MapRequest, settled: Settled) -> list[str]:
@@ -90,7 +108,11 @@ def _obstacles(request: MapRequest, settled: Settled) -> list[str]:
             "The raster's file does not state the coordinate reference system that the layer in "
             "QGIS had: assign it to the file first."
         )
-    if any(without_secrets(each) != each for each in (request.source, request.mask)):
+    if request.layer is not None:
+        found.append(
+            "The image was rendered from a service, which may show another one by now or no longer."
+        )
+    if public_source(request) != request.source or without_secrets(request.mask) != request.mask:
         found.append("A password or key was left out: put it back in.")
     return found
 

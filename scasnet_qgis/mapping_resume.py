@@ -15,8 +15,8 @@ from scasnet_qgis.models.backend import OnnxBackend
 from scasnet_qgis.models.runtime import onnxruntime
 from scasnet_qgis.raster.fingerprint import Fingerprints
 from scasnet_qgis.raster.grid import Grid
+from scasnet_qgis.raster.image import Image
 from scasnet_qgis.raster.journal import Journal, same
-from scasnet_qgis.raster.reader import RasterReader
 from scasnet_qgis.raster.writer import failed
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def identity_of(
     request: MapRequest,
     record: RunRecord,
     mask: str,
-    reader: RasterReader,
+    reader: Image,
     grid: Grid,
     area: Window,
     scaling: Scaling,
@@ -169,7 +169,7 @@ def identity_of(
     time and of threads are left out: they are for the computer to choose.
     """
     return {
-        "input": _state_of(record.image),
+        "input": request.layer.identity if request.layer else _state_of(record.image),
         "model": record.model.sha256,
         "mask": mask,
         "area": asdict(area),

@@ -49,6 +49,7 @@ def _image(record: Record) -> Facts:
     ]
     return [
         (translate("ScasNet", "Image"), record.text("input", "source")),
+        *_rendered(record),
         *_files(Record(record.at("input"))),
         (translate("ScasNet", "Size of the image"), _size(record, "input")),
         (translate("ScasNet", "Coordinate reference system"), _reference(record)),
@@ -57,6 +58,19 @@ def _image(record: Record) -> Facts:
         (translate("ScasNet", "Bands"), ", ".join(bands)),
         (translate("ScasNet", "Scaling"), record.text("input", "scaling", "rule")),
         (translate("ScasNet", "Nodata"), record.text("input", "nodata", "rule")),
+    ]
+
+
+def _rendered(record: Record) -> Facts:
+    """A layer without a file; it was fetched while the run lasted."""
+    part = Record(record.at("input", "rendered"))
+    service = ", ".join(filter(None, (part.text("provider"), part.text("address"))))
+    requests = part.count("requests")
+    return [
+        (translate("ScasNet", "Rendered from the layer"), part.text("name")),
+        (translate("ScasNet", "Service"), service),
+        (translate("ScasNet", "Attribution of the image"), part.text("attribution")),
+        (translate("ScasNet", "Requests to the service"), f"{requests:,}" if requests else ""),
     ]
 
 

@@ -62,6 +62,7 @@ class Segment(ScasNetAlgorithm):
         feedback: QgsProcessingFeedback,
     ) -> dict[str, Any]:
         from scasnet_qgis.algorithms.card_texts import card_text
+        from scasnet_qgis.algorithms.rendered_input import WaitingProgress
         from scasnet_qgis.algorithms.segment_request import output_values, request_of, result_lines
         from scasnet_qgis.mapping import make_map
         from scasnet_qgis.styling import LayerStyler, write_qml
@@ -74,7 +75,8 @@ class Segment(ScasNetAlgorithm):
             files.update({names.PROBABILITIES: second} if second else {})
         request = request_of(self, parameters, context, self._layers, files)
         feedback.pushInfo(card_text(request.model))
-        result = make_map(request, FeedbackProgress(feedback), write_qml)
+        progress = WaitingProgress(feedback) if request.layer else FeedbackProgress(feedback)
+        result = make_map(request, progress, write_qml)
         if context.willLoadLayerOnCompletion(output):
             details = context.layerToLoadOnCompletionDetails(output)
             details.setPostProcessor(LayerStyler.of(request.model.card.classes))

@@ -17,7 +17,7 @@ from qgis.core import (
 
 from scasnet_qgis import settings
 from scasnet_qgis.algorithms import refinement_parameters as refinements
-from scasnet_qgis.algorithms import run_parameters, value_parameters
+from scasnet_qgis.algorithms import rendering_parameters, run_parameters, value_parameters
 from scasnet_qgis.algorithms.input_parameters import extent_parameter, mask_parameter
 from scasnet_qgis.i18n import translate
 
@@ -38,6 +38,7 @@ def add_to(algorithm: ScasNetAlgorithm) -> None:
     value_parameters.add_to(algorithm)
     refinements.add_to(algorithm)
     _add_advanced(algorithm)
+    rendering_parameters.add_to(algorithm)
     run_parameters.add_to(algorithm)
     _add_outputs(algorithm)
 
@@ -48,7 +49,8 @@ def _add_main(algorithm: ScasNetAlgorithm) -> None:
         translate(
             "ScasNet",
             "The aerial or satellite image to map. Any size: it is read in windows. The map gets "
-            "exactly its pixel grid and coordinate reference system.",
+            "exactly its pixel grid and coordinate reference system. A web layer (XYZ tiles, WMS "
+            "and others) is rendered within the extent.",
         ),
     )
     algorithm.add(
@@ -79,7 +81,10 @@ def _add_main(algorithm: ScasNetAlgorithm) -> None:
     )
     algorithm.add(
         extent_parameter(),
-        translate("ScasNet", "The part of the image to map. Leave it empty to map all of it."),
+        translate(
+            "ScasNet",
+            "The part of the image to map. Leave it empty to map all of it; a web layer needs one.",
+        ),
     )
     algorithm.add(
         mask_parameter(),

@@ -19,6 +19,7 @@ from scasnet_qgis.algorithms import refinement_parameters as refinements
 from scasnet_qgis.algorithms import segment_parameters as names
 from scasnet_qgis.algorithms.input_parameters import EXTENT
 from scasnet_qgis.algorithms.mask_input import read_mask
+from scasnet_qgis.algorithms.rendered_input import is_rendered, read_rendered
 from scasnet_qgis.algorithms.run_parameters import RESUME
 from scasnet_qgis.algorithms.value_parameters import value_range_of
 from scasnet_qgis.core.ensemble import Looks, describe_scales, parse_scales
@@ -56,10 +57,8 @@ def layers_of(
     Call it in the main thread; raises InputError and SettingError.
     """
     layer = algorithm.parameterAsRasterLayer(parameters, names.INPUT, context)
-    if layer is None or layer.providerType() != "gdal":
-        text = translate(
-            "ScasNet", "The input must be a raster file: save the layer as a file first."
-        )
+    if layer is None:
+        text = translate("ScasNet", "The image cannot be opened: choose a raster file or layer.")
         raise InputError(text)
     extent = None
     if parameters.get(EXTENT) not in (None, ""):
@@ -68,12 +67,11 @@ def layers_of(
             text = translate("ScasNet", "The extent is empty: choose another one or none.")
             raise SettingError(text)
         extent = (box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum())
-    return {
-        "source": layer.source(),
-        **reference_of(layer),
-        "extent": extent,
-        **read_mask(algorithm, parameters, context, feedback),
-    }
+    image = {"source": layer.source(), "extent": extent, **reference_of(layer)}
+    if is_rendered(layer):
+        card = model_of(algorithm, parameters, context).card
+        image = read_rendered(algorithm, parameters, context, layer, extent, card)
+    return {**image, **read_mask(algorithm, parameters, context, feedback)}
 
 
 def reference_of(layer: QgsRasterLayer) -> dict[str, Any]:

@@ -131,10 +131,10 @@ class Grid:
         """The unit is "m2" where the reference system tells lengths."""
         if self.geotransform is None:
             return "pixels"
-        return "m2" if self._units(0.0) is not None else "map units squared"
+        return "m2" if self.metres_per_unit(0.0) is not None else "map units squared"
 
-    def _units(self, row: float) -> tuple[float, float] | None:
-        """Metres per map unit in y and x near a row; None where the system does not tell."""
+    def metres_per_unit(self, row: float) -> tuple[float, float] | None:
+        """Metres on the ground per map unit in y and x near a row; None where nothing tells."""
         reference = self._reference
         if reference is None:
             return None
@@ -169,13 +169,13 @@ class Grid:
     def pixel_area(self, row: float) -> float:
         """Ground area of one pixel at ``row``, in ``area_unit``."""
         t = self.geotransform or NO_PLACE
-        y, x = self._units(row) or (1.0, 1.0)
+        y, x = self.metres_per_unit(row) or (1.0, 1.0)
         return abs(t[1] * t[5] - t[2] * t[4]) * y * x
 
     @property
     def resolution(self) -> float | None:
         """Ground resolution in metres per pixel at the raster's centre; None if unknown."""
-        units = self._units(self.rows / 2)
+        units = self.metres_per_unit(self.rows / 2)
         if units is None or self.geotransform is None:
             return None
         y, x = units

@@ -38,7 +38,8 @@ def test_expert_parameters_are_folded_away(provider):
     advanced = {each.name() for each in algorithm.parameterDefinitions() if each.flags() & flag}
     computing = {"DEVICE", "TILE_SIZE", "OVERLAP", "BATCH_SIZE", "THREADS"}
     refining = {"SCALES", "FLIPS", "SIEVE", "SIEVE_UNIT", "MIN_CONFIDENCE"}
-    assert advanced == computing | refining | {"RESUME"}
+    rendering = {"PIXEL_SIZE", "MAX_REQUESTS"}
+    assert advanced == computing | refining | rendering | {"RESUME"}
 
 
 def test_icon_is_there(provider):

@@ -21,6 +21,7 @@ from qgis.PyQt.QtCore import QEventLoop, QTimer
 
 from tests.models import tiny_models
 from tests.qgis.conftest import CLASSES, DEMO, leftovers, legend_of
+from tests.qgis.tile_server import LEFT, PIXEL, TOP, serving
 
 
 class Run:
@@ -112,3 +113,25 @@ def test_task_cancelled_inside_a_tile_ends_within_two_seconds(project, tmp_path)
     run.wait(lambda: not QgsApplication.taskManager().activeTasks(), 2)
     assert run.ended[0][1] == {}
     assert leftovers(tmp_path, "slow.onnx", "image.tif", "image.tif.aux.xml") == []
+
+
+def test_task_on_a_web_layer_ends_soon_when_it_is_cancelled(project, tmp_path):
+    """It waits for the network in a worker of its own; a run that is let go on gives a map."""
+    image = gdal.Open(str(DEMO)).ReadAsArray(0, 0, 256, 256)[:3]
+    with serving(image) as service:
+        layer = QgsRasterLayer(service.xyz, "tiles", "wms")
+        project.addMapLayer(layer)
+        west, north = LEFT, TOP
+        box = f"{west},{west + 200 * PIXEL},{north - 200 * PIXEL},{north} [EPSG:3857]"
+        service.delay = 30.0
+        run = Run(tmp_path / "map.tif", INPUT=layer.id(), EXTENT=box)
+        run.wait(lambda: service.requests, 30)
+        run.task.cancel()
+        assert run.wait(lambda: run.ended, 20) < 2
+        run.wait(lambda: not QgsApplication.taskManager().activeTasks(), 2)
+        assert leftovers(tmp_path) == []
+        service.delay = 0.0
+        run = Run(tmp_path / "map.tif", INPUT=layer.id(), EXTENT=box)
+        run.wait(lambda: run.ended, 60)
+        assert run.ended[0][0]
+    assert gdal.Open(str(tmp_path / "map.tif")).ReadAsArray().all()

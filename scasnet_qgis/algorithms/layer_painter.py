@@ -1,0 +1,246 @@
+"""Draws parts of a layer of QGIS in a worker thread, and notices what its service leaves out.
+
+QGIS draws a tile that it could not fetch as transparent and goes on, so that a map on the screen is
+as good as it can be. A land-cover map would have a hole there that nobody asked for: each reply of
+the network is looked at, and what fails stops the run.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qgis.core import (
+    QgsNetworkAccessManager,
+    QgsNetworkReplyContent,
+    QgsNetworkRequestParameters,
+    QgsRasterBlockFeedback,
+    QgsRasterLayer,
+    QgsRectangle,
+)
+from qgis.PyQt.QtNetwork import QNetworkReply, QNetworkRequest
+
+from scasnet_qgis.core.errors import InputError
+from scasnet_qgis.core.messages import message, translate
+from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.raster.grid import Grid
+from scasnet_qgis.raster.rendered_layer import address_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+POLL_SECONDS = 0.1
+PAUSES = (1.0, 4.0)  # seconds before each further try
+INSET = 0.001  # pixels by which a drawing stays away from the tiles beside it
+_MOST_TOLD = 5  # addresses in the detail of an error
+_NO_CONTENT = 204
+_TOO_MANY_REQUESTS = 429
+_REFUSALS = (401, 403, 407)
+_NO_IMAGE = ("text/", "application/json", "application/xml", "application/vnd.ogc")
+
+
+@dataclass
+class _Reply:
+    """What went wrong with one request. ``status`` is HTTP's, 0 where there was no answer."""
+
+    address: str
+    status: int
+    problem: str
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether it is worth another try."""
+        return not self.status or self.status >= 500 or self.status == _TOO_MANY_REQUESTS
+
+
+@dataclass
+class _Drawing:
+    """One try: the failures, and those that QGIS itself tells of."""
+
+    failed: list[_Reply] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+
+
+class LayerPainter:
+    """A Painter (see raster/rendered_image.py) of one raster layer.
+
+    To be made in the main thread, which lays the layer's own provider and renderer aside as copies;
+    ``paint`` uses those only. ``requests`` counts what went over the network.
+    """
+
+    def __init__(self, layer: QgsRasterLayer, name: str) -> None:
+        """``name`` is what sentences call the layer."""
+        self._name = name
+        self._provider = layer.dataProvider().clone()
+        self._renderer = layer.renderer().clone()
+        # Opacity is for what lies below on the screen. Brightness and the like stand behind the
+        # renderer and are left out with the rest of the layer.
+        self._renderer.setOpacity(1.0)
+        self._renderer.setInput(self._provider)
+        self.requests = 0
+
+    def paint(self, part: Grid, progress: Progress) -> NDArray[np.uint8]:
+        """See Painter. What may pass is tried again, after a pause."""
+        for pause in (*PAUSES, None):
+            drawing = _Drawing()
+            pixels = self._draw(part, progress, drawing)
+            progress.check()
+            if pixels is not None and not drawing.failed and not drawing.told:
+                return pixels
+            if pause is None or not all(each.may_pass for each in drawing.failed):
+                break
+            _wait(pause, progress)
+        raise self._error(drawing, part)
+
+    def _draw(self, part: Grid, progress: Progress, drawing: _Drawing) -> NDArray[np.uint8] | None:
+        feedback = QgsRasterBlockFeedback()
+        with self._listening(drawing), _cancelling(feedback, progress):
+            # Not through a job of a map, which would bring in the screen's resolution.
+            block = self._renderer.block(1, _extent(part), part.cols, part.rows, feedback)
+        drawing.told += [str(each) for each in feedback.errors()]
+        if block is None or not block.isValid() or block.isEmpty():
+            return None
+        data = np.frombuffer(bytes(block.data()), dtype=np.uint8)
+        if data.size != part.rows * part.cols * 4:
+            return None
+        return _straight(data.reshape(part.rows, part.cols, 4))
+
+    @contextmanager
+    def _listening(self, drawing: _Drawing) -> Iterator[None]:
+        """Look at the replies that this thread gets meanwhile: each has a network manager."""
+        late: set[str] = set()
+
+        def finished(reply: Any) -> None:
+            if not reply.attribute(QNetworkRequest.Attribute.SourceIsFromCacheAttribute):
+                self.requests += 1
+            found = _failure(reply)
+            if found is not None:
+                drawing.failed.append(found)
+
+        def timed_out(request: Any) -> None:
+            late.add(request.request().url().toString())
+
+        manager = QgsNetworkAccessManager.instance()
+        manager.finished[QgsNetworkReplyContent].connect(finished)
+        manager.requestTimedOut[QgsNetworkRequestParameters].connect(timed_out)
+        try:
+            yield
+        finally:
+            manager.finished[QgsNetworkReplyContent].disconnect(finished)
+            manager.requestTimedOut[QgsNetworkRequestParameters].disconnect(timed_out)
+            for each in drawing.failed:
+                if each.address in late:
+                    each.problem = "no answer in time"
+
+    def _error(self, drawing: _Drawing, part: Grid) -> InputError:
+        """The first failure as a sentence, all of them as the detail."""
+        failed = drawing.failed
+        addresses = [f"{address_of(each.address)}: {each.problem}" for each in failed]
+        detail = "\n".join([*addresses[:_MOST_TOLD], *drawing.told[:_MOST_TOLD]])
+        x, y = part.to_map(part.rows / 2, part.cols / 2)
+        values = {"name": self._name, "x": x, "y": y}
+        if not failed:
+            told = drawing.told[0] if drawing.told else "no image"
+            values["problem"] = address_of(told)
+        elif failed[0].status >= 400:
+            values["problem"] = message(
+                translate("ScasNet", "HTTP status {status}"), status=failed[0].status
+            )
+        else:
+            values["problem"] = failed[0].problem
+        return InputError(_sentence(failed[0] if failed else None), detail, **values)
+
+
+def _sentence(first: _Reply | None) -> str:
+    """A template of name, x, y and problem."""
+    if first is None or first.may_pass:
+        return translate(
+            "ScasNet",
+            "The service of the layer {name} does not give its image near {x:.8g}, {y:.8g} "
+            "({problem}): check the connection, and run the same command again later, which goes "
+            "on with what is finished.",
+        )
+    if first.status in _REFUSALS:
+        return translate(
+            "ScasNet",
+            "The service of the layer {name} refuses its image near {x:.8g}, {y:.8g} ({problem}): "
+            "check the login or key of the layer, and what the service allows.",
+        )
+    if first.status < 400:
+        return translate(
+            "ScasNet",
+            "The service of the layer {name} answers with something else than an image near "
+            "{x:.8g}, {y:.8g} ({problem}): check the layer's settings, and whether the service "
+            "covers the extent.",
+        )
+    return translate(
+        "ScasNet",
+        "The service of the layer {name} has no image near {x:.8g}, {y:.8g} ({problem}): choose "
+        "an extent that the service covers, or a larger pixel size.",
+    )
+
+
+def _failure(reply: Any) -> _Reply | None:
+    """What is wrong with a reply; None for an image, and for a way to another address."""
+    status = reply.attribute(QNetworkRequest.Attribute.HttpStatusCodeAttribute) or 0
+    address = reply.request().url().toString()
+    if status >= 400 or reply.error() != QNetworkReply.NetworkError.NoError:
+        return _Reply(address, int(status), str(reply.errorString()))
+    if not 200 <= status < 300:  # a way to another address, or no HTTP
+        return None
+    if status == _NO_CONTENT or bytes(reply.rawHeader(b"Content-Length")) == b"0":
+        return _Reply(address, int(status), "an empty answer")
+    kind = bytes(reply.rawHeader(b"Content-Type")).decode("latin-1").strip().lower()
+    return _Reply(address, int(status), kind) if kind.startswith(_NO_IMAGE) else None
+
+
+def _extent(part: Grid) -> QgsRectangle:
+    """Of a grid that is neither rotated nor south-up.
+
+    QGIS also asks for tiles that only share an edge with the extent: it ends a little before them.
+    """
+    left, top = part.to_map(INSET, INSET)
+    right, bottom = part.to_map(part.rows - INSET, part.cols - INSET)
+    return QgsRectangle(left, bottom, right, top)
+
+
+def _straight(bgra: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Red, green, blue, alpha [4, rows, cols] from Qt's 32-bit pixels, multiplied by alpha."""
+    alpha = bgra[..., 3]
+    result = np.ascontiguousarray(bgra[..., (2, 1, 0, 3)].transpose(2, 0, 1))
+    partly = (alpha > 0) & (alpha < 255)
+    if partly.any():
+        colours = result[:3, partly].astype(np.uint16) * 255 // alpha[partly]
+        result[:3, partly] = np.minimum(colours, 255)
+    return result
+
+
+@contextmanager
+def _cancelling(feedback: QgsRasterBlockFeedback, progress: Progress) -> Iterator[None]:
+    """Pass a cancel on to QGIS, which waits for the network meanwhile."""
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(POLL_SECONDS):
+            if progress.cancelled:
+                feedback.cancel()
+                return
+
+    watcher = threading.Thread(target=watch, name="scasnet-cancel", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
+
+
+def _wait(seconds: float, progress: Progress) -> None:
+    ended = threading.Event()
+    for _ in range(round(seconds / POLL_SECONDS)):
+        progress.check()
+        ended.wait(POLL_SECONDS)

@@ -1,0 +1,170 @@
+"""A layer without a file as an image: what is rendered, with which pixels, from which service."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+from typing import Any
+
+from qgis.core import (
+    QgsProcessingAlgorithm,
+    QgsProcessingContext,
+    QgsRasterLayer,
+    QgsRectangle,
+)
+from qgis.PyQt.QtCore import QCoreApplication, QEventLoop
+from qgis.PyQt.QtXml import QDomDocument
+
+from scasnet_qgis.algorithms.base import FeedbackProgress
+from scasnet_qgis.algorithms.layer_painter import LayerPainter
+from scasnet_qgis.algorithms.rendering_parameters import MAX_REQUESTS, PIXEL_SIZE
+from scasnet_qgis.core.card import ModelCard
+from scasnet_qgis.core.errors import InputError, SettingError
+from scasnet_qgis.i18n import translate
+from scasnet_qgis.raster.rendered_grid import Extent, rendered_grid
+from scasnet_qgis.raster.rendered_layer import RenderedLayer, address_of
+
+_MOST_RIGHTS = 500  # characters; some services put their whole terms there
+_PLAIN = "singlebandcolordata"  # the renderer of layers that come as colours
+
+
+class WaitingProgress(FeedbackProgress):
+    """Lets QGIS's main thread answer what its network asks of it: certificates, log-ins.
+
+    A desktop program does so by itself. In qgis_process algorithms run in the main thread, and the
+    network of the thread that renders would wait for it forever.
+    """
+
+    @property
+    def cancelled(self) -> bool:
+        if threading.current_thread() is threading.main_thread():
+            QCoreApplication.processEvents(QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents)
+        return super().cancelled
+
+
+def is_rendered(layer: QgsRasterLayer) -> bool:
+    """Whether a layer is no file that GDAL reads."""
+    return bool(layer.providerType() != "gdal")
+
+
+def read_rendered(
+    algorithm: QgsProcessingAlgorithm,
+    parameters: dict[str, Any],
+    context: QgsProcessingContext,
+    layer: QgsRasterLayer,
+    extent: Extent | None,
+    card: ModelCard,
+) -> dict[str, Any]:
+    """What a MapRequest is told of the image.
+
+    ``extent`` is in the layer's coordinates. Call it in the main thread; raises InputError and
+    SettingError.
+    """
+    if not layer.isValid() or layer.dataProvider() is None or layer.renderer() is None:
+        text = translate(
+            "ScasNet", "The layer {name} cannot be drawn: its service does not answer as it should."
+        )
+        raise InputError(text, name=name_of(layer))
+    if extent is None:
+        text = translate(
+            "ScasNet", "The layer {name} is no file and has no end: choose the extent to map."
+        )
+        raise SettingError(text, name=name_of(layer))
+    extent = _within(extent, layer)
+    wanted = _pixel_size(algorithm, parameters, context, card)
+    provider = layer.dataProvider()
+    place = rendered_grid(extent, layer.crs().toWkt(), wanted, _natives(layer))
+    rendered = RenderedLayer(
+        name=name_of(layer),
+        provider=layer.providerType(),
+        address=address_of(provider.dataSourceUri()),
+        place=place,
+        pixel_size=wanted,
+        limit=algorithm.parameterAsInt(parameters, MAX_REQUESTS, context),
+        painter=LayerPainter(layer, name_of(layer)),
+        look=_look(layer),
+        rights=_rights(layer),
+    )
+    # As QGIS's own algorithms take a layer from the command line.
+    source = f"{layer.providerType()}://{provider.dataSourceUri()}"
+    return {"source": source, "layer": rendered, "extent": extent}
+
+
+def name_of(layer: QgsRasterLayer) -> str:
+    """As the user knows it; from the command line a layer has no name but its service's."""
+    if layer.name():
+        return str(layer.name())
+    address = address_of(layer.source())
+    found = re.search(r"[a-z]+://[^/&?]+", address)
+    return found.group() if found else address
+
+
+def _within(extent: Extent, layer: QgsRasterLayer) -> Extent:
+    """The part of an extent that the layer says it covers, if it says so."""
+    covered, wanted = layer.extent(), QgsRectangle(*extent)
+    if covered.isEmpty():
+        return extent
+    common = wanted.intersect(covered)
+    if common.isEmpty():
+        text = translate(
+            "ScasNet", "The extent lies outside the layer {name}: choose one that overlaps it."
+        )
+        raise InputError(text, name=name_of(layer))
+    if covered.contains(wanted):
+        return extent
+    return (common.xMinimum(), common.yMinimum(), common.xMaximum(), common.yMaximum())
+
+
+def _pixel_size(
+    algorithm: QgsProcessingAlgorithm,
+    parameters: dict[str, Any],
+    context: QgsProcessingContext,
+    card: ModelCard,
+) -> float:
+    """Metres on the ground: as given, or in the middle of what the model was trained at."""
+    if parameters.get(PIXEL_SIZE) not in (None, ""):
+        given = float(algorithm.parameterAsDouble(parameters, PIXEL_SIZE, context))
+        if given > 0:
+            return given
+        raise SettingError(translate("ScasNet", "The pixel size must be more than 0 metres."))
+    if card.resolution is None:
+        text = translate(
+            "ScasNet",
+            "The model does not say at which ground resolution it was trained: give the pixel "
+            "size at which the layer is to be rendered.",
+        )
+        raise SettingError(text)
+    low, high = card.resolution
+    return float((low * high) ** 0.5)
+
+
+def _natives(layer: QgsRasterLayer) -> tuple[float, ...]:
+    """The sizes in map units that a service's pixels have; none where it renders any."""
+    return tuple(float(each) for each in layer.dataProvider().nativeResolutions())
+
+
+def _look(layer: QgsRasterLayer) -> dict[str, str]:
+    """How values become colours, where the layer does not come as colours."""
+    renderer = layer.renderer()
+    if renderer.type() == _PLAIN:
+        return {}
+    document = QDomDocument()
+    root = document.createElement("look")
+    renderer.writeXml(document, root)
+    document.appendChild(root)
+    text = str(document.toString(-1))
+    return {"renderer": renderer.type(), "sha256": hashlib.sha256(text.encode()).hexdigest()}
+
+
+def _rights(layer: QgsRasterLayer) -> tuple[str, ...]:
+    """Who is to be named, and under which terms, as the layer says; each once."""
+    said = [layer.metadata().rights(), layer.metadata().licenses()]
+    # A newer QGIS keeps both with what it tells as a server.
+    properties = layer if hasattr(layer, "attribution") else layer.serverProperties()
+    named = [properties.attribution(), properties.attributionUrl()]
+    provider = layer.dataProvider().layerMetadata()
+    said += [provider.rights(), provider.licenses()]
+    texts = [*named, *(each for group in said for each in group)]
+    cleaned = (" ".join(str(each).split())[:_MOST_RIGHTS] for each in texts if each)
+    return tuple(dict.fromkeys(each for each in cleaned if each))

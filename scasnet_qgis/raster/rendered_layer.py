@@ -1,0 +1,160 @@
+"""A layer without a file: what is told about it, and how much its service is asked for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import ceil
+from typing import TYPE_CHECKING, Any, Callable
+from urllib.parse import unquote
+
+from scasnet_qgis.core.errors import SettingError
+from scasnet_qgis.core.messages import message, translate
+from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.core.redaction import HIDDEN, without_secrets
+from scasnet_qgis.core.windows import Window
+from scasnet_qgis.raster.rendered_grid import BLOCK, RenderedGrid
+from scasnet_qgis.raster.rendered_image import Painter, RenderedImage
+from scasnet_qgis.raster.walk import count_over, windows_over
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_MOST_BLOCKS = 200_000  # that are held against the polygons of a mask, which takes seconds
+COARSE = 1.5  # by which a service's pixels may be larger than those rendered, without a word
+# Headers that QGIS sends along, and the name of a user: neither belongs into a description.
+_PERSONAL = re.compile(r"(?i)((?:^|[&\s])(?:http-header:(?!referer)[^=&]*|username|user)=)[^&]*")
+
+
+def address_of(source: str) -> str:
+    """Where a layer comes from, readable and without passwords, keys, headers and user names.
+
+    What stands percent-encoded inside of QGIS's source, such as a key in the address of a service,
+    is decoded first.
+    """
+    plain = source
+    for _ in range(2):
+        plain = unquote(plain)
+    return without_secrets(_PERSONAL.sub(lambda found: found.group(1) + HIDDEN, plain))
+
+
+@dataclass(frozen=True)
+class RenderedLayer:
+    """``provider`` is QGIS's name of it, ``address`` what ``address_of`` made of the source.
+
+    ``place`` are the pixels that are rendered, ``pixel_size`` the metres that were asked for,
+    ``limit`` the most requests that a run may take. ``look`` is what else the pixels follow from,
+    such as a checksum of the renderer. ``rights`` are who is to be named and under which terms.
+    """
+
+    name: str
+    provider: str
+    address: str
+    place: RenderedGrid
+    pixel_size: float
+    limit: int
+    painter: Painter
+    look: Mapping[str, str] = field(default_factory=dict)
+    rights: tuple[str, ...] = ()
+
+    def open(
+        self, wanted: Sequence[str], chosen: Sequence[int], progress: Progress
+    ) -> RenderedImage:
+        """See RenderedImage."""
+        return RenderedImage(self.painter, self.place.grid, wanted, chosen, progress)
+
+    @property
+    def identity(self) -> list[Any]:
+        """What tells this image from another one, without a look at its pixels."""
+        return [self.provider, self.address, dict(self.look)]
+
+    @property
+    def attribution(self) -> str:
+        """Who is to be named, in one line; "" where the layer does not say."""
+        return "; ".join(self.rights)
+
+    def facts(self) -> dict[str, Any]:
+        """For the description of a run."""
+        return {
+            "name": self.name,
+            "provider": self.provider,
+            "address": self.address,
+            "attribution": self.attribution,
+            "pixel_size": self.pixel_size,
+            "own_pixels": self.place.own,
+            "requests": self.painter.requests,
+            "look": dict(self.look),
+        }
+
+    def begin(
+        self,
+        area: Window,
+        inside: Callable[[Window], NDArray[np.bool_] | None] | None,
+        progress: Progress,
+    ) -> None:
+        """Say what will be asked of the service to map ``area``, or what of it is ``inside``.
+
+        Raises SettingError where that is more than the limit, and Cancelled.
+        """
+        needed = ceil(self._blocks(area, inside, progress) * self.place.requests)
+        if needed > self.limit:
+            raise SettingError(
+                translate(
+                    "ScasNet",
+                    "About {needed:,} requests to the service of the layer {name} would be needed, "
+                    "more than the {limit:,} that are allowed: choose a smaller extent, a mask or "
+                    "a larger pixel size, or allow more if the service does.",
+                ),
+                needed=needed,
+                name=self.name,
+                limit=self.limit,
+            )
+        self._tell(needed, progress)
+
+    def _blocks(
+        self,
+        area: Window,
+        inside: Callable[[Window], NDArray[np.bool_] | None] | None,
+        progress: Progress,
+    ) -> int:
+        """How many blocks will be rendered; tiles that reach beyond the mask may add a few."""
+        count = count_over(area, BLOCK)
+        if inside is None or count > _MOST_BLOCKS:
+            return count
+        count = 0
+        for window in windows_over(area, BLOCK):
+            progress.check()
+            found = inside(window)
+            count += found is None or bool(found.any())
+        return count
+
+    def _tell(self, needed: int, progress: Progress) -> None:
+        text = translate(
+            "ScasNet",
+            "The layer {name} is rendered with pixels of {size:.3g} m on the ground, for about "
+            "{needed:,} request(s) to its service ({provider}).",
+        )
+        size = self.place.resolution
+        progress.info(
+            message(text, name=self.name, size=size, needed=needed, provider=self.provider)
+        )
+        source = self.place.source
+        if source > COARSE * size:
+            text = translate(
+                "ScasNet",
+                "The finest pixels that the service has for this are {source:.3g} m: those of "
+                "{size:.3g} m show no more than they do.",
+            )
+            progress.warn(message(text, source=source, size=size))
+        if self.rights:
+            text = translate("ScasNet", "Attribution of the image: {rights}")
+            progress.info(message(text, rights=self.attribution))
+        else:
+            text = translate(
+                "ScasNet",
+                "The layer states no attribution: the terms of use of its service apply, also to "
+                "what is made from its images.",
+            )
+            progress.warn(message(text))

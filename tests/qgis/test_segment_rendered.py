@@ -1,0 +1,358 @@
+"""scasnet:segment of layers without a file, from a server on this computer."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from osgeo import gdal
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsNetworkAccessManager,
+    QgsProcessingException,
+    QgsProject,
+    QgsRasterLayer,
+)
+
+from scasnet_qgis.algorithms import layer_painter
+from scasnet_qgis.algorithms.layer_painter import LayerPainter
+from scasnet_qgis.algorithms.map_run_texts import sections
+from scasnet_qgis.core.run_record import Record
+from scasnet_qgis.core.windows import Window
+from scasnet_qgis.raster import work
+from scasnet_qgis.raster.rendered_grid import rendered_grid
+from scasnet_qgis.raster.rendered_image import RenderedImage
+from tests.conftest import Recorder
+from tests.qgis.conftest import DEMO, RecordingFeedback, leftovers, pixels, qgis_process
+from tests.qgis.tile_server import (
+    LEFT,
+    PIXEL,
+    TOP,
+    WMS_EPSG,
+    WMS_LEFT,
+    WMS_PIXEL,
+    WMS_TOP,
+    Service,
+    serving,
+)
+from tests.raster.layers import polygon, write_layer
+
+TILES = {"TILE_SIZE": 128, "OVERLAP": 16}
+ROWS, COLS = 300, 400
+FINISHED = ["map.qml", "map.tif", "map.tif.aux.xml", "map.tif.scasnet"]
+
+
+@pytest.fixture(scope="session")
+def picture() -> np.ndarray:
+    """A part of the demo image of nearly 4 x 4 tiles."""
+    return gdal.Open(str(DEMO)).ReadAsArray(0, 0, 1000, 1000)[:3]
+
+
+@pytest.fixture
+def service(picture, monkeypatch):
+    monkeypatch.setattr(layer_painter, "PAUSES", (0.05, 0.05))
+    with serving(picture) as found:
+        yield found
+
+
+@pytest.fixture
+def layer(qgis_app, service):
+    """The image as a layer of tiles in the project."""
+    result = QgsRasterLayer(service.xyz, "tiles", "wms")
+    assert result.isValid()
+    QgsProject.instance().addMapLayer(result)
+    yield result
+    QgsProject.instance().removeAllMapLayers()
+
+
+def box(row: int, col: int, rows: int = ROWS, cols: int = COLS) -> str:
+    """An extent in Web Mercator, in pixels of the image."""
+    west, north = LEFT + col * PIXEL, TOP - row * PIXEL
+    return f"{west},{west + cols * PIXEL},{north - rows * PIXEL},{north} [EPSG:3857]"
+
+
+def as_file(path: Path, image: np.ndarray, left: float, top: float, size: float, epsg: int) -> Path:
+    dataset = gdal.GetDriverByName("GTiff").Create(
+        str(path), image.shape[2], image.shape[1], 3, options=["PHOTOMETRIC=RGB"]
+    )
+    dataset.WriteArray(image)
+    dataset.SetGeoTransform((left, size, 0.0, top, 0.0, -size))
+    dataset.SetProjection(QgsCoordinateReferenceSystem(f"EPSG:{epsg}").toWkt())
+    return path
+
+
+def record_of(target: Path) -> dict:
+    return json.loads(Path(str(target) + ".scasnet").read_text())
+
+
+def test_tiles_give_the_map_of_the_same_pixels_in_a_file(
+    run, layer, service, picture, tmp_path, feedback
+):
+    target = tmp_path / "map.tif"
+    run("scasnet:segment", INPUT=layer, EXTENT=box(100, 150), OUTPUT=str(target), **TILES)
+    file = as_file(tmp_path / "file.tif", picture, LEFT, TOP, PIXEL, 3857)
+    expected = tmp_path / "expected.tif"
+    run("scasnet:segment", INPUT=str(file), EXTENT=box(100, 150), OUTPUT=str(expected), **TILES)
+    np.testing.assert_array_equal(pixels(target), pixels(expected))
+    assert len(np.unique(pixels(target))) > 1
+    places = [gdal.Open(str(each)).GetGeoTransform() for each in (target, expected)]
+    assert places[0] == pytest.approx(places[1], abs=1e-4)
+    # Two blocks of two by two tiles, each tile once.
+    tiles = {Service.path(row, col) for row in (0, 1) for col in range(4)}
+    assert sorted(service.requests) == sorted(tiles)
+
+
+def test_who_is_to_be_named_stands_in_the_log_and_beside_the_map(
+    run, layer, tmp_path, feedback, service
+):
+    layer.setAttribution("Tiles of Nowhere")
+    target = tmp_path / "map.tif"
+    run("scasnet:segment", INPUT=layer, EXTENT=box(0, 0, 100, 100), OUTPUT=str(target), **TILES)
+    assert "Attribution of the image: Tiles of Nowhere" in feedback.lines
+    record = record_of(target)
+    assert record["input"]["rendered"]["attribution"] == "Tiles of Nowhere"
+    assert record["input"]["rendered"]["own_pixels"] is True
+    assert record["input"]["rendered"]["provider"] == "wms"
+    assert record["input"]["rendered"]["requests"] == len(service.requests)
+    assert service.address in record["input"]["source"]
+    assert record["repeat"]["parameters"]["INPUT"] == f"wms://{layer.source()}"
+    assert float(record["repeat"]["parameters"]["PIXEL_SIZE"]) > 0
+    told = dict(dict(sections(Record(record)))["Image"])
+    assert told["Attribution of the image"] == "Tiles of Nowhere"
+    assert told["Service"] == f"wms, {layer.source()}"
+    stamp = gdal.Open(str(target)).GetMetadata("SCASNET")
+    assert stamp["IMAGE_ATTRIBUTION"] == "Tiles of Nowhere"
+
+
+def test_a_layer_without_attribution_gets_a_reminder(run, layer, tmp_path, feedback):
+    run("scasnet:segment", INPUT=layer, EXTENT=box(0, 0, 64, 64), OUTPUT=str(tmp_path / "map.tif"))
+    assert any("terms of use" in each for each in feedback.warnings)
+
+
+def refused(run, tmp_path, **parameters) -> str:
+    with pytest.raises(QgsProcessingException) as caught:
+        run("scasnet:segment", OUTPUT=str(tmp_path / "map.tif"), **{**TILES, **parameters})
+    assert not (tmp_path / "map.tif").exists()
+    return str(caught.value)
+
+
+def test_without_an_extent_it_is_refused(run, layer, service, tmp_path):
+    assert "choose the extent to map" in refused(run, tmp_path, INPUT=layer)
+    assert service.requests == []
+
+
+def test_more_requests_than_allowed_are_refused_before_any_is_sent(run, layer, service, tmp_path):
+    sentence = refused(run, tmp_path, INPUT=layer, EXTENT=box(0, 0, 600, 600), MAX_REQUESTS=15)
+    assert "About 16 requests" in sentence
+    assert "15" in sentence
+    assert service.requests == []
+    assert leftovers(tmp_path) == []
+
+
+def test_an_extent_elsewhere_is_refused(run, qgis_app, service, tmp_path):
+    layer = QgsRasterLayer(service.wms, "map", "wms")
+    assert layer.isValid()
+    QgsProject.instance().addMapLayer(layer)
+    sentence = refused(run, tmp_path, INPUT=layer, EXTENT="0,100,0,100 [EPSG:32640]")
+    QgsProject.instance().removeAllMapLayers()
+    assert "lies outside the layer map" in sentence
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "tries"),
+    [
+        (404, "has no image near", 1),
+        (403, "refuses its image", 1),
+        (500, "HTTP status 500", 3),
+        (-1, "check the connection", 3),
+        (0, "something else than an image near", 1),
+        (204, "an empty answer", 1),
+    ],
+)
+def test_what_a_service_leaves_out_stops_the_run(
+    run, layer, service, tmp_path, status, words, tries
+):
+    service.failing[Service.path(0, 1)] = [status]
+    assert words in refused(run, tmp_path, INPUT=layer, EXTENT=box(0, 0, 100, 100))
+    count = service.requests.count(Service.path(0, 1))
+    # Where there is no answer, Qt itself tries again.
+    assert count == tries if status != -1 else count >= tries
+    assert leftovers(tmp_path) == []
+
+
+def test_a_service_that_is_too_slow_stops_the_run(run, layer, service, tmp_path):
+    before = QgsNetworkAccessManager.timeout()
+    QgsNetworkAccessManager.setTimeout(300)
+    service.delay = 5.0
+    try:
+        sentence = refused(run, tmp_path, INPUT=layer, EXTENT=box(0, 0, 100, 100))
+    finally:
+        QgsNetworkAccessManager.setTimeout(before)
+    assert "no answer in time" in sentence
+    assert service.requests.count(Service.path(0, 0)) == 3
+
+
+def test_a_service_that_stumbles_is_asked_again(run, layer, service, picture, tmp_path):
+    extent = {"EXTENT": box(0, 0, 200, 200)}
+    run("scasnet:segment", INPUT=layer, OUTPUT=str(tmp_path / "fine.tif"), **extent, **TILES)
+    with serving(picture) as other:
+        other.failing[Service.path(0, 0)] = [503, 429, 200]
+        again = QgsRasterLayer(other.xyz, "again", "wms")
+        run("scasnet:segment", INPUT=again, OUTPUT=str(tmp_path / "map.tif"), **extent, **TILES)
+        assert other.requests.count(Service.path(0, 0)) == 3
+    np.testing.assert_array_equal(pixels(tmp_path / "map.tif"), pixels(tmp_path / "fine.tif"))
+
+
+def test_a_run_whose_server_went_away_goes_on_when_it_is_back(
+    run, layer, service, picture, tmp_path, feedback, monkeypatch
+):
+    monkeypatch.setattr(work, "WORTH_SECONDS", 0.0)
+    how = {"INPUT": layer, "EXTENT": box(0, 0, 1000, 200), **TILES}
+    target = tmp_path / "map.tif"
+    service.gone_after = 4
+    assert "run the same command again" in refused(run, tmp_path, **how)
+    service.gone_after, asked = None, len(service.requests)
+    run("scasnet:segment", OUTPUT=str(target), **how)
+    assert any(each.startswith("Going on with an interrupted run") for each in feedback.lines)
+    assert len(service.requests) > asked
+    with serving(picture) as other:
+        fresh = QgsRasterLayer(other.xyz, "tiles", "wms")
+        once = tmp_path / "once.tif"
+        run("scasnet:segment", **{**how, "INPUT": fresh}, OUTPUT=str(once))
+    assert target.read_bytes() == once.read_bytes()
+
+
+def test_a_cancel_does_not_wait_for_the_network(provider, context, layer, service, tmp_path):
+    import processing
+
+    service.delay = 30.0
+    feedback = RecordingFeedback()
+
+    class Impatient(RecordingFeedback):
+        def pushInfo(self, info: str) -> None:
+            super().pushInfo(info)
+            if "tile(s) of" in info:
+                self.began = time.monotonic()
+
+        def isCanceled(self) -> bool:
+            began = getattr(self, "began", None)
+            return began is not None and time.monotonic() - began > 1.0
+
+    feedback = Impatient()
+    parameters = {"INPUT": layer, "EXTENT": box(0, 0), "OUTPUT": str(tmp_path / "map.tif")}
+    processing.run("scasnet:segment", parameters, context=context, feedback=feedback)
+    assert service.requests
+    assert time.monotonic() - feedback.began < 6.0
+    assert leftovers(tmp_path) == []
+
+
+def test_what_the_mask_leaves_out_is_not_asked_for(run, layer, service, tmp_path):
+    def place(row: float, col: float) -> tuple[float, float]:
+        return LEFT + col * PIXEL, TOP - row * PIXEL
+
+    corners = [(20, 20), (90, 20), (90, 90), (20, 90)]
+    shape = polygon([place(*each) for each in corners])
+    mask = write_layer(tmp_path / "mask.gpkg", [("a", shape)], epsg=3857)
+    how = {"EXTENT": box(0, 0, 1000, 1000), "MASK": mask, "MAX_REQUESTS": 4}
+    target = tmp_path / "map.tif"
+    run("scasnet:segment", INPUT=layer, OUTPUT=str(target), **how, **TILES)
+    assert sorted(service.requests) == sorted(Service.path(r, c) for r in (0, 1) for c in (0, 1))
+    found = np.zeros((1000, 1000), dtype=bool)
+    found[20:90, 20:90] = True
+    np.testing.assert_array_equal(pixels(target) > 0, found)
+
+
+def test_transparent_pixels_hold_no_data(run, layer, tmp_path):
+    target = tmp_path / "map.tif"
+    run("scasnet:segment", INPUT=layer, EXTENT=box(900, 900, 150, 150), OUTPUT=str(target))
+    found = pixels(target) > 0
+    assert found[:100, :100].all()
+    assert not found[100:].any()
+    assert not found[:, 100:].any()
+
+
+def test_a_map_service_gives_the_map_of_the_same_pixels(
+    run, qgis_app, service, picture, tmp_path, feedback
+):
+    layer = QgsRasterLayer(service.wms, "map", "wms")
+    assert layer.isValid()
+    west, north = WMS_LEFT + 30, WMS_TOP - 40
+    extent = f"{west},{west + 300},{north - 200},{north} [EPSG:{WMS_EPSG}]"
+    target, expected = tmp_path / "map.tif", tmp_path / "expected.tif"
+    how = {"EXTENT": extent, **TILES}
+    run("scasnet:segment", INPUT=layer, PIXEL_SIZE=1.0, OUTPUT=str(target), **how)
+    file = as_file(tmp_path / "f.tif", picture, WMS_LEFT, WMS_TOP, WMS_PIXEL, WMS_EPSG)
+    run("scasnet:segment", INPUT=str(file), OUTPUT=str(expected), **how)
+    np.testing.assert_array_equal(pixels(target), pixels(expected))
+    assert 1 <= len(service.requests) <= 4
+    assert record_of(target)["input"]["rendered"]["own_pixels"] is False
+
+
+def test_a_layer_of_another_provider_is_mapped_in_its_colours(run, qgis_app, picture, tmp_path):
+    file = as_file(tmp_path / "f.tif", picture, WMS_LEFT, WMS_TOP, WMS_PIXEL, WMS_EPSG)
+    rows, cols = picture.shape[1:]
+    box = f"{WMS_LEFT},{WMS_TOP - rows},{WMS_LEFT + cols},{WMS_TOP}"
+    source = (
+        f"?crs=EPSG:{WMS_EPSG}&extent={box}&width={cols}&height={rows}&formula=%22a%401%22"
+        f"&a:uri={file}&a:provider=gdal"
+    )
+    layer = QgsRasterLayer(source, "computed", "virtualraster")
+    assert layer.isValid()
+    extent = f"{WMS_LEFT},{WMS_LEFT + 150},{WMS_TOP - 100},{WMS_TOP}"
+    target = tmp_path / "map.tif"
+    run("scasnet:segment", INPUT=layer, PIXEL_SIZE=1.0, EXTENT=extent, OUTPUT=str(target))
+    assert pixels(target).shape == (100, 150)
+    assert pixels(target).all()
+    assert record_of(target)["input"]["rendered"]["look"]["renderer"] == "singlebandgray"
+
+
+def test_windows_are_the_same_however_they_are_cut(qgis_app, layer):
+    """Also where the service's tiles are resampled, as here."""
+    extent = (LEFT, TOP - 990 * PIXEL, LEFT + 990 * PIXEL, TOP)
+    place = rendered_grid(
+        extent, layer.crs().toWkt(), 1.3, layer.dataProvider().nativeResolutions()
+    )
+    assert not place.own
+
+    def image() -> RenderedImage:
+        painter = LayerPainter(layer, "tiles")
+        return RenderedImage(painter, place.grid, ("red", "green", "blue"), (), Recorder())
+
+    whole, valid = image().read(Window(100, 200, 700, 650))
+    assert valid is not None
+    assert valid.mean() > 0.5
+    assert whole.std() > 10
+    pieces = image()
+    for row, col, rows, cols in ((100, 200, 333, 77), (433, 277, 367, 573), (380, 601, 1, 200)):
+        part, _ = pieces.read(Window(row, col, rows, cols))
+        top, left = row - 100, col - 200
+        np.testing.assert_array_equal(part, whole[:, top : top + rows, left : left + cols])
+
+
+def test_keys_are_not_written_down(run, qgis_app, service, tmp_path):
+    layer = QgsRasterLayer(service.xyz.replace(".png", ".png?key%3Dhush123"), "tiles", "wms")
+    target = tmp_path / "map.tif"
+    run("scasnet:segment", INPUT=layer, EXTENT=box(0, 0, 64, 64), OUTPUT=str(target))
+    for name in FINISHED:
+        assert b"hush123" not in (tmp_path / name).read_bytes()
+    notes = record_of(target)["repeat"]["notes"]
+    assert any("A password or key was left out" in each for each in notes)
+
+
+def test_the_command_line_takes_the_source_of_a_layer(service, tmp_path):
+    target = tmp_path / "map.tif"
+    done = qgis_process(
+        "run",
+        "scasnet:segment",
+        "--",
+        f"INPUT=wms://{service.xyz}",
+        f"EXTENT={box(0, 0, 100, 120)}",
+        f"OUTPUT={target}",
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert pixels(target).shape == (100, 120)
+    assert "terms of use" in done.stdout + done.stderr
+    assert f"layer {service.address}" in done.stdout + done.stderr

@@ -1,0 +1,182 @@
+"""Pixels for a layer that has none, and what may be written down about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from osgeo import osr
+
+from scasnet_qgis.core.card import ModelCard, ModelClass
+from scasnet_qgis.core.errors import Cancelled, InputError, SettingError
+from scasnet_qgis.core.windows import Window
+from scasnet_qgis.raster.grid import Grid
+from scasnet_qgis.raster.rendered_grid import BLOCK, Extent, rendered_grid
+from scasnet_qgis.raster.rendered_image import RenderedImage
+from scasnet_qgis.raster.rendered_layer import RenderedLayer, address_of
+
+ZOOM_17 = 2 * 20037508.342789244 / 256 / 2**17
+DUBAI: Extent = (6156000.0, 2953000.0, 6158000.0, 2954500.0)  # Web Mercator
+UTM: Extent = (330010.0, 2789000.0, 331000.0, 2790005.0)
+
+
+def wkt(epsg: int) -> str:
+    reference = osr.SpatialReference()
+    reference.ImportFromEPSG(epsg)
+    return str(reference.ExportToWkt())
+
+
+class Painted:
+    """Draws the place of each pixel; every seventh of a row is transparent."""
+
+    requests = 0
+
+    def __init__(self) -> None:
+        self.parts: list[Grid] = []
+
+    def paint(self, part: Grid, _progress: object) -> np.ndarray:
+        self.parts.append(part)
+        x, y = part.to_map(0.5, 0.5)
+        rows, cols = np.mgrid[0 : part.rows, 0 : part.cols]
+        red, green = x // 1 + cols, -y // 1 + rows
+        alpha = np.where(cols % 7 == 0, 0, 255)
+        return np.stack([red % 251, green % 241, 0 * red, alpha]).astype(np.uint8)
+
+
+def layer_at(extent: Extent = UTM, limit: int = 100, **more) -> RenderedLayer:
+    place = rendered_grid(extent, wkt(32640), 1.0, ())
+    return RenderedLayer("photo", "wms", "a", place, 1.0, limit, Painted(), **more)
+
+
+def test_pixels_have_the_wanted_size_on_the_ground() -> None:
+    found = rendered_grid(UTM, wkt(32640), 0.5, ())
+    assert found.grid.resolution == pytest.approx(0.5)
+    assert (found.requests, found.own) == (1.0, False)
+    web = rendered_grid(DUBAI, wkt(3857), 0.5, ())
+    assert web.resolution == pytest.approx(0.5)
+    assert web.grid.resolution == pytest.approx(0.5, rel=1e-3)
+    assert web.grid.geotransform is not None
+    assert web.grid.geotransform[1] == pytest.approx(0.5 / np.cos(np.radians(25.6)), rel=0.01)
+
+
+def test_in_degrees_pixels_are_square_on_the_ground() -> None:
+    found = rendered_grid((10.0, 60.0, 10.01, 60.01), wkt(4326), 2.0, ())
+    assert found.grid.resolution == pytest.approx(2.0, rel=1e-3)
+    assert found.grid.geotransform is not None
+    _, width, _, _, _, height = found.grid.geotransform
+    assert width == pytest.approx(-2 * height, rel=0.02), "the earth is half as wide there"
+
+
+@pytest.mark.parametrize(("wanted", "own"), [(1.1, True), (1.0, True), (0.9, False), (1.3, False)])
+def test_pixels_of_the_service_are_taken_where_they_are_near(wanted: float, own: bool) -> None:
+    natives = [ZOOM_17 * 2**level for level in range(-2, 18)]
+    found = rendered_grid(DUBAI, wkt(3857), wanted, natives)
+    assert found.own == own
+    assert (found.requests == pytest.approx(4.0)) == own
+    assert found.resolution == pytest.approx(wanted, rel=0.1)
+
+
+def test_a_service_without_such_fine_pixels_is_told_of(recorder) -> None:
+    coarse = rendered_grid(DUBAI, wkt(3857), 1.1, [4 * ZOOM_17, 8 * ZOOM_17])
+    assert coarse.source == pytest.approx(4.3, abs=0.1)
+    layer = RenderedLayer("photo", "wms", "a", coarse, 1.1, 100, Painted(), rights=("A",))
+    layer.begin(Window(0, 0, 9, 9), None, recorder)
+    (warning,) = recorder.warnings
+    assert "4.31 m" in warning
+
+
+@pytest.mark.parametrize("shift", [0.0, 700.0])
+def test_extents_that_overlap_share_pixels_and_blocks(shift: float) -> None:
+    west, south, east, north = UTM
+    grid = rendered_grid((west + shift, south, east + shift, north), wkt(32640), 1.0, ()).grid
+    assert grid.geotransform is not None
+    assert grid.geotransform[0] % BLOCK == 0
+    assert grid.geotransform[3] % BLOCK == 0
+    assert (grid.rows % BLOCK, grid.cols % BLOCK) == (0, 0)
+    area = grid.window_of(west + shift, south, east + shift, north)
+    assert (area.rows, area.cols) == (1005, 990)
+
+
+def test_without_lengths_there_is_no_pixel_size() -> None:
+    with pytest.raises(InputError, match="tells no lengths"):
+        rendered_grid(UTM, "", 1.0, ())
+
+
+def test_windows_are_put_together_from_whole_blocks(recorder) -> None:
+    layer = layer_at()
+    image = layer.open(("blue", "red", "green"), (), recorder)
+    assert image.bands == [3, 1, 2]
+    window = Window(400, 300, 300, 500)
+    pixels, valid = image.read(window)
+    assert pixels.shape == (3, 300, 500)
+    assert not pixels[0].any()
+    step = np.diff(pixels[1].astype(int), axis=1) % 251
+    assert (step == 1).all(), "no seam between blocks"
+    assert valid is not None
+    assert valid.sum(axis=1).tolist() == [valid[0].sum()] * 300
+    painter = layer.painter
+    assert isinstance(painter, Painted)
+    assert {(each.rows, each.cols) for each in painter.parts} == {(BLOCK, BLOCK)}
+    assert len(painter.parts) == 4
+    image.read(window)
+    assert len(painter.parts) == 4, "they are kept"
+
+
+def test_a_cancel_ends_reading(recorder) -> None:
+    image = layer_at().open(("red", "green", "blue"), (), recorder)
+    recorder.stop = True
+    with pytest.raises(Cancelled):
+        image.read(Window(0, 0, 10, 10))
+
+
+def test_colours_are_no_values_of_other_sensors(recorder) -> None:
+    image: RenderedImage = layer_at().open(("red", "green", "blue"), (), recorder)
+    card = ModelCard("m", (ModelClass("a", "#000000"),), value_range=(0.0, 10000.0))
+    assert image.scaling(card).high == (255.0,) * 3
+    assert any("trained on values from 0 to 10000" in each for each in recorder.warnings)
+    with pytest.raises(InputError, match="3 band"):
+        layer_at().open(("red", "green", "blue", "nir"), (), recorder)
+
+
+def corner(window: Window) -> np.ndarray:
+    found = np.zeros((window.rows, window.cols), dtype=bool)
+    found[: max(20 - window.row, 0), : max(20 - window.col, 0)] = True
+    return found
+
+
+@pytest.mark.parametrize(("inside", "needed"), [(None, 9), (corner, 1), (lambda _window: None, 9)])
+def test_requests_are_counted_before_they_are_made(
+    recorder, inside: Callable[[Window], np.ndarray | None] | None, needed: int
+) -> None:
+    area = Window(0, 0, 1200, 1100)
+    layer_at(limit=needed).begin(area, inside, recorder)
+    assert any(f"about {needed} request" in each for each in recorder.infos)
+    if needed > 1:
+        with pytest.raises(SettingError, match=f"About {needed} requests"):
+            layer_at(limit=needed - 1).begin(area, inside, recorder)
+
+
+def test_attribution_is_told_or_asked_for(recorder) -> None:
+    layer_at(rights=("A", "B")).begin(Window(0, 0, 9, 9), None, recorder)
+    assert "Attribution of the image: A; B" in recorder.infos
+    assert recorder.warnings == []
+    layer_at().begin(Window(0, 0, 9, 9), None, recorder)
+    assert "terms of use" in recorder.warnings[0]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "type=xyz&url=https://tiles.example.org/%7Bz%7D/%7Bx%7D/%7By%7D.png?key%3Dhidden&zmax=18",
+        "url=https://example.org/wms?access_token%253Dhidden%26x%3D1&layers=a",
+        "crs=EPSG:4326&username=hidden&password=hidden&url=https://example.org",
+        "type=xyz&http-header:authorization=hidden&url=https://example.org",
+        "type=xyz&url=https://someone:hidden@example.org/1.png",
+    ],
+)
+def test_an_address_holds_no_secret(source: str) -> None:
+    shown = address_of(source)
+    assert "hidden" not in shown
+    assert "***" in shown
+    assert "example.org" in shown
