@@ -135,12 +135,11 @@ class Regridder:
         """What a window lies between: scores, labels, and where in them along both axes."""
         if self._kept is None:
             raise RuntimeError("a strip without scores")
-        how = self._how
-        top, bottom = how.down.needed(window.row, window.rows)
-        left, right = how.across.needed(window.col, window.cols)
-        part = self._kept.part(Window(top, left, bottom - top, right - left))
-        rows = how.down.neighbours(window.row, window.rows)
-        cols = how.across.neighbours(window.col, window.cols)
+        rows = self._how.down.neighbours(window.row, window.rows)
+        cols = self._how.across.neighbours(window.col, window.cols)
+        top, left = int(rows[0][0]), int(cols[0][0])
+        size = int(rows[1][-1]) + 1 - top, int(cols[1][-1]) + 1 - left
+        part = self._kept.part(Window(top, left, *size))
         return (
             *part,
             (rows[0] - top, rows[1] - top, rows[2]),

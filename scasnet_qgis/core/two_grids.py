@@ -6,6 +6,7 @@ Places are counted in whole numbers, so that they are the same wherever a window
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -72,12 +73,12 @@ class AxisLink:
         """Own pixels to one that the model sees."""
         return self.own / self.seen
 
-    @property
+    @cached_property
     def seen_start(self) -> int:
         before, _, _ = nearest_two(self.start, 1, self.own, self.seen)
         return int(before[0])
 
-    @property
+    @cached_property
     def seen_count(self) -> int:
         _, behind, _ = nearest_two(self.start + self.count - 1, 1, self.own, self.seen)
         return int(behind[0]) + 1 - self.seen_start
