@@ -65,10 +65,9 @@ def test_larger_rasters_need_no_more(model, tmp_path, small, large):
     assert after - before < GROWTH_LIMIT * added
 
 
-@pytest.mark.parametrize("metres", [5, 20])
 @pytest.mark.parametrize(
-    ("small", "large"),
-    [((500, 150_000), (500, 350_000)), ((150_000, 500), (350_000, 500))],
+    ("small", "large", "metres"),
+    [((500, 150_000), (500, 300_000), 5), ((100_000, 500), (250_000, 500), 20)],
     ids=["wide", "tall"],
 )
 def test_so_it_is_where_the_model_sees_larger_pixels(tmp_path, small, large, metres):
