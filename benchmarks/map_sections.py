@@ -1,4 +1,4 @@
-"""The parts of the results page about maps: accuracy, seams, memory."""
+"""The parts of the results page about maps: accuracy, resolutions, seams, memory."""
 
 from __future__ import annotations
 
@@ -53,6 +53,27 @@ def seams_section(results: list[dict[str, Any]]) -> str:
         "no seams and does not count for them. The map in one piece has overall accuracy "
         f"{whole['whole_overall_accuracy']:.4f} and mean IoU {whole['whole_mean_iou']:.4f}.\n\n"
         + table([*head, "computed / delivered"], rows)
+    )
+
+
+def resolutions_section(result: dict[str, dict[str, float]]) -> str:
+    rows = [
+        [
+            size,
+            *(f"{each[f'overall_accuracy {way}']:.3f}" for way in ("on", "off")),
+            *(f"{each[f'mean_iou {way}']:.3f}" for way in ("on", "off")),
+            f"{each['seconds off'] / each['seconds on']:.2f}",
+        ]
+        for size, each in result.items()
+    ]
+    head = ["metres", "overall accuracy", "switched off", "mean IoU", "switched off"]
+    return (
+        "## Other ground resolutions\n\n"
+        "The validation images brought to finer pixels (cubic; no detail is added) and to coarser "
+        "ones (mean), mapped with the parameter *Bring the image to the model's ground resolution* "
+        "and with it switched off. Judged pixel by pixel against the labels, on the finer of the "
+        "two grids. Time is that of the processors, switched off over on.\n\n"
+        + table([*head, "time off / on"], rows)
     )
 
 

@@ -18,9 +18,15 @@ from typing import Any, Callable
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from benchmarks import accuracy, memory, plots, precision, refinements, seams
+from benchmarks import accuracy, memory, plots, precision, refinements, resolutions, seams
 from benchmarks.gpu import measure_gpu
-from benchmarks.map_sections import accuracy_section, memory_section, seams_section
+from benchmarks.map_sections import (
+    accuracy_section,
+    memory_section,
+    resolutions_section,
+    seams_section,
+)
+from benchmarks.measures import validation_images
 from benchmarks.providers import measure_providers
 from benchmarks.rasters import size_of
 from benchmarks.sections import (
@@ -68,6 +74,10 @@ def measure_refinements() -> dict[str, dict[str, float]]:
     return refinements.report(refinements.measure_refinements())
 
 
+def measure_resolutions() -> dict[str, dict[str, float]]:
+    return resolutions.report(resolutions.measure_resolutions(validation_images()))
+
+
 def measure_precision() -> dict[str, dict[str, float]]:
     return precision.report(precision.measure_precision())
 
@@ -84,6 +94,7 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "startup": startup_section,
     "precision": precision_section,
     "seams": seams_section,
+    "resolutions": resolutions_section,
     "refinements": refinements_section,
     "landscape": landscape_section,
     "encoder": encoder_section,
@@ -101,6 +112,7 @@ MEASURES: dict[str, Callable[[], Any]] = {
     "startup": measure_startup,
     "precision": measure_precision,
     "seams": measure_seams,
+    "resolutions": measure_resolutions,
     "refinements": measure_refinements,
 }
 

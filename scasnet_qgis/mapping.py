@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Callable
 
-from scasnet_qgis.core.blending import FinishedBlock
 from scasnet_qgis.core.card import ModelClass
 from scasnet_qgis.core.choices import PIXELS
 from scasnet_qgis.core.ensemble import ONE_LOOK, Looks, averaging
@@ -27,10 +26,12 @@ from scasnet_qgis.mapping_log import (
     tell_rules,
     tell_warnings,
 )
-from scasnet_qgis.mapping_plan import make_plan, tile_and_overlap
+from scasnet_qgis.mapping_plan import tile_and_overlap
 from scasnet_qgis.mapping_record import RunRecord
+from scasnet_qgis.mapping_regridding import Keep, Sight, sight_of
 from scasnet_qgis.mapping_repeat import Settled
-from scasnet_qgis.mapping_resume import Resuming, Tiling, identity_of, tell_kept
+from scasnet_qgis.mapping_resolution import seen_grid, tell_resolution
+from scasnet_qgis.mapping_resume import Resuming, identity_of, tell_kept
 from scasnet_qgis.models.backend import OnnxBackend
 from scasnet_qgis.models.compact import RawInput
 from scasnet_qgis.models.onnx_file import ModelInfo
@@ -66,7 +67,8 @@ class MapRequest:
     score is below ``min_confidence`` get no class, patches smaller than ``sieve`` that of a
     neighbour; 0 turns either off. ``sieve_unit`` is one of ``choices.PATCH_UNITS``. ``mask`` is a
     file of polygons, ``mask_layer`` the layer in it: what lies outside of all of them is not
-    mapped. With ``resume`` a run goes on where the same one was interrupted.
+    mapped. With ``resample`` the model sees the raster at the ground resolution that it was trained
+    for. With ``resume`` a run goes on where the same one was interrupted.
     """
 
     source: str
@@ -90,6 +92,7 @@ class MapRequest:
     min_confidence: float = 0.0
     sieve: float = 0.0
     sieve_unit: str = PIXELS
+    resample: bool = True
     resume: bool = True
 
 
@@ -100,6 +103,7 @@ class MapResult:
     ``seconds`` covers reading, computing and writing, overviews included, but not the start.
     ``kept`` is which share of the map an interrupted run had finished; ``seconds``, the speed and
     the tiles of ``report`` are those of this run alone, ``counts`` those of the whole map.
+    ``plan`` are the tiles, of what the model sees; ``pixels`` is how many the map has.
     """
 
     counts: MapCounts
@@ -109,6 +113,7 @@ class MapResult:
     provider: str
     report: RunReport
     plan: TilePlan
+    pixels: int
     kept: float = 0.0
 
     @property
@@ -119,7 +124,7 @@ class MapResult:
     @property
     def nodata_pixels(self) -> int:
         """Pixels where the image holds no data; those that are only uncertain do not count."""
-        without_class = self.plan.rows * self.plan.cols - sum(each.pixels for each in self.areas)
+        without_class = self.pixels - sum(each.pixels for each in self.areas)
         return without_class - self.counts.uncertain_pixels
 
 
@@ -144,42 +149,43 @@ def make_map(request: MapRequest, progress: Progress, style: Style) -> MapResult
         mask = layer_digest(request.mask, request.mask_layer, progress.check) if inside else ""
         record.watch_mask(mask)
         scaling = reader.scaling(card, request.value_range)
-        wanted = identity_of(request, record, mask, reader, grid, area, scaling)
+        resample = request.resample and request.layer is None
+        seen = seen_grid(card, grid, area) if resample else None
+        sight = sight_of(reader, grid, area, where_data_may_be(reader.may_hold_data, inside), seen)
+        wanted = identity_of(request, record, mask, reader, grid, area, scaling, seen)
         resuming = Resuming(work.journal, wanted, request.resume)
-        tile, overlap = tile_and_overlap(request)
-        fresh = make_plan(area, tile, overlap, request, reader.carried(overlap))
-        tiling = resuming.tiling(Tiling(tile, overlap, fresh))
+        tiling = resuming.tiling(sight.tiling(*tile_and_overlap(request), request))
         plan = tiling.plan
         if request.layer is not None:
             request.layer.begin(area, inside, progress)
-        grow_cache(reader.cache_for((plan.vertical.size, plan.horizontal.size)))
+        grow_cache(sight.source.cache_for((plan.vertical.size, plan.horizontal.size)))
         raw = RawInput(str(reader.dtype), scaling.low, scaling.high)
         with _open_backend(request, plan, raw, progress) as backend:
             record.check_model()
             tell_input(reader, scaling, card, grid, progress)
+            tell_resolution(seen, card, grid, area, progress)
             tell_backend(backend, progress)
             tell_rules(request.looks, request.min_confidence, rules.smallest, progress)
             job = Segmentation(
-                reader,
-                grid.whole,
-                area,
+                sight.source,
+                sight.raster,
+                sight.area,
                 scaling,
                 averaging(backend, request.looks),
                 plan,
                 backend.batch,
-                where_data_may_be(reader.may_hold_data, inside),
+                sight.inside,
             )
             tell_plan(plan, tiling.overlap, progress)
             resuming.begin(backend, tiling, progress)
-            settled = Settled(
-                reader, grid, area, scaling, tiling.tile, tiling.overlap, plan, rules, backend
-            )
+            settled = Settled(reader, grid, area, scaling, tiling, rules, backend, seen)
             started = time.monotonic()
-            counts, report, kept = _write(request, work, record, settled, job, style)
+            counts, report, kept = _write(request, work, record, settled, sight, job, style)
             seconds = max(time.monotonic() - started, 1e-6)
             provider = describe(backend)
-    speed = part.rows * part.cols * (1 - kept) / 1e6 / seconds
-    return MapResult(counts, part.area_unit, seconds, speed, provider, report, plan, kept)
+    pixels = part.rows * part.cols
+    speed = pixels * (1 - kept) / 1e6 / seconds
+    return MapResult(counts, part.area_unit, seconds, speed, provider, report, plan, pixels, kept)
 
 
 def check_request(request: MapRequest) -> None:
@@ -269,6 +275,7 @@ def _write(
     work: Work,
     record: RunRecord,
     settled: Settled,
+    sight: Sight,
     job: Segmentation,
     style: Style,
 ) -> tuple[MapCounts, RunReport, float]:
@@ -281,19 +288,20 @@ def _write(
     mapping = Stage(progress, 0.0, share)
     grid = settled.grid.part(settled.area)
     with open_products(work, grid, classes, rules, record.origin, record.check_files) as products:
+        tiling, plan = settled.tiling, settled.plan
 
-        def finished(rows: int) -> None:
+        def finished(chunks: int) -> None:
             progress.check()
-            mapping.report(tiles_before(settled.plan, rows) / settled.plan.count)
+            rows = sight.rows_of_tiles(tiling, chunks)
+            mapping.report(tiles_before(plan, rows) / plan.count)
 
-        def keep(block: FinishedBlock) -> None:
-            products.write(block if products.needs_scores else block.without_scores())
-
-        start = products.resume(finished)
+        chunks = products.resume(finished)
+        keep = Keep(products.write, products.needs_scores, progress.check)
         kept = work.journal.pixels / (grid.rows * grid.cols)
         tell_kept(kept, progress)
         told = len(settled.backend.warnings)
-        report = job.run(keep, mapping, start)
+        sink = sight.sink(tiling, settled.backend.classes, chunks, keep)
+        report = job.run(sink, mapping, sight.rows_of_tiles(tiling, chunks))
         tell_warnings(settled.backend, told, progress)
         products.finish(Stage(progress, share, 1.0))
         style(products.map_file, classes)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from math import inf
-
 from scasnet_qgis.core.card import ModelCard
 from scasnet_qgis.core.ensemble import Looks, describe_scales
-from scasnet_qgis.core.messages import Message, message, translate
+from scasnet_qgis.core.messages import message, translate
 from scasnet_qgis.core.preprocessing import Scaling
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.windows import TilePlan
@@ -16,13 +14,11 @@ from scasnet_qgis.raster.grid import Grid
 from scasnet_qgis.raster.image import Image
 from scasnet_qgis.raster.patches import SmallestPatch
 
-RESOLUTION_SLACK = 0.05  # of the range the card states, before a run warns
-
 
 def tell_input(
     reader: Image, scaling: Scaling, card: ModelCard, grid: Grid, progress: Progress
 ) -> None:
-    """Bands, scaling, nodata and resolution of the image."""
+    """Bands, scaling, nodata and position of the image."""
     if reader.has_palette:
         text = translate(
             "ScasNet", "The raster's colour palette is read as the bands red, green and blue."
@@ -42,9 +38,6 @@ def tell_input(
             "and areas are counted in pixels.",
         )
         progress.info(message(text))
-    resolution = resolution_warning(card, grid)
-    if resolution is not None:
-        progress.warn(resolution)
 
 
 def tell_backend(backend: OnnxBackend, progress: Progress) -> None:
@@ -89,21 +82,6 @@ def tell_rules(
     if smallest is not None:
         text = translate("ScasNet", "Patches of less than {pixels:,} pixels are merged.")
         progress.info(message(text, pixels=smallest.pixels))
-
-
-def resolution_warning(card: ModelCard, grid: Grid) -> Message | None:
-    """A sentence where the raster is finer or coarser than what the model knows."""
-    here = grid.resolution
-    low, high = card.resolution or (0.0, inf)
-    if here is None or low * (1 - RESOLUTION_SLACK) <= here <= high * (1 + RESOLUTION_SLACK):
-        return None
-    text = translate(
-        "ScasNet",
-        "The raster has a ground resolution of {here:.2f} m, but the model was trained at {low:g} "
-        "to {high:g} m: expect a worse map, or bring the raster to {good:.2g} m first "
-        "(Raster > Projections > Warp).",
-    )
-    return message(text, here=here, low=low, high=high, good=(low * high) ** 0.5)
 
 
 def describe(backend: OnnxBackend) -> str:

@@ -122,6 +122,7 @@ class RunRecord:
             [asdict(each) for each in card.classes],
             licence=card.licence,
             attribution=card.attribution,
+            resample="" if request.resample else "no",
             scales=";".join(f"{each:g}" for each in request.looks.scales),
             flips=request.looks.flips,
             sieve=f"{request.sieve:g} {request.sieve_unit}" if request.sieve > 0 else "",
@@ -209,6 +210,7 @@ class RunRecord:
             "overlap": request.overlap,
             "batch": request.batch,
             "threads": request.threads,
+            "resample": request.resample,
             "scales": request.looks.scales,
             "flips": request.looks.flips,
             "min_confidence": request.min_confidence,
@@ -219,11 +221,14 @@ class RunRecord:
 
     def _used(self, settled: Settled) -> dict[str, Any]:
         plan, backend, smallest = settled.plan, settled.backend, settled.rules.smallest
+        seen = settled.seen
         return {
-            "tile": settled.tile,
+            "model_sees": None if seen is None else seen.size,
+            "model_sees_m": None if seen is None else seen.resolution,
+            "tile": settled.tiling.tile,
             "tile_of_the_plan": (plan.vertical.size, plan.horizontal.size),
             "tiles": plan.count,
-            "overlap": settled.overlap,
+            "overlap": settled.tiling.overlap,
             "batch": backend.batch,
             "threads": backend.threads,
             "workers": backend.workers,

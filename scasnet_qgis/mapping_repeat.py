@@ -13,6 +13,8 @@ from scasnet_qgis.core.ensemble import ONE_LOOK
 from scasnet_qgis.core.preprocessing import Scaling
 from scasnet_qgis.core.redaction import HIDDEN, without_secrets
 from scasnet_qgis.core.windows import TilePlan, Window
+from scasnet_qgis.mapping_resolution import SeenGrid
+from scasnet_qgis.mapping_resume import Tiling
 from scasnet_qgis.models.backend import OnnxBackend
 from scasnet_qgis.models.providers import short_name
 from scasnet_qgis.raster.grid import Grid
@@ -30,17 +32,20 @@ _PASSING = "processing_"  # how QGIS's folders for temporary files begin
 @dataclass(frozen=True)
 class Settled:
     """What a run has made of its request. ``grid`` is the whole raster's, ``area`` what is mapped;
-    ``tile`` (rows, cols) and ``overlap`` are pixels of the model's input."""
+    ``seen`` are the pixels that the model sees, None where they are the raster's own."""
 
     reader: Image
     grid: Grid
     area: Window
     scaling: Scaling
-    tile: tuple[int, int]
-    overlap: int
-    plan: TilePlan
+    tiling: Tiling
     rules: MapRules
     backend: OnnxBackend
+    seen: SeenGrid | None = None
+
+    @property
+    def plan(self) -> TilePlan:
+        return self.tiling.plan
 
 
 def facts(request: MapRequest, settled: Settled) -> dict[str, Any]:
@@ -68,10 +73,11 @@ def _parameters(request: MapRequest, settled: Settled) -> dict[str, str]:
         "OUTPUT": _again(request.output),
         "PROBABILITIES": _again(request.probabilities) if request.probabilities else "",
         "DEVICE": short_name(settled.backend.provider),
-        "TILE_SIZE": "" if model.fixed_size else str(settled.tile[0]),
-        "OVERLAP": str(settled.overlap),
+        "TILE_SIZE": "" if model.fixed_size else str(settled.tiling.tile[0]),
+        "OVERLAP": str(settled.tiling.overlap),
         "BATCH_SIZE": str(settled.backend.batch),
         "THREADS": str(request.threads) if request.threads else "",
+        "RESAMPLE": "" if request.resample else "false",
         "SCALES": "" if request.looks.scales == ONE_LOOK.scales else _scales(request.looks.scales),
         "FLIPS": "" if request.looks.flips == ONE_LOOK.flips else request.looks.flips,
         "SIEVE": repr(request.sieve) if request.sieve > 0 else "",

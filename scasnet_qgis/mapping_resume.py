@@ -10,6 +10,7 @@ from scasnet_qgis.core.messages import Message, message, translate
 from scasnet_qgis.core.preprocessing import Scaling
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.windows import Axis, Panel, TilePlan, Window
+from scasnet_qgis.mapping_resolution import SeenGrid
 from scasnet_qgis.mapping_software import plugin_version
 from scasnet_qgis.models.backend import OnnxBackend
 from scasnet_qgis.models.runtime import onnxruntime
@@ -31,6 +32,7 @@ _NAMES = {
     "area": translate("ScasNet", "another part of the image is to be mapped"),
     "grid": translate("ScasNet", "the image lies elsewhere"),
     "values": translate("ScasNet", "the image is read in another way"),
+    "resolution": translate("ScasNet", "the model sees it in another ground resolution"),
     "tiles": translate("ScasNet", "the tile size or the overlap is another one"),
     "looks": translate("ScasNet", "the scales or flips are others"),
     "confidence": translate("ScasNet", "the least confidence is another one"),
@@ -44,11 +46,16 @@ _NAMES = {
 
 @dataclass(frozen=True)
 class Tiling:
-    """How a run is cut into tiles; ``tile`` and ``overlap`` are pixels of the model's input."""
+    """How a run is cut into tiles; ``tile`` and ``overlap`` are pixels of the model's input.
+
+    ``strips`` is how the map is given out where the image is resampled (see mapping_regridding.py):
+    columns of a panel and rows of a strip.
+    """
 
     tile: tuple[int, int]
     overlap: int
     plan: TilePlan
+    strips: tuple[int, int] | None = None
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Tiling:
@@ -64,7 +71,10 @@ class Tiling:
         )
         rows, cols = values["tile"]
         plan = TilePlan(axes[0], axes[1], panels)
-        return cls((int(rows), int(cols)), int(values["overlap"]), plan)
+        strips = values.get("strips")
+        if strips is not None:
+            strips = int(strips[0]), int(strips[1])
+        return cls((int(rows), int(cols)), int(values["overlap"]), plan, strips)
 
     def as_values(self) -> dict[str, Any]:
         """For a journal."""
@@ -78,7 +88,9 @@ class Tiling:
             for each in plan.panels
         ]
         axes = {"vertical": asdict(plan.vertical), "horizontal": asdict(plan.horizontal)}
-        return {"tile": self.tile, "overlap": self.overlap, "plan": {**axes, "panels": panels}}
+        plan_values = {**axes, "panels": panels}
+        values = {"tile": self.tile, "overlap": self.overlap, "plan": plan_values}
+        return values if self.strips is None else {**values, "strips": self.strips}
 
 
 class Resuming:
@@ -162,11 +174,13 @@ def identity_of(
     grid: Grid,
     area: Window,
     scaling: Scaling,
+    seen: SeenGrid | None,
 ) -> dict[str, Any]:
     """Everything that the pixels of a map follow from, but for what computes them.
 
-    ``mask`` is the SHA-256 of the polygons, ``grid`` the whole raster's. The number of tiles at a
-    time and of threads are left out: they are for the computer to choose.
+    ``mask`` is the SHA-256 of the polygons, ``grid`` the whole raster's, ``seen`` what the model
+    sees of it where that is another one. The number of tiles at a time and of threads are left
+    out: they are for the computer to choose.
     """
     return {
         "input": request.layer.identity if request.layer else _state_of(record.image),
@@ -182,6 +196,7 @@ def identity_of(
             scaling.high,
             scaling.fill,
         ],
+        "resolution": None if seen is None else seen.size,
         "tiles": [request.tile_size, request.overlap],
         "looks": [request.looks.scales, request.looks.flips],
         "confidence": request.min_confidence,

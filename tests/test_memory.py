@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from osgeo import gdal
+from osgeo import gdal, osr
 
 from benchmarks.map_sections import GROWTH
 from benchmarks.memory import growth, measure
@@ -30,16 +30,24 @@ print(peak_megabytes())
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> Path:
     """A model that costs next to nothing, so that large rasters are quick."""
-    advice = {"tile_size": "512", "tiles_overlap": "1"}
-    target = tmp_path_factory.mktemp("model") / "tiny.onnx"
-    return tiny_models.pixelwise(target, bands=1, classes=2, metadata=advice)
+    return cheap_model(tmp_path_factory.mktemp("model"))
+
+
+def cheap_model(folder: Path, **more: str) -> Path:
+    advice = {"tile_size": "512", "tiles_overlap": "1", **more}
+    return tiny_models.pixelwise(folder / "tiny.onnx", bands=1, classes=2, metadata=advice)
 
 
 def peak_bytes(rows: int, cols: int, model: Path, folder: Path) -> float:
     """Peak memory of a process that maps a raster of this size, a sparse file."""
     raster = folder / f"{rows}x{cols}.tif"
     options = ["TILED=YES", "SPARSE_OK=TRUE", "BIGTIFF=YES"]
-    gdal.GetDriverByName("GTiff").Create(str(raster), cols, rows, 1, options=options)
+    sparse = gdal.GetDriverByName("GTiff").Create(str(raster), cols, rows, 1, options=options)
+    reference = osr.SpatialReference()
+    reference.ImportFromEPSG(32640)
+    sparse.SetProjection(reference.ExportToWkt())
+    sparse.SetGeoTransform((500000.0, 1.0, 0.0, 4000000.0, 0.0, -1.0))
+    del sparse
     target = raster.with_name(f"map_{raster.name}")
     command = [sys.executable, "-c", MAP_ONE, str(raster), str(target), str(model)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
@@ -67,3 +75,16 @@ def test_a_large_map_takes_hardly_more_than_a_small_one(tmp_path) -> None:
     quick = tiny_models.pixelwise(tmp_path / "quick.onnx", bands=3, classes=5, metadata=card)
     results = [measure(rows, cols, quick) for rows, cols in ((2000, 2000), (1952, 9632))]
     assert growth(results) <= GROWTH
+
+
+@pytest.mark.parametrize(
+    ("small", "large", "metres"),
+    [((500, 150_000), (500, 300_000), 5), ((100_000, 500), (250_000, 500), 20)],
+    ids=["wide", "tall"],
+)
+def test_so_it_is_where_the_model_sees_larger_pixels(tmp_path, small, large, metres):
+    """A pixel that it sees is 25 or 400 of the raster's, a tile 6 or 105 megapixels."""
+    model = cheap_model(tmp_path, resolution=str(100 * metres))
+    before, after = (peak_bytes(*size, model, tmp_path) for size in (small, large))
+    added = large[0] * large[1] - small[0] * small[1]
+    assert after - before < BYTES_LIMIT * added

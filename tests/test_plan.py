@@ -12,8 +12,9 @@ from osgeo import gdal
 
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.windows import Window
-from scasnet_qgis.mapping import MapRequest, make_map, make_plan
+from scasnet_qgis.mapping import MapRequest, make_map
 from scasnet_qgis.mapping_log import describe
+from scasnet_qgis.mapping_plan import make_plan
 from scasnet_qgis.models.onnx_file import inspect
 from tests.conftest import MakeRaster
 from tests.models import tiny_models as tiny

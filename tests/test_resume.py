@@ -20,7 +20,8 @@ DEMO = ROOT / "resources" / "demo" / "dubai.tif"
 def killed(folder: Path, kills: int, seed: int, **how: Any) -> tuple[dict[str, int], list[str]]:
     """Kill runs at random moments; what came out, and what the runs said about going on."""
     (folder / "out").mkdir()
-    model = tiny_models.pixelwise(folder / "tiny.onnx", classes=5)
+    metadata = how.pop("metadata", None)
+    model = tiny_models.pixelwise(folder / "tiny.onnx", classes=5, metadata=metadata)
     wanted = {
         "source": str(DEMO),
         "model": str(model),
@@ -71,8 +72,9 @@ def test_a_run_that_is_killed_25_times_gives_the_same_bytes(tmp_path: Path) -> N
         {"scores": True},
         {"settings": {"sieve": 20, "min_confidence": 0.5}},
         {"panel_bytes": 1, "settings": {"batch": 3}},
+        {"panel_bytes": 1, "metadata": {"resolution": "210"}, "scores": True},
     ],
-    ids=["probabilities", "sieve", "panels"],
+    ids=["probabilities", "sieve", "panels", "another resolution"],
 )
 def test_so_it_is_with_all_that_a_run_can_do(tmp_path: Path, how: dict[str, Any]) -> None:
     found, said = killed(tmp_path, 8, seed=2, **how)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from osgeo import gdal
 
 from benchmarks.accuracy import measure_accuracy
+from benchmarks.measures import validation_images
+from benchmarks.resolutions import measure_resolutions
 from benchmarks.seams import measure_seams
 from scasnet_qgis import paths
 from scasnet_qgis.models.onnx_file import inspect
@@ -55,3 +58,24 @@ def test_tile_borders_do_not_show(seams):
 
 def test_tiles_cost_no_accuracy(seams):
     assert seams.overall_accuracy >= seams.whole_overall_accuracy - 0.003
+
+
+def test_images_of_other_pixels_are_mapped_better_at_the_model_s_resolution(tmp_path):
+    """The middle of three images, three times as fine as they are, and half as fine."""
+    scenes = []
+    for image, truth in [validation_images()[index] for index in (0, 5, 7)]:
+        cut = tmp_path / f"{image.stem}.png", tmp_path / f"{image.stem}_labels.png"
+        for source, target in zip((image, truth), cut):
+            dataset = gdal.Open(str(source))
+            left, top = (dataset.RasterXSize - 360) // 2, (dataset.RasterYSize - 360) // 2
+            gdal.Translate(str(target), dataset, srcWin=[left, top, 360, 360])
+        scenes.append(cut)
+    found = measure_resolutions(scenes, (0.35, 1.05, 2.1))
+    accuracy = {
+        size: {way: each.matrix.overall_accuracy for way, each in ways.items()}
+        for size, ways in found.items()
+    }
+    assert accuracy["1.05"]["on"] == accuracy["1.05"]["off"]
+    assert accuracy["0.35"]["on"] > accuracy["0.35"]["off"] + 0.05
+    assert accuracy["0.35"]["on"] > accuracy["1.05"]["on"] - 0.03
+    assert accuracy["2.1"]["on"] > accuracy["2.1"]["off"] + 0.02

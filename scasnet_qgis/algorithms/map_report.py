@@ -122,7 +122,7 @@ def _origin(facts: MapFacts) -> Facts:
         ),
     ]
     if facts.record is None:
-        names = ("SCALES", "FLIPS", "SIEVE", "MIN_CONFIDENCE", "PLUGIN")
+        names = ("RESAMPLE", "SCALES", "FLIPS", "SIEVE", "MIN_CONFIDENCE", "PLUGIN")
         found += [(name, _of(stamp, name)) for name in names]
     return [(label, value) for label, value in found if value]
 

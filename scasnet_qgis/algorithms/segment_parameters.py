@@ -8,6 +8,7 @@ from qgis.core import (
     QgsProcessingOutputNumber,
     QgsProcessingOutputString,
     QgsProcessingParameterBand,
+    QgsProcessingParameterBoolean,
     QgsProcessingParameterEnum,
     QgsProcessingParameterFile,
     QgsProcessingParameterNumber,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 INPUT, MODEL, BANDS = "INPUT", "MODEL", "BANDS"
 OUTPUT, PROBABILITIES = "OUTPUT", "PROBABILITIES"
+RESAMPLE = "RESAMPLE"
 DEVICE, TILE_SIZE, OVERLAP = "DEVICE", "TILE_SIZE", "OVERLAP"
 BATCH_SIZE, THREADS = "BATCH_SIZE", "THREADS"
 CLASS_STATISTICS, AREA_UNIT, SECONDS = "CLASS_STATISTICS", "AREA_UNIT", "SECONDS"
@@ -35,6 +37,7 @@ MEGAPIXELS_PER_SECOND, PROVIDER, MODEL_NAME = "MEGAPIXELS_PER_SECOND", "PROVIDER
 def add_to(algorithm: ScasNetAlgorithm) -> None:
     """Declare every parameter and output."""
     _add_main(algorithm)
+    _add_resample(algorithm)
     value_parameters.add_to(algorithm)
     refinements.add_to(algorithm)
     _add_advanced(algorithm)
@@ -121,6 +124,23 @@ def _number(
 ) -> QgsProcessingParameterNumber:
     kind = QgsProcessingParameterNumber.Type.Integer
     return QgsProcessingParameterNumber(name, label, kind, default, optional, minimum, maximum)
+
+
+def _add_resample(algorithm: ScasNetAlgorithm) -> None:
+    label = translate("ScasNet", "Bring the image to the model's ground resolution")
+    algorithm.add(
+        QgsProcessingParameterBoolean(RESAMPLE, label, True),
+        translate(
+            "ScasNet",
+            "A model knows things at the size, in pixels, that they had where it was trained. "
+            "Where its card states a ground resolution and the image has another one, the image "
+            "is resampled while it is read, and the map comes back on the image's own pixels; the "
+            "log says from what to what. Images that fit are left alone, and so are those that are "
+            "more than four times too coarse. Without this tick the model gets the image's own "
+            "pixels.",
+        ),
+        advanced=True,
+    )
 
 
 def _add_advanced(algorithm: ScasNetAlgorithm) -> None:

@@ -110,6 +110,7 @@ def request_of(
         overlap=integer(names.OVERLAP),
         batch=algorithm.parameterAsInt(parameters, names.BATCH_SIZE, context),
         threads=algorithm.parameterAsInt(parameters, names.THREADS, context),
+        resample=algorithm.parameterAsBool(parameters, names.RESAMPLE, context),
         looks=looks_of(algorithm, parameters, context),
         min_confidence=algorithm.parameterAsDouble(parameters, refinements.MIN_CONFIDENCE, context),
         sieve=algorithm.parameterAsDouble(parameters, refinements.SIEVE, context),

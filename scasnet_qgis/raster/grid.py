@@ -175,13 +175,18 @@ class Grid:
     @property
     def resolution(self) -> float | None:
         """Ground resolution in metres per pixel at the raster's centre; None if unknown."""
+        lengths = self.pixel_lengths
+        return None if lengths is None else float((lengths[0] * lengths[1]) ** 0.5)
+
+    @property
+    def pixel_lengths(self) -> tuple[float, float] | None:
+        """Metres from a row and a column to the next at the raster's centre; None if unknown."""
         units = self.metres_per_unit(self.rows / 2)
         if units is None or self.geotransform is None:
             return None
         y, x = units
         t = self.geotransform
-        along_row, along_col = hypot(t[1] * x, t[4] * y), hypot(t[2] * x, t[5] * y)
-        return float((along_row * along_col) ** 0.5)
+        return hypot(t[2] * x, t[5] * y), hypot(t[1] * x, t[4] * y)
 
 
 def is_regular(geotransform: Sequence[float]) -> bool:

@@ -44,6 +44,10 @@ class Image(Protocol):
         """How a pixel is found to hold no data."""
 
     @property
+    def marks_gaps(self) -> bool:
+        """Whether some pixels may hold no data."""
+
+    @property
     def has_palette(self) -> bool:
         """Whether its colours are those of a palette."""
 

@@ -145,6 +145,11 @@ class RasterReader:
         """Numpy's type of the values."""
         return np.dtype(gdal_array.GDALTypeCodeToNumericTypeCode(self._kind))
 
+    @property
+    def marks_gaps(self) -> bool:
+        """Whether a pixel of the raster can be without data; NaN says so, too."""
+        return self.rule.kind != "none" or np.issubdtype(self.dtype, np.floating)
+
     def carried(self, overlap: int) -> int:
         """Bytes that a column of rows read ahead takes, see core/carrying.py."""
         return len(self.bands) * self.dtype.itemsize * (overlap + self.block_rows)

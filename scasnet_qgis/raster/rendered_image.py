@@ -52,6 +52,7 @@ class RenderedImage:
     """
 
     block_rows = BLOCK
+    marks_gaps = True
     has_palette = False
     warnings: Sequence[Message] = ()
     is_byte = True

@@ -1,0 +1,216 @@
+"""Scores on the model's grid become the map's blocks: what is in them, and that none is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scasnet_qgis.core.blending import FinishedBlock
+from scasnet_qgis.core.regridding import MapPlan, Regridder
+from scasnet_qgis.core.two_grids import AxisLink, nearest_two
+from scasnet_qgis.core.windows import Panel, TilePlan, Window, plan_tiles
+
+CLASSES = 4
+BLOCK = 16
+
+
+def plan_of(down: AxisLink, across: AxisLink, tile: int, width: int, strip: int) -> MapPlan:
+    rows, cols = down.seen_count, across.seen_count
+    plan = plan_tiles(
+        rows, cols, (tile, tile), tile // 4, fixed=False, panel_cols=10**9, block=BLOCK
+    )
+    own = tuple((col, min(width, across.count - col)) for col in range(0, across.count, width))
+    panels = []
+    for col, count in own:
+        start, end = across.needed(col, count)
+        panels.append(Panel(start, end - start, plan.horizontal.touching(start, end)))
+    tiles = TilePlan(plan.vertical, plan.horizontal, tuple(panels))
+    return MapPlan(down, across, tiles, own, strip, BLOCK)
+
+
+def blocks_of(
+    how: MapPlan, scores: np.ndarray, holds: np.ndarray, start: int = 0
+) -> Iterator[FinishedBlock]:
+    """As the blender gives them: each row of tiles in blocks of its panel, from left to right."""
+    starts = [*how.plan.vertical.starts, how.plan.rows]
+    edges = [*how.plan.horizontal.starts, how.plan.cols]
+    for index, panel in enumerate(how.plan.panels):
+        for number, (top, end) in enumerate(zip(starts, starts[1:])):
+            if index * (len(starts) - 1) + number < start:
+                continue
+            for left, right in zip(edges, edges[1:]):
+                first, last = max(left, panel.col), min(right, panel.col + panel.cols)
+                if first < last:
+                    at = (slice(top, end), slice(first, last))
+                    window = Window(top, first, end - top, last - first)
+                    piece = scores[(slice(None), *at)]
+                    yield FinishedBlock(window, piece, holds[at], (panel.col, panel.cols))
+
+
+def whole(
+    down: AxisLink, across: AxisLink, scores: np.ndarray, holds: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Scores and labels of all pixels, by the formula."""
+    sums, total = 0.0, 0.0
+    rows = nearest_two(down.start, down.count, down.own, down.seen)
+    cols = nearest_two(across.start, across.count, across.own, across.seen)
+    for row, high in ((rows[0], 1 - rows[2]), (rows[1], rows[2])):
+        for col, wide in ((cols[0], 1 - cols[2]), (cols[1], cols[2])):
+            at = np.ix_(row - down.seen_start, col - across.seen_start)
+            weight = high[:, None].astype(float) * wide * holds[at]
+            sums = sums + weight * scores[:, at[0], at[1]]
+            total = total + weight
+    with np.errstate(invalid="ignore"):
+        means = sums / total
+    return means, np.where(total > 0, means.argmax(axis=0) + 1, 0)
+
+
+def gathered(
+    how: MapPlan,
+    scores: np.ndarray,
+    holds: np.ndarray,
+    valid: np.ndarray | None = None,
+    *,
+    with_scores: bool,
+    done: int = 0,
+) -> tuple[np.ndarray, np.ndarray, list[FinishedBlock]]:
+    """Labels, scores and blocks of what comes out after ``done`` strips."""
+    shape = (how.down.count, how.across.count)
+    labels = np.full(shape, 255, dtype=np.uint8)
+    found = np.full((CLASSES, *shape), np.nan, dtype=np.float32)
+
+    def mask(window: Window) -> np.ndarray | None:
+        if valid is None:
+            return None
+        return valid[window.row : window.row_end, window.col : window.col_end]
+
+    regridder = Regridder(CLASSES, how, mask, with_scores=with_scores, done=done)
+    blocks = []
+    for block in blocks_of(how, scores, holds, how.first_needed(done)):
+        for each in regridder.add(block):
+            at = (
+                slice(each.window.row, each.window.row_end),
+                slice(each.window.col, each.window.col_end),
+            )
+            assert (labels[at] == 255).all(), "each pixel comes once"
+            labels[at] = each.labels()
+            if with_scores:
+                found[(slice(None), *at)] = each.scores
+            blocks.append(each)
+    return labels, found, blocks
+
+
+def field(rows: int, cols: int, seed: int = 0) -> np.ndarray:
+    """Scores that add up to 1, in patches."""
+    random = np.random.default_rng(seed)
+    coarse = random.random((CLASSES, -(-rows // 3), -(-cols // 3))) ** 6 + 1e-3
+    scores = coarse.repeat(3, axis=1).repeat(3, axis=2)[:, :rows, :cols]
+    scores = scores + 0.01 * random.random(scores.shape)
+    return (scores / scores.sum(axis=0)).astype(np.float32)
+
+
+links = st.builds(
+    lambda own, seen, start, share: AxisLink(
+        own, seen, min(start, own - 1), max(int((own - min(start, own - 1)) * share), 1)
+    ),
+    st.integers(1, 90),
+    st.integers(1, 60),
+    st.integers(0, 30),
+    st.floats(0.1, 1.0),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(links, links, st.integers(8, 40), st.sampled_from([16, 32, 96]), st.sampled_from([4, 16]))
+def test_blocks_are_those_of_the_whole(
+    down: AxisLink, across: AxisLink, tile: int, width: int, strip: int
+) -> None:
+    """Whatever the tiles, the panels and the strips."""
+    width = -(-max(width, int(2 * across.factor)) // BLOCK) * BLOCK
+    how = plan_of(down, across, tile, width, strip)
+    scores = field(down.seen_count, across.seen_count)
+    holds = np.ones(scores.shape[1:], dtype=bool)
+    means, labels = whole(down, across, scores, holds)
+    found, _, blocks = gathered(how, scores, holds, with_scores=False)
+    sure = np.diff(np.sort(means, axis=0)[-2:], axis=0)[0] > 1e-5
+    np.testing.assert_array_equal(found[sure], labels[sure])
+    assert sum(each.window.rows * each.window.cols for each in blocks) == found.size
+    again, given_out, _ = gathered(how, scores, holds, with_scores=True)
+    np.testing.assert_allclose(given_out, means, atol=1e-5)
+    np.testing.assert_array_equal(again[sure], labels[sure])
+    whole_plan = plan_of(down, across, 10_000, 10_000 // BLOCK * BLOCK, strip)
+    np.testing.assert_array_equal(gathered(whole_plan, scores, holds, with_scores=False)[0], found)
+
+
+@settings(max_examples=40, deadline=None)
+@given(links, links, st.integers(0, 99))
+def test_neighbours_without_data_do_not_count(down: AxisLink, across: AxisLink, seed: int) -> None:
+    scores = field(down.seen_count, across.seen_count)
+    holds = np.random.default_rng(seed).random(scores.shape[1:]) > 0.3
+    scores[:, ~holds] = 1e3 * np.eye(CLASSES, dtype=np.float32)[:, :1]  # what a fill may give
+    how = plan_of(down, across, 16, 1600, 16)
+    means, labels = whole(down, across, scores, holds)
+    valid = labels > 0
+    found, given_out, _ = gathered(how, scores, holds, valid, with_scores=True)
+    np.testing.assert_allclose(given_out[:, valid], means[:, valid], atol=1e-4)
+    np.testing.assert_array_equal(found == 0, ~valid)
+    plain, _, _ = gathered(how, scores, holds, valid, with_scores=False)
+    gap = np.diff(np.sort(np.nan_to_num(means), axis=0)[-2:], axis=0)[0] > 1e-4
+    np.testing.assert_array_equal(plain[gap], labels[gap])
+
+
+@settings(max_examples=40, deadline=None)
+@given(links, links, st.integers(8, 30), st.data())
+def test_what_is_done_is_left_out_and_the_rest_is_the_same(
+    down: AxisLink, across: AxisLink, tile: int, data: st.DataObject
+) -> None:
+    width = -(-max(32, int(2 * across.factor)) // BLOCK) * BLOCK
+    how = plan_of(down, across, tile, width, 16)
+    done = data.draw(st.integers(0, how.strips * len(how.panels)))
+    scores = field(down.seen_count, across.seen_count)
+    holds = np.ones(scores.shape[1:], dtype=bool)
+    before = gathered(how, scores, holds, with_scores=True)
+    after = gathered(how, scores, holds, with_scores=True, done=done)
+    there = [(each.window, each.scores.tobytes()) for each in before[2]]
+    rest = [(each.window, each.scores.tobytes()) for each in after[2]]
+    assert rest == there[len(there) - len(rest) :]
+    rows = {(each.panel, each.window.row) for each in before[2]}
+    left = {(each.panel, each.window.row) for each in after[2]}
+    assert len(rows) - len(left) == done
+
+
+def test_blocks_are_in_the_order_that_writers_want() -> None:
+    down, across = AxisLink(200, 61, 7, 180), AxisLink(300, 90, 0, 300)
+    how = plan_of(down, across, 24, 96, 16)
+    scores = field(down.seen_count, across.seen_count)
+    _, _, blocks = gathered(how, scores, np.ones(scores.shape[1:], bool), with_scores=True)
+    expected = [(col, row) for col, _ in how.panels for row in range(0, down.count, how.strip_rows)]
+    assert list(dict.fromkeys((each.row.col, each.window.row) for each in blocks)) == expected
+    for before, after in zip(blocks, blocks[1:]):
+        if before.row == after.row:
+            assert after.window.col == before.window.col_end
+        else:
+            assert before.window.col_end == before.row.col_end
+            assert after.window.col == after.row.col
+
+
+def test_a_panel_without_data_is_given_out_empty() -> None:
+    down, across = AxisLink(60, 20, 0, 60), AxisLink(64, 20, 0, 64)
+    how = plan_of(down, across, 16, 64, 16)
+    scores = field(20, 20)
+    labels, _, blocks = gathered(how, scores, np.zeros((20, 20), bool), with_scores=False)
+    assert not labels.any()
+    assert not any(each.valid.any() for each in blocks)
+
+
+@pytest.mark.parametrize("factor", [0.5, 3.0, 20.0])
+def test_what_is_kept_is_bounded(factor: float) -> None:
+    """By a row of tiles and a strip, whatever the raster's height."""
+    for rows in (5_000, 50_000):
+        link = AxisLink(rows, round(rows / factor), 0, rows)
+        how = plan_of(link, AxisLink(64, 20, 0, 64), 456, 64, 256)
+        assert how.kept_rows <= 456 + 256 / factor + 3

@@ -1,0 +1,101 @@
+"""Two grids over the same ground: what pixels are made of, and between which ones they lie."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scasnet_qgis.core.two_grids import AxisLink, nearest_two, taps
+
+lengths = st.integers(1, 120)
+
+
+@settings(deadline=None, max_examples=50)
+@given(lengths, lengths)
+def test_weights_add_up_to_one(here: int, there: int) -> None:
+    places, weights = taps(0, here, here, there)
+    np.testing.assert_allclose(weights.sum(axis=0), 1, atol=1e-6)
+    assert weights.min() >= 0
+    assert 0 <= places.min() <= places.max() < there
+
+
+@settings(deadline=None, max_examples=50)
+@given(lengths, lengths, st.data())
+def test_a_part_is_made_as_in_the_whole(here: int, there: int, data: st.DataObject) -> None:
+    first = data.draw(st.integers(0, here - 1))
+    count = data.draw(st.integers(1, here - first))
+    values = np.random.default_rng(1).random(there)
+
+    def made(first: int, count: int) -> np.ndarray:
+        places, weights = taps(first, count, here, there)
+        return (values[places] * weights).sum(axis=0)
+
+    np.testing.assert_allclose(made(first, count), made(0, here)[first : first + count], atol=1e-12)
+
+
+@settings(deadline=None, max_examples=50)
+@given(lengths, lengths)
+def test_larger_pixels_are_means_of_what_they_cover(here: int, there: int) -> None:
+    """The mean over the whole axis stays what it is."""
+    if here < there:
+        values = np.random.default_rng(2).random(there)
+        places, weights = taps(0, here, here, there)
+        means = (values[places] * weights).sum(axis=0)
+        assert means.mean() == pytest.approx(values.mean(), abs=1e-5)
+
+
+def test_parts_of_pixels_count_by_what_is_covered() -> None:
+    places, weights = taps(0, 2, 2, 5)
+    found = np.zeros((2, 5))
+    for tap in range(len(places)):
+        for pixel in range(2):
+            found[pixel, places[tap, pixel]] += weights[tap, pixel]
+    np.testing.assert_allclose(found, [[0.4, 0.4, 0.2, 0, 0], [0, 0, 0.2, 0.4, 0.4]], atol=1e-6)
+
+
+@settings(deadline=None, max_examples=50)
+@given(lengths, lengths)
+def test_a_centre_lies_between_the_two(here: int, there: int) -> None:
+    before, behind, share = nearest_two(0, here, here, there)
+    for index in range(here):
+        place = Fraction(2 * index + 1, 2 * here) * there - Fraction(1, 2)
+        place = min(max(place, Fraction(0)), Fraction(there - 1))
+        found = before[index] + Fraction(float(share[index]))
+        assert abs(found - place) < Fraction(1, 10**5)
+        assert behind[index] - before[index] == (share[index] > 0)
+
+
+@settings(deadline=None, max_examples=50)
+@given(lengths, lengths, st.data())
+def test_what_is_seen_of_a_part_is_what_its_pixels_lie_between(
+    own: int, seen: int, data: st.DataObject
+) -> None:
+    start = data.draw(st.integers(0, own - 1))
+    link = AxisLink(own, seen, start, data.draw(st.integers(1, own - start)))
+    before, behind, _ = link.neighbours(0, link.count)
+    assert (before[0], behind[-1]) == (0, link.seen_count - 1)
+    assert link.seen_start >= 0
+    assert link.seen_start + link.seen_count <= seen
+    first = data.draw(st.integers(0, link.count - 1))
+    count = data.draw(st.integers(1, link.count - first))
+    part = link.neighbours(first, count)
+    assert link.needed(first, count) == (part[0].min(), part[1].max() + 1)
+
+
+@settings(deadline=None, max_examples=50)
+@given(lengths, lengths, st.data())
+def test_touching_leaves_out_no_pixel(own: int, seen: int, data: st.DataObject) -> None:
+    first = data.draw(st.integers(0, seen - 1))
+    end = data.draw(st.integers(first + 1, seen))
+    before, behind, _ = nearest_two(0, own, own, seen)
+    beside = np.flatnonzero((before < end) & (behind >= first))
+    start, stop = AxisLink(own, seen, 0, own).touching(first, end)
+    if beside.size:
+        assert start <= beside[0]
+        assert stop > beside[-1]
+        assert beside[0] - start <= 2 * own / seen + 2
+        assert stop - beside[-1] <= 2 * own / seen + 3
