@@ -5,7 +5,7 @@ ARGS ?=
 FUZZ_SECONDS ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-faults lint bench fuzz stage package deploy clean
+.PHONY: help setup demo test test-faults coverage lint bench fuzz mutation stage package deploy clean
 
 help: ## Show these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,10 @@ test-faults: ## Run all tests of faults, long ones too, and write docs/reliabili
 	@scripts/setup test
 	QT_QPA_PLATFORM=offscreen $(PYTHON) -m pytest -m fault --long --reliability-page docs/reliability.md $(ARGS)
 
+coverage: ## Measure which branches the tests reach; fails under 95 %
+	@scripts/setup test
+	@$(PYTHON) scripts/measure_coverage.py
+
 lint: ## Check style, types and what the plugin site's scanners look for
 	@scripts/setup test
 	@scripts/lint
@@ -36,7 +40,17 @@ bench: ## Measure speed, memory, seams and accuracy
 fuzz: ## Fuzz the readers of strangers' files (FUZZ_SECONDS=600 each)
 	@scripts/setup test
 	@test -d build/fuzz/packages || $(PYTHON) -m pip install -q --target build/fuzz/packages -r requirements/fuzz.txt
-	@for each in model caffe card; do $(PYTHON) -m tests.fuzz $$each --seconds $(FUZZ_SECONDS) || exit 1; done
+	@mkdir -p build/fuzz/logs
+	@for each in model caffe card; do \
+	  $(PYTHON) -m tests.fuzz $$each --seconds $(FUZZ_SECONDS) > build/fuzz/logs/$$each.log 2>&1 || \
+	    { tail -40 build/fuzz/logs/$$each.log; exit 1; }; done
+	@$(PYTHON) scripts/fuzz_report.py
+
+mutation: ## Change core/ at random and count what no test notices (ARGS="windows --most 100")
+	@scripts/setup test
+	@test -d build/mutation/packages || \
+	  $(PYTHON) -m pip install -q --no-deps --target build/mutation/packages -r requirements/mutation.txt
+	@$(PYTHON) scripts/measure_mutants.py $(ARGS)
 
 stage: ## Lay the plugin out in build/stage
 	@$(SYSTEM_PYTHON) scripts/stage.py

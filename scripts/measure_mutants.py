@@ -1,0 +1,151 @@
+"""Changes core/ at random and counts the changes that no test notices.
+
+mutmut makes the changes in a copy of the checkout (build/mutation) and runs those of tests/core
+that reach the changed function. Of a module with many mutants a seeded sample is tried. Survivors
+that change nothing but the wording of a text are counted apart, and so are those that
+tests/mutation/equivalent.json gives a reason for; the rest is printed and wants a test.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import re
+import shutil
+import subprocess  # nosec B404 - our own tests
+import sys
+from pathlib import Path
+from typing import Any
+
+import measured_table
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / "build" / "mutation"
+TREE = FOLDER / "tree"
+EQUIVALENT = ROOT / "tests" / "mutation" / "equivalent.json"
+COPIED = ("scasnet_qgis", "tests", "scripts", "resources", "i18n", "docs", "metadata.txt")
+SETTINGS = """
+[tool.mutmut]
+source_paths = ["scasnet_qgis"]
+only_mutate = ["scasnet_qgis/core/*"]
+also_copy = ["scasnet_qgis", "scripts", "resources", "i18n", "docs", "metadata.txt"]
+pytest_add_cli_args = [
+    "-p", "no:pytest_qgis", "-p", "no:cacheprovider", "-o", "addopts=", "--hypothesis-profile=ci",
+]
+pytest_add_cli_args_test_selection = ["tests/core"]
+timeout_multiplier = 8
+timeout_constant = 2
+use_git_change_detection = false
+"""
+# What a mutant's tests end with.
+SURVIVED, UNTESTED, KILLED = (0,), (5, 33), (1, 3)
+_TEXT = re.compile(r"""f?("[^"]*"|'[^']*')""")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("modules", nargs="*", help="of core, all by default")
+    parser.add_argument("--most", type=int, default=30, help="mutants of a module")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--report", type=Path, help="only count what a tree of mutmut holds")
+    arguments = parser.parse_args()
+    tree = arguments.report or _laid_out()
+    metas = {each.name[:-8]: each for each in sorted(_core(tree).glob("*.py.meta"))}
+    if arguments.report is None:
+        wanted = arguments.modules or [each.stem for each in sorted(_core(ROOT).glob("*.py"))]
+        _mutmut(tree, "run", "scasnet_qgis.core.areas.*")  # makes all mutants
+        metas = {each.name[:-8]: each for each in sorted(_core(tree).glob("*.py.meta"))}
+        for module in wanted:
+            names = _sample(sorted(_results(metas[module])), arguments.most, arguments.seed)
+            if names:
+                _mutmut(tree, "run", *names)
+    known = json.loads(EQUIVALENT.read_text(encoding="utf-8"))
+    rows = [row for each, meta in metas.items() if (row := _row(tree, each, meta, known))]
+    totals = [sum(int(row[index]) for row in rows) for index in range(1, len(_HEAD))]
+    measured_table.write("mutants", _HEAD, [*rows, ["all", *map(str, totals)]])
+    reasons = [
+        (f"`{module}`", f"`{change.replace('|', chr(92) + '|')}`", why)
+        for module, changes in known.items()
+        for change, why in changes.items()
+    ]
+    measured_table.write("equivalent", ["module", "changed to", "why it is the same"], reasons)
+
+
+_HEAD = ["module", "mutants", "tried", "noticed", "too slow", "wording", "equivalent", "open"]
+
+
+def _core(tree: Path) -> Path:
+    return (tree / "mutants" if tree != ROOT else tree) / "scasnet_qgis" / "core"
+
+
+def _laid_out() -> Path:
+    shutil.rmtree(TREE, ignore_errors=True)
+    TREE.mkdir(parents=True)
+    for name in COPIED:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, TREE / name)
+    settings = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    (TREE / "pyproject.toml").write_text(settings + SETTINGS, encoding="utf-8")
+    return TREE
+
+
+def _mutmut(tree: Path, *words: str) -> str:
+    packages = os.pathsep.join(
+        filter(None, [str(FOLDER / "packages"), os.environ.get("PYTHONPATH")])
+    )
+    command = [sys.executable, "-m", "mutmut", *words]
+    done = subprocess.run(  # nosec B603
+        command,
+        cwd=tree,
+        env={**os.environ, "PYTHONPATH": packages},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    return done.stdout
+
+
+def _sample(names: list[str], most: int, seed: int) -> list[str]:
+    return names if len(names) <= most else sorted(random.Random(seed).sample(names, most))  # nosec B311
+
+
+def _results(meta: Path) -> dict[str, int | None]:
+    """How the tests of each mutant ended, None where they did not run."""
+    content: dict[str, Any] = json.loads(meta.read_text(encoding="utf-8"))
+    return dict(content["exit_code_by_key"])
+
+
+def _row(tree: Path, module: str, meta: Path, known: dict[str, dict[str, str]]) -> list[str]:
+    """The counts of a module; empty where nothing was tried."""
+    results = _results(meta)
+    tried = {name: code for name, code in results.items() if code is not None}
+    if not tried:
+        return []
+    noticed = sum(code in KILLED for code in tried.values())
+    left = [name for name, code in tried.items() if code in (*SURVIVED, *UNTESTED)]
+    wording = equivalent = 0
+    for name in left:
+        gone, come = _change(tree, name)
+        if _TEXT.sub("", gone) == _TEXT.sub("", come).replace("(None,", "(,"):
+            wording += 1
+        elif come in known.get(module, {}):
+            equivalent += 1
+        else:
+            print(f"{name}\n  - {gone}\n  + {come}")
+    slow = len(tried) - noticed - len(left)
+    counts = (len(results), len(tried), noticed, slow, wording, equivalent)
+    return [f"`{module}`", *map(str, counts), str(len(left) - wording - equivalent)]
+
+
+def _change(tree: Path, name: str) -> tuple[str, str]:
+    """The lines that a mutant takes away and puts in, each as one text."""
+    lines = _mutmut(tree, "show", name).splitlines()
+    gone = [each[1:].strip() for each in lines if each[:1] == "-" and each[:3] != "---"]
+    come = [each[1:].strip() for each in lines if each[:1] == "+" and each[:3] != "+++"]
+    return " ".join(gone), " ".join(come)
+
+
+if __name__ == "__main__":
+    main()
