@@ -34,7 +34,7 @@ def test_each_band_has_its_own_limits() -> None:
 
 def test_nan_and_infinity_of_floats() -> None:
     raw = np.array([[[np.nan, 1.0, np.inf, -np.inf]]], dtype=np.float64)
-    np.testing.assert_allclose(scaling(0, 2)(raw, None), [[[0.4, 0.5, 1.0, 0.0]]], atol=1e-6)
+    np.testing.assert_allclose(scaling(0, 2)(raw, None), [[[0.4, 0.5, 0.4, 0.4]]], atol=1e-6)
 
 
 def test_pixels_without_data_hold_the_fill() -> None:
