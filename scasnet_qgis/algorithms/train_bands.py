@@ -7,9 +7,10 @@ from typing import Any
 
 from osgeo import gdal
 
-from scasnet_qgis.core.errors import InputError, SettingError
+from scasnet_qgis.core.errors import SettingError
 from scasnet_qgis.core.messages import translate
 from scasnet_qgis.raster.bands import is_alpha
+from scasnet_qgis.raster.reader import open_image
 
 _COLORS = {gdal.GCI_RedBand: "red", gdal.GCI_GreenBand: "green", gdal.GCI_BlueBand: "blue"}
 
@@ -42,12 +43,7 @@ def model_bands(image: str, chosen: list[int]) -> tuple[list[str], list[int]]:
     Without a choice these are red, green and blue, or all bands of an image that has no colours
     to offer. To be used within a gdal_session. Raises InputError and SettingError.
     """
-    try:
-        dataset = gdal.Open(image)
-    except RuntimeError as error:
-        raise _unreadable(image, str(error)) from error
-    if dataset is None:
-        raise _unreadable(image)
+    dataset = open_image(image, chosen)
     count = dataset.RasterCount
     for number in chosen:
         if number > count:
@@ -79,11 +75,3 @@ def _names(dataset: gdal.Dataset, numbers: list[int]) -> list[str]:
         name if name and found.count(name) == 1 else f"band {number}"
         for name, number in zip(found, numbers)
     ]
-
-
-def _unreadable(image: str, detail: str = "") -> InputError:
-    return InputError(
-        translate("ScasNet", "{image} cannot be read as an image: choose another file."),
-        detail,
-        image=image,
-    )

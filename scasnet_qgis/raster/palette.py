@@ -10,6 +10,8 @@ from scasnet_qgis.core.errors import InputError, SettingError
 from scasnet_qgis.core.messages import translate
 from scasnet_qgis.raster.bands import is_alpha
 
+_DOMAIN, _MARK = "SCASNET", "PALETTE"
+
 
 def is_paletted(dataset: gdal.Dataset) -> bool:
     """Whether the pixels of the first band are numbers of a colour table."""
@@ -41,16 +43,27 @@ def expanded(dataset: gdal.Dataset, chosen: Sequence[int]) -> gdal.Dataset:
                 "and blue by themselves: leave the bands empty.",
             )
         )
+    colours = _colours(dataset)
+    colours.SetMetadataItem(_MARK, "expanded", _DOMAIN)
+    return colours
+
+
+def _colours(dataset: gdal.Dataset) -> gdal.Dataset:
     numbers = gdal.Translate("", dataset, format="VRT", noData="none", maskBand="auto")
-    has_mask = dataset.GetRasterBand(1).GetMaskFlags() & gdal.GMF_PER_DATASET
-    if has_mask:
+    first = dataset.GetRasterBand(1)
+    if first.GetMaskFlags() & gdal.GMF_PER_DATASET:
         return gdal.Translate(
             "", numbers, format="VRT", bandList=[1], rgbExpand="rgb", maskBand="mask,1"
         )
-    if not _mark_transparent(numbers.GetRasterBand(1), dataset.GetRasterBand(1).GetNoDataValue()):
+    if not _mark_transparent(numbers.GetRasterBand(1), first.GetNoDataValue()):
         return gdal.Translate("", numbers, format="VRT", rgbExpand="rgb")
-    colours = gdal.Translate("", numbers, format="VRT", rgbExpand="rgba")
-    return gdal.Translate("", colours, format="VRT", bandList=[1, 2, 3], maskBand=4)
+    four = gdal.Translate("", numbers, format="VRT", rgbExpand="rgba")
+    return gdal.Translate("", four, format="VRT", bandList=[1, 2, 3], maskBand=4)
+
+
+def is_expanded(dataset: gdal.Dataset) -> bool:
+    """Whether a dataset comes from ``expanded``."""
+    return dataset.GetMetadataItem(_MARK, _DOMAIN) is not None
 
 
 def _mark_transparent(band: gdal.Band, nodata: float | None) -> bool:

@@ -23,7 +23,7 @@ from scasnet_qgis.raster.coverage import is_without_data
 from scasnet_qgis.raster.grid import Grid, is_regular
 from scasnet_qgis.raster.mask import MaskRule, mask_rule, read_mask, refuse_masks
 from scasnet_qgis.raster.mosaic import check_sources, holes_warning
-from scasnet_qgis.raster.palette import expanded, is_paletted
+from scasnet_qgis.raster.palette import expanded, is_expanded, is_paletted
 from scasnet_qgis.raster.values import bits_of, is_rescaled, scaling_of
 
 if TYPE_CHECKING:
@@ -54,6 +54,19 @@ def open_raster(source: str) -> gdal.Dataset:
             source=source,
         )
     return dataset
+
+
+def open_image(source: str, chosen: Sequence[int]) -> gdal.Dataset:
+    """As ``open_raster``, for an image: whole, and with the colours of a palette as its bands.
+
+    ``chosen`` are the user's band numbers. Raises InputError and SettingError.
+    """
+    dataset = open_raster(source)
+    check_sources(dataset, source)
+    if not is_paletted(dataset):
+        return dataset
+    with _reading():
+        return expanded(dataset, chosen)
 
 
 def files_of(source: str) -> list[str]:
@@ -121,12 +134,8 @@ class RasterReader:
         self, source: str, wanted: Sequence[str], chosen: Sequence[int], progress: Progress
     ) -> None:
         """``wanted``: names of the model's bands; ``chosen``: the user's band numbers, or none."""
-        self._dataset, self._progress = open_raster(source), progress
-        check_sources(self._dataset, source)
-        self.has_palette = is_paletted(self._dataset)
-        if self.has_palette:
-            with _reading():
-                self._dataset = expanded(self._dataset, chosen)
+        self._dataset, self._progress = open_image(source, chosen), progress
+        self.has_palette = is_expanded(self._dataset)
         self.grid = Grid.of(self._dataset)
         self.bands = assign_bands(self._dataset, wanted, chosen)
         self._kind = _common_type(self._dataset, self.bands)

@@ -36,7 +36,7 @@ def test_expert_parameters_are_folded_away(provider):
     algorithm = QgsApplication.processingRegistry().algorithmById("scasnet:segment")
     flag = QgsProcessingParameterDefinition.Flag.FlagAdvanced
     advanced = {each.name() for each in algorithm.parameterDefinitions() if each.flags() & flag}
-    computing = {"DEVICE", "TILE_SIZE", "OVERLAP", "BATCH_SIZE", "THREADS"}
+    computing = {"VALUE_RANGE", "DEVICE", "TILE_SIZE", "OVERLAP", "BATCH_SIZE", "THREADS"}
     refining = {"SCALES", "FLIPS", "SIEVE", "SIEVE_UNIT", "MIN_CONFIDENCE"}
     rendering = {"PIXEL_SIZE", "MAX_REQUESTS"}
     assert advanced == computing | refining | rendering | {"RESUME"}

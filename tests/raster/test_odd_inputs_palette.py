@@ -11,7 +11,8 @@ from osgeo import gdal
 
 from scasnet_qgis.core.errors import InputError, SettingError
 from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.raster.reader import RasterReader
+from scasnet_qgis.raster.palette import is_expanded
+from scasnet_qgis.raster.reader import RasterReader, open_image, open_raster
 from tests.conftest import MakeRaster
 from tests.test_mapping import direct, noise, run
 
@@ -158,3 +159,15 @@ def test_a_palette_among_several_bands(
     dataset = None
     with pytest.raises(InputError, match="PCT to RGB"):
         run(str(tmp_path / "all.vrt"), tmp_path)
+
+
+@pytest.mark.fault(
+    "A model is trained on images with a palette.", "It learns from their red, green and blue."
+)
+def test_training_sees_the_colours(make_raster: MakeRaster, numbers: np.ndarray) -> None:
+    source = paletted(make_raster, numbers)
+    dataset = open_image(source, ())
+    assert dataset.RasterCount == 3
+    np.testing.assert_array_equal(dataset.ReadAsArray(), seen(numbers))
+    assert is_expanded(dataset)
+    assert not is_expanded(open_raster(source))
