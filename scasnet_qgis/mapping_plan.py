@@ -15,7 +15,7 @@ from scasnet_qgis.raster.writer import BLOCK
 if TYPE_CHECKING:
     from scasnet_qgis.mapping import MapRequest
 
-PANEL_BYTES = 24 * 1024 * 1024  # what is kept of a row of tiles over the width of a panel
+PANEL_BYTES = 20 * 1024 * 1024  # what is kept of a row of tiles over the width of a panel
 # Blocks that wide panels begin at multiples of, so that few blocks of overviews lie over two.
 ALIGNED = 8
 

@@ -25,7 +25,7 @@ from qgis.core import (
 from qgis.PyQt.QtNetwork import QNetworkReply, QNetworkRequest
 
 from scasnet_qgis.core.errors import InputError
-from scasnet_qgis.core.messages import message, translate
+from scasnet_qgis.core.messages import Message, message, translate
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.raster.grid import Grid
 from scasnet_qgis.raster.rendered_layer import address_of
@@ -137,22 +137,17 @@ class LayerPainter:
                     each.problem = "no answer in time"
 
     def _error(self, drawing: _Drawing, part: Grid) -> InputError:
-        """The first failure as a sentence, all of them as the detail."""
-        failed = drawing.failed
+        """What will not pass by itself, or the first failure, as a sentence; all as the detail."""
+        failed, told = drawing.failed, [address_of(each) for each in drawing.told]
         addresses = [f"{address_of(each.address)}: {each.problem}" for each in failed]
-        detail = "\n".join([*addresses[:_MOST_TOLD], *drawing.told[:_MOST_TOLD]])
+        detail = "\n".join([*addresses[:_MOST_TOLD], *told[:_MOST_TOLD]])
+        first = min(failed, key=lambda each: each.may_pass, default=None)
+        problem: str | Message = (told or ["no image"])[0] if first is None else first.problem
+        if first is not None and first.status >= 400:
+            text = translate("ScasNet", "HTTP status {status}")
+            problem = message(text, status=first.status)
         x, y = part.to_map(part.rows / 2, part.cols / 2)
-        values = {"name": self._name, "x": x, "y": y}
-        if not failed:
-            told = drawing.told[0] if drawing.told else "no image"
-            values["problem"] = address_of(told)
-        elif failed[0].status >= 400:
-            values["problem"] = message(
-                translate("ScasNet", "HTTP status {status}"), status=failed[0].status
-            )
-        else:
-            values["problem"] = failed[0].problem
-        return InputError(_sentence(failed[0] if failed else None), detail, **values)
+        return InputError(_sentence(first), detail, name=self._name, x=x, y=y, problem=problem)
 
 
 def _sentence(first: _Reply | None) -> str:

@@ -26,6 +26,7 @@ from scasnet_qgis.raster.rendered_grid import Extent, rendered_grid
 from scasnet_qgis.raster.rendered_layer import RenderedLayer, address_of
 
 _MOST_RIGHTS = 500  # characters; some services put their whole terms there
+_WEB_TILES = re.compile(r"(?:^|[?&])type=xyz(?:&|$)")
 _PLAIN = "singlebandcolordata"  # the renderer of layers that come as colours
 
 
@@ -74,7 +75,8 @@ def read_rendered(
     extent = _within(extent, layer)
     wanted = _pixel_size(algorithm, parameters, context, card)
     provider = layer.dataProvider()
-    place = rendered_grid(extent, layer.crs().toWkt(), wanted, _natives(layer))
+    web = _WEB_TILES.search(str(provider.dataSourceUri())) is not None
+    place = rendered_grid(extent, layer.crs().toWkt(), wanted, _natives(layer), web)
     rendered = RenderedLayer(
         name=name_of(layer),
         provider=layer.providerType(),

@@ -22,25 +22,34 @@ class RenderedGrid:
     """``grid`` is made of whole blocks around the extent; ``resolution`` is metres on the ground.
 
     ``own`` says that the pixels are those of the service, which are not resampled then; ``source``
-    is the metres of those that are fetched, 0 where the service renders any size. A block takes
-    ``requests`` to the service, on the average.
+    is the metres of those that are fetched, 0 where the service renders any size. A block has the
+    area of ``per_block`` tiles of the service; with ``straddling`` some lie in several blocks.
     """
 
     grid: Grid
     resolution: float
     own: bool
     source: float
-    requests: float
+    per_block: float
+    straddling: bool
+
+    def requests(self, blocks: int) -> int:
+        """About how many requests so many blocks take, if they lie together.
+
+        Tiles in several blocks are fetched once, but stand out at the edge of all.
+        """
+        tiles = blocks * self.per_block
+        return ceil(tiles + 2 * tiles**0.5 + 1 if self.straddling else tiles)
 
 
 def rendered_grid(
-    extent: Extent, wkt: str, wanted: float, natives: Sequence[float]
+    extent: Extent, wkt: str, wanted: float, natives: Sequence[float], web: bool = True
 ) -> RenderedGrid:
     """Pixels of ``wanted`` metres on the ground at the middle of ``extent`` (map units).
 
     ``natives`` are the pixel sizes of a service's own tiles in map units, none where it renders any
     size. Pixels and blocks are counted from the origin of the reference system, where the tiles of
-    web maps meet: extents that overlap share their pixels, and blocks are made of whole tiles.
+    ``web`` maps meet: extents that overlap share their pixels, and blocks are made of whole tiles.
     Raises InputError where the reference system tells no lengths.
     """
     width, height = _pixel(extent, wkt, wanted)
@@ -54,11 +63,16 @@ def rendered_grid(
     placed = (cols[0] * width, width, 0.0, -rows[0] * height, 0.0, -height)
     grid = Grid(rows[1] - rows[0], cols[1] - cols[0], placed, wkt)
     y, x = _unit(extent, wkt)
-    requests = 1.0
-    if native:
-        requests = BLOCK**2 * width * height / (SERVICE_TILE * native) ** 2
+    tiles = BLOCK**2 * width * height / (SERVICE_TILE * native) ** 2 if native else 1.0
     metres = (x * y) ** 0.5
-    return RenderedGrid(grid, (width * height) ** 0.5 * metres, own, native * metres, requests)
+    return RenderedGrid(
+        grid,
+        (width * height) ** 0.5 * metres,
+        own,
+        native * metres,
+        tiles,
+        straddling=native > 0 and not (own and web),
+    )
 
 
 def _unit(extent: Extent, wkt: str) -> tuple[float, float]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import ceil
 from typing import TYPE_CHECKING, Any, Callable
 from urllib.parse import unquote
 
@@ -98,7 +97,7 @@ class RenderedLayer:
 
         Raises SettingError where that is more than the limit, and Cancelled.
         """
-        needed = ceil(self._blocks(area, inside, progress) * self.place.requests)
+        needed = self.place.requests(self._blocks(area, inside, progress))
         if needed > self.limit:
             raise SettingError(
                 translate(

@@ -19,6 +19,8 @@ from qgis.core import (
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import Qt
 
+from tests.qgis.tile_server import serving
+
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "resources" / "demo" / "dubai.tif"
 CLASSES = ["building", "land", "road", "vegetation", "water"]
@@ -97,6 +99,31 @@ def run(provider, context, feedback):
         return processing.run(algorithm, parameters, context=context, feedback=feedback)
 
     return call
+
+
+@pytest.fixture(scope="session")
+def picture() -> np.ndarray:
+    """A part of the demo image of nearly 4 x 4 tiles."""
+    return gdal.Open(str(DEMO)).ReadAsArray(0, 0, 1000, 1000)[:3]
+
+
+@pytest.fixture
+def service(picture, monkeypatch):
+    from scasnet_qgis.algorithms import layer_painter
+
+    monkeypatch.setattr(layer_painter, "PAUSES", (0.05, 0.05))
+    with serving(picture) as found:
+        yield found
+
+
+@pytest.fixture
+def layer(qgis_app, service):
+    """That image as a web layer in the project."""
+    result = QgsRasterLayer(service.xyz, "tiles", "wms")
+    assert result.isValid()
+    QgsProject.instance().addMapLayer(result)
+    yield result
+    QgsProject.instance().removeAllMapLayers()
 
 
 def pixels(path: Path | str) -> np.ndarray:

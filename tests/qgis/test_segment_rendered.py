@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 
 import numpy as np
@@ -11,22 +10,17 @@ import pytest
 from osgeo import gdal
 from qgis.core import (
     QgsCoordinateReferenceSystem,
-    QgsNetworkAccessManager,
-    QgsProcessingException,
-    QgsProject,
     QgsRasterLayer,
 )
 
-from scasnet_qgis.algorithms import layer_painter
 from scasnet_qgis.algorithms.layer_painter import LayerPainter
 from scasnet_qgis.algorithms.map_run_texts import sections
 from scasnet_qgis.core.run_record import Record
 from scasnet_qgis.core.windows import Window
-from scasnet_qgis.raster import work
 from scasnet_qgis.raster.rendered_grid import rendered_grid
 from scasnet_qgis.raster.rendered_image import RenderedImage
 from tests.conftest import Recorder
-from tests.qgis.conftest import DEMO, RecordingFeedback, leftovers, pixels, qgis_process
+from tests.qgis.conftest import pixels, qgis_process
 from tests.qgis.tile_server import (
     LEFT,
     PIXEL,
@@ -36,42 +30,11 @@ from tests.qgis.tile_server import (
     WMS_PIXEL,
     WMS_TOP,
     Service,
-    serving,
 )
+from tests.qgis.web_layers import TILES, box
 from tests.raster.layers import polygon, write_layer
 
-TILES = {"TILE_SIZE": 128, "OVERLAP": 16}
-ROWS, COLS = 300, 400
 FINISHED = ["map.qml", "map.tif", "map.tif.aux.xml", "map.tif.scasnet"]
-
-
-@pytest.fixture(scope="session")
-def picture() -> np.ndarray:
-    """A part of the demo image of nearly 4 x 4 tiles."""
-    return gdal.Open(str(DEMO)).ReadAsArray(0, 0, 1000, 1000)[:3]
-
-
-@pytest.fixture
-def service(picture, monkeypatch):
-    monkeypatch.setattr(layer_painter, "PAUSES", (0.05, 0.05))
-    with serving(picture) as found:
-        yield found
-
-
-@pytest.fixture
-def layer(qgis_app, service):
-    """The image as a layer of tiles in the project."""
-    result = QgsRasterLayer(service.xyz, "tiles", "wms")
-    assert result.isValid()
-    QgsProject.instance().addMapLayer(result)
-    yield result
-    QgsProject.instance().removeAllMapLayers()
-
-
-def box(row: int, col: int, rows: int = ROWS, cols: int = COLS) -> str:
-    """An extent in Web Mercator, in pixels of the image."""
-    west, north = LEFT + col * PIXEL, TOP - row * PIXEL
-    return f"{west},{west + cols * PIXEL},{north - rows * PIXEL},{north} [EPSG:3857]"
 
 
 def as_file(path: Path, image: np.ndarray, left: float, top: float, size: float, epsg: int) -> Path:
@@ -130,123 +93,6 @@ def test_who_is_to_be_named_stands_in_the_log_and_beside_the_map(
 def test_a_layer_without_attribution_gets_a_reminder(run, layer, tmp_path, feedback):
     run("scasnet:segment", INPUT=layer, EXTENT=box(0, 0, 64, 64), OUTPUT=str(tmp_path / "map.tif"))
     assert any("terms of use" in each for each in feedback.warnings)
-
-
-def refused(run, tmp_path, **parameters) -> str:
-    with pytest.raises(QgsProcessingException) as caught:
-        run("scasnet:segment", OUTPUT=str(tmp_path / "map.tif"), **{**TILES, **parameters})
-    assert not (tmp_path / "map.tif").exists()
-    return str(caught.value)
-
-
-def test_without_an_extent_it_is_refused(run, layer, service, tmp_path):
-    assert "choose the extent to map" in refused(run, tmp_path, INPUT=layer)
-    assert service.requests == []
-
-
-def test_more_requests_than_allowed_are_refused_before_any_is_sent(run, layer, service, tmp_path):
-    sentence = refused(run, tmp_path, INPUT=layer, EXTENT=box(0, 0, 600, 600), MAX_REQUESTS=15)
-    assert "About 16 requests" in sentence
-    assert "15" in sentence
-    assert service.requests == []
-    assert leftovers(tmp_path) == []
-
-
-def test_an_extent_elsewhere_is_refused(run, qgis_app, service, tmp_path):
-    layer = QgsRasterLayer(service.wms, "map", "wms")
-    assert layer.isValid()
-    QgsProject.instance().addMapLayer(layer)
-    sentence = refused(run, tmp_path, INPUT=layer, EXTENT="0,100,0,100 [EPSG:32640]")
-    QgsProject.instance().removeAllMapLayers()
-    assert "lies outside the layer map" in sentence
-
-
-@pytest.mark.parametrize(
-    ("status", "words", "tries"),
-    [
-        (404, "has no image near", 1),
-        (403, "refuses its image", 1),
-        (500, "HTTP status 500", 3),
-        (-1, "check the connection", 3),
-        (0, "something else than an image near", 1),
-        (204, "an empty answer", 1),
-    ],
-)
-def test_what_a_service_leaves_out_stops_the_run(
-    run, layer, service, tmp_path, status, words, tries
-):
-    service.failing[Service.path(0, 1)] = [status]
-    assert words in refused(run, tmp_path, INPUT=layer, EXTENT=box(0, 0, 100, 100))
-    count = service.requests.count(Service.path(0, 1))
-    # Where there is no answer, Qt itself tries again.
-    assert count == tries if status != -1 else count >= tries
-    assert leftovers(tmp_path) == []
-
-
-def test_a_service_that_is_too_slow_stops_the_run(run, layer, service, tmp_path):
-    before = QgsNetworkAccessManager.timeout()
-    QgsNetworkAccessManager.setTimeout(300)
-    service.delay = 5.0
-    try:
-        sentence = refused(run, tmp_path, INPUT=layer, EXTENT=box(0, 0, 100, 100))
-    finally:
-        QgsNetworkAccessManager.setTimeout(before)
-    assert "no answer in time" in sentence
-    assert service.requests.count(Service.path(0, 0)) == 3
-
-
-def test_a_service_that_stumbles_is_asked_again(run, layer, service, picture, tmp_path):
-    extent = {"EXTENT": box(0, 0, 200, 200)}
-    run("scasnet:segment", INPUT=layer, OUTPUT=str(tmp_path / "fine.tif"), **extent, **TILES)
-    with serving(picture) as other:
-        other.failing[Service.path(0, 0)] = [503, 429, 200]
-        again = QgsRasterLayer(other.xyz, "again", "wms")
-        run("scasnet:segment", INPUT=again, OUTPUT=str(tmp_path / "map.tif"), **extent, **TILES)
-        assert other.requests.count(Service.path(0, 0)) == 3
-    np.testing.assert_array_equal(pixels(tmp_path / "map.tif"), pixels(tmp_path / "fine.tif"))
-
-
-def test_a_run_whose_server_went_away_goes_on_when_it_is_back(
-    run, layer, service, picture, tmp_path, feedback, monkeypatch
-):
-    monkeypatch.setattr(work, "WORTH_SECONDS", 0.0)
-    how = {"INPUT": layer, "EXTENT": box(0, 0, 1000, 200), **TILES}
-    target = tmp_path / "map.tif"
-    service.gone_after = 4
-    assert "run the same command again" in refused(run, tmp_path, **how)
-    service.gone_after, asked = None, len(service.requests)
-    run("scasnet:segment", OUTPUT=str(target), **how)
-    assert any(each.startswith("Going on with an interrupted run") for each in feedback.lines)
-    assert len(service.requests) > asked
-    with serving(picture) as other:
-        fresh = QgsRasterLayer(other.xyz, "tiles", "wms")
-        once = tmp_path / "once.tif"
-        run("scasnet:segment", **{**how, "INPUT": fresh}, OUTPUT=str(once))
-    assert target.read_bytes() == once.read_bytes()
-
-
-def test_a_cancel_does_not_wait_for_the_network(provider, context, layer, service, tmp_path):
-    import processing
-
-    service.delay = 30.0
-    feedback = RecordingFeedback()
-
-    class Impatient(RecordingFeedback):
-        def pushInfo(self, info: str) -> None:
-            super().pushInfo(info)
-            if "tile(s) of" in info:
-                self.began = time.monotonic()
-
-        def isCanceled(self) -> bool:
-            began = getattr(self, "began", None)
-            return began is not None and time.monotonic() - began > 1.0
-
-    feedback = Impatient()
-    parameters = {"INPUT": layer, "EXTENT": box(0, 0), "OUTPUT": str(tmp_path / "map.tif")}
-    processing.run("scasnet:segment", parameters, context=context, feedback=feedback)
-    assert service.requests
-    assert time.monotonic() - feedback.began < 6.0
-    assert leftovers(tmp_path) == []
 
 
 def test_what_the_mask_leaves_out_is_not_asked_for(run, layer, service, tmp_path):

@@ -52,7 +52,7 @@ def layer_at(extent: Extent = UTM, limit: int = 100, **more) -> RenderedLayer:
 def test_pixels_have_the_wanted_size_on_the_ground() -> None:
     found = rendered_grid(UTM, wkt(32640), 0.5, ())
     assert found.grid.resolution == pytest.approx(0.5)
-    assert (found.requests, found.own) == (1.0, False)
+    assert (found.requests(7), found.own) == (7, False)
     web = rendered_grid(DUBAI, wkt(3857), 0.5, ())
     assert web.resolution == pytest.approx(0.5)
     assert web.grid.resolution == pytest.approx(0.5, rel=1e-3)
@@ -73,8 +73,15 @@ def test_pixels_of_the_service_are_taken_where_they_are_near(wanted: float, own:
     natives = [ZOOM_17 * 2**level for level in range(-2, 18)]
     found = rendered_grid(DUBAI, wkt(3857), wanted, natives)
     assert found.own == own
-    assert (found.requests == pytest.approx(4.0)) == own
+    assert (found.requests(9) == 36) == own
     assert found.resolution == pytest.approx(wanted, rel=0.1)
+
+
+def test_tiles_that_lie_in_several_blocks_are_counted_once() -> None:
+    """As 3 x 3 blocks of 2 x 2 tiles each, half a tile away: 7 x 7 tiles."""
+    found = rendered_grid(UTM, wkt(32640), 1.0, [0.5, 1.0, 2.0], web=False)
+    assert found.own
+    assert found.requests(9) == 49
 
 
 def test_a_service_without_such_fine_pixels_is_told_of(recorder) -> None:
