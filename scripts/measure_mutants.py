@@ -14,7 +14,7 @@ import os
 import random
 import re
 import shutil
-import subprocess  # nosec B404 - our own tests
+import subprocess  # nosec B404
 import sys
 from pathlib import Path
 from typing import Any
