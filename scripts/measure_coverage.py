@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess  # nosec B404 - our own tests
+import subprocess  # nosec B404
 import sys
 from pathlib import Path
 

@@ -105,3 +105,15 @@ def test_uncertain_is_what_holds_data_and_lies_below(confidence: float) -> None:
     block = FinishedBlock(Window(0, 0, 1, 3), scores, np.array([[True, True, False]]))
     expected = [[confidence > 0.5, False, False]]
     assert block.uncertain(confidence).tolist() == expected
+
+
+def test_a_tile_without_data_gives_scores_of_the_same_type() -> None:
+    """Single precision, as all that comes after reckons with their size."""
+    plan = plan_tiles(30, 60, (32, 32), 8, fixed=False, panel_cols=64, block=16)
+    blender = Blender(CLASSES, plan, plan.panels[0])
+    for tile in plan.row_tiles(plan.panels[0], 0):
+        done = blender.add(tile, None, None)
+        assert done is not None
+        assert done.scores.dtype == np.float32
+        assert not done.scores.any()
+        assert not done.valid.any()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from scasnet_qgis.core.errors import SettingError
@@ -100,3 +100,20 @@ def test_the_sentence_about_an_overlap_names_both_numbers() -> None:
     assert caught.value.sentence == (
         "The overlap (65 pixels) must be smaller than the tile size (64 pixels)."
     )
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(1, 3000), st.integers(16, 300), st.data(), st.booleans())
+def test_where_two_tiles_meet_one_goes_as_the_other_comes(
+    length: int, tile: int, data: st.DataObject, fixed: bool
+) -> None:
+    """Along a straight line over all they share."""
+    axis = plan_axis(length, tile, data.draw(st.integers(0, tile // 2)), fixed=fixed)
+    assume(2 * axis.largest_overlap <= axis.size)
+    for index, (before, after) in enumerate(zip(axis.starts, axis.starts[1:])):
+        shared = before + axis.size - after
+        rising = (np.arange(shared) + 0.5) / max(shared, 1)
+        left = axis.weights(index)[axis.size - shared :]
+        right = axis.weights(index + 1)[:shared]
+        np.testing.assert_allclose(right, rising, atol=1e-6)
+        np.testing.assert_allclose(left, rising[::-1], atol=1e-6)
