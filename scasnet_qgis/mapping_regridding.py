@@ -191,6 +191,7 @@ def strips_for(
     # What of the map waits for whole blocks of the file; its scores, too, if they are wanted.
     waiting = BLOCK + (0 if request.probabilities is None else 4 * classes * (BLOCK - rows))
     cols = int(mapping_plan.PANEL_BYTES / (column / across + waiting))
-    least = max(BLOCK, ceil(2 * across))  # so that no two panels begin with the same seen pixel
-    cols = min(max(cols, least), max(_MOST_COLUMNS, least))
-    return -(-cols // BLOCK) * BLOCK, rows
+    # At least so many that no two panels begin with the same pixel that the model sees.
+    least = ceil(2 * across / BLOCK)
+    blocks = max(min(cols, _MOST_COLUMNS) // BLOCK, least, 1)
+    return blocks * BLOCK, rows

@@ -14,15 +14,19 @@ from osgeo import gdal
 
 from scasnet_qgis import mapping_plan, mapping_regridding
 from scasnet_qgis.core.ensemble import Looks
+from scasnet_qgis.core.regridding import PIECE_BYTES
 from scasnet_qgis.mapping import MapRequest, MapResult, make_map
+from scasnet_qgis.mapping_resolution import seen_grid
 from scasnet_qgis.models.onnx_file import inspect
 from scasnet_qgis.raster import work
+from scasnet_qgis.raster.grid import Grid
 from scasnet_qgis.raster.provenance import read_record
+from scasnet_qgis.raster.writer import BLOCK
 from tests.conftest import MakeRaster, Recorder
 from tests.core.test_regridding import whole
 from tests.interrupting import fresh, interrupted, mapped, request_in
 from tests.models import tiny_models
-from tests.raster.layers import polygon, write_layer
+from tests.raster.layers import polygon, wkt, write_layer
 
 CLASSES = 4
 TILES = {"tile_size": 64, "overlap": 16, "threads": 2}
@@ -272,3 +276,61 @@ def test_another_resolution_begins_anew(
     progress, _ = mapped(replace(request, resample=False))
     assert any("another ground resolution" in each for each in progress.infos)
     assert not progress.kept
+
+
+@pytest.mark.parametrize(
+    ("geotransform", "epsg"),
+    [
+        ((55.0, 4e-6, 0.0, 25.0, 0.0, -4e-6), 4326),
+        ((5e5, 0.3, 0.0, 4e6, 0.0, -0.6), 32640),
+        ((5e5, 0.3, 0.4, 4e6, 0.4, -0.3), 32640),
+        ((5e5, 0.5, 0.0, 4e6, 0.0, 0.5), 32640),
+        ((55.0, 6e-6, 0.0, 60.0, 0.0, -3e-6), 4326),
+    ],
+    ids=["degrees", "not square", "rotated", "south up", "far north"],
+)
+def test_the_model_sees_square_metres(
+    make_raster: MakeRaster, tmp_path: Path, geotransform: tuple[float, ...], epsg: int
+) -> None:
+    """On any grid: the same area is as many pixels, and as high as wide; the map is on the grid."""
+    source = make_raster(patches(), geotransform=geotransform, epsg=epsg)
+    labels, result = run(source, tmp_path, (1.5, 1.5))
+    area = sum(each.area for each in result.areas)
+    assert result.plan.rows * result.plan.cols == pytest.approx(area / 1.5**2, rel=0.02)
+    down, across = Grid.of(gdal.Open(source)).pixel_lengths or (0.0, 0.0)
+    assert result.plan.rows == pytest.approx(ROWS * down / 1.5, abs=1)
+    assert result.plan.cols == pytest.approx(COLS * across / 1.5, abs=1)
+    assert labels.shape == (ROWS, COLS)
+    assert gdal.Open(str(tmp_path / "map.tif")).GetGeoTransform() == geotransform
+
+
+@pytest.mark.parametrize("classes", [2, 20, 254])
+@pytest.mark.parametrize("metres", [0.05, 0.35, 2.1])
+def test_a_panel_takes_no_more_memory_than_any(tmp_path: Path, classes: int, metres: float) -> None:
+    info = inspect(tiny_models.pixelwise(tmp_path / "tiny.onnx", classes=classes))
+    info = replace(info, card=replace(info.card, resolution=(1.05, 1.05)))
+    size = round(200_000 / metres)
+    grid = Grid(size, size, placed(metres), wkt(32640))
+    seen = seen_grid(info.card, grid, grid.whole)
+    assert seen is not None
+    request = MapRequest("", info, tmp_path / "map.tif")
+    width, rows = mapping_regridding.strips_for(seen, (456, 456), 32, request, 900)
+    assert width % BLOCK == 0 == BLOCK % rows
+    kept = 456 + rows / seen.down.factor + 2
+    scores = 4 * classes * kept * width / seen.across.factor
+    least = 4 * classes * kept * BLOCK / seen.across.factor
+    assert scores <= max(mapping_plan.PANEL_BYTES, 1.01 * least)
+    assert 4 * classes * rows * BLOCK <= 2 * PIECE_BYTES
+
+
+def test_a_raster_without_metres_is_mapped_as_it_is(
+    make_raster: MakeRaster, tmp_path: Path
+) -> None:
+    source = make_raster(patches(), geotransform=None, epsg=None)
+    dataset = gdal.Open(source, gdal.GA_Update)
+    corners = ((0, 0), (COLS, 0), (0, ROWS), (COLS, ROWS))
+    points = [gdal.GCP(55 + 1e-6 * col, 25 - 1e-6 * row, 0, col, row) for col, row in corners]
+    dataset.SetGCPs(points, wkt(4326))
+    del dataset
+    labels, result = run(source, tmp_path, FINE)
+    assert (result.plan.rows, result.plan.cols) == labels.shape

@@ -283,3 +283,18 @@ def test_a_cancel_while_patches_are_merged_leaves_nothing(provider, context, ima
     outputs = processing.run("scasnet:segment", parameters, context=context, feedback=feedback)
     assert outputs == {}
     assert leftovers(tmp_path) == []
+
+
+def test_other_pixels_than_the_model_s_and_the_switch_for_it(run, image, tmp_path, feedback):
+    """The map lies on the image's own pixels; switched off, the model sees these."""
+    fine = tmp_path / "fine.tif"
+    gdal.Translate(str(fine), str(image), width=900, height=780, resampleAlg="bilinear")
+    outputs = run("scasnet:segment", INPUT=str(fine), OUTPUT=str(tmp_path / "map.tif"))
+    labels = pixels(tmp_path / "map.tif")
+    assert labels.shape == (780, 900)
+    assert labels.min() >= 1
+    assert any("is brought to 1.05 m" in text for text in feedback.lines)
+    assert outputs["AREA_UNIT"] == "m2"
+    run("scasnet:segment", INPUT=str(fine), OUTPUT=str(tmp_path / "b.tif"), RESAMPLE=False)
+    assert (pixels(tmp_path / "b.tif") != labels).any()
+    assert any("is not brought there" in text for text in feedback.warnings)
