@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scasnet_qgis.core.blending import FinishedBlock
+from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.windows import Window
 from scasnet_qgis.raster.chunks import DamagedChunkError, Keeper, blocks_of, is_whole
 from scasnet_qgis.raster.journal import NAME, ChunkRecord, Journal
@@ -43,7 +44,7 @@ def works(draw: st.DrawFn) -> list[FinishedBlock]:
 def keep(folder: Path, work: list[FinishedBlock]) -> Journal:
     journal = Journal(folder)
     journal.begin(HEADER)
-    keeper = Keeper(journal)
+    keeper = Keeper(journal, Progress().check)
     for block in work:
         keeper.add(block, 0)
     return journal
@@ -125,7 +126,7 @@ def test_a_run_that_goes_on_ends_as_if_nothing_had_happened(
             blocks += len(journal.chunks[kept].edges) - 1
             kept += 1
         journal.keep_first(kept)
-        keeper = Keeper(journal)
+        keeper = Keeper(journal, Progress().check)
         for block in work[blocks:]:
             keeper.add(block, 0)
         again = believed(folder, classes)
