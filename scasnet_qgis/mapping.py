@@ -37,14 +37,13 @@ from scasnet_qgis.models.compact import RawInput
 from scasnet_qgis.models.onnx_file import ModelInfo
 from scasnet_qgis.raster.area_of_interest import AreaOfInterest
 from scasnet_qgis.raster.class_map import ClassArea
-from scasnet_qgis.raster.coverage import where_data_may_be
 from scasnet_qgis.raster.delivery import check_not_input, check_output
 from scasnet_qgis.raster.grid import Grid
 from scasnet_qgis.raster.image import Image
 from scasnet_qgis.raster.layer_digest import layer_digest
 from scasnet_qgis.raster.patches import SmallestPatch
 from scasnet_qgis.raster.products import MapCounts, MapRules, open_products
-from scasnet_qgis.raster.reader import RasterReader, files_of
+from scasnet_qgis.raster.reader import RasterReader, file_of, files_of
 from scasnet_qgis.raster.rendered_layer import RenderedLayer
 from scasnet_qgis.raster.session import gdal_session, grow_cache
 from scasnet_qgis.raster.work import Work, open_work
@@ -151,7 +150,7 @@ def make_map(request: MapRequest, progress: Progress, style: Style) -> MapResult
         scaling = reader.scaling(card, request.value_range)
         resample = request.resample and request.layer is None
         seen = seen_grid(card, grid, area) if resample else None
-        sight = sight_of(reader, grid, area, where_data_may_be(reader.may_hold_data, inside), seen)
+        sight = sight_of(reader, grid, area, inside, seen)
         wanted = identity_of(request, record, mask, reader, grid, area, scaling, seen)
         resuming = Resuming(work.journal, wanted, request.resume)
         tiling = resuming.tiling(sight.tiling(*tile_and_overlap(request), request))
@@ -222,10 +221,11 @@ def rules_of(request: MapRequest, grid: Grid) -> MapRules:
 
 
 def _check_inputs(request: MapRequest) -> None:
-    """Raise OutputError where an output would destroy an input."""
-    files = [str(request.model.path)]
-    if request.layer is None:
-        files += [request.source, *files_of(request.source)]
+    """Raise OutputError where an output would destroy or restyle an input."""
+    if request.layer is not None:  # no GeoTIFF among what is read
+        return
+    source = request.source
+    files = [file_of(source), *files_of(source), str(request.model.path)]
     for output in filter(None, (request.output, request.probabilities)):
         check_not_input(output, files)
 

@@ -17,6 +17,7 @@ from scasnet_qgis.core.windows import Panel, TilePlan, Window
 from scasnet_qgis.mapping_plan import make_plan
 from scasnet_qgis.mapping_resolution import SeenGrid
 from scasnet_qgis.mapping_resume import Tiling
+from scasnet_qgis.raster.coverage import where_data_may_be
 from scasnet_qgis.raster.grid import Grid
 from scasnet_qgis.raster.image import Image
 from scasnet_qgis.raster.overviews import OPEN_BLOCKS
@@ -66,7 +67,8 @@ class OwnPixels:
     """The model sees the raster's own pixels: a row of tiles is a chunk of the map."""
 
     def __init__(self, reader: Image, raster: Window, area: Window, inside: Inside | None) -> None:
-        self.source, self.raster, self.area, self.inside = reader, raster, area, inside
+        self.source, self.raster, self.area = reader, raster, area
+        self.inside: Inside | None = where_data_may_be(reader.may_hold_data, inside)
 
     def tiling(self, tile: tuple[int, int], overlap: int, request: MapRequest) -> Tiling:
         carried = self.source.carried(overlap)
@@ -86,10 +88,12 @@ class OtherPixels:
     """The model sees the raster resampled: a strip of a panel is a chunk of the map."""
 
     def __init__(self, reader: Image, seen: SeenGrid, area: Window, inside: Inside | None) -> None:
-        self._seen, self._own_area, self._own_inside = seen, area, inside
+        self._seen, self._own_area = seen, area
         self.source = ResampledReader(reader, seen.down, seen.across)
+        # Asked by the thread that reads tiles and by the one that gives out the map.
+        self._wanted = where_data_may_be(self.source.may_hold_data, inside)
         self.raster, self.area = seen.whole, seen.area
-        self.inside: Inside | None = None if inside is None else self._touches
+        self.inside: Inside | None = self._touches
 
     def tiling(self, tile: tuple[int, int], overlap: int, request: MapRequest) -> Tiling:
         carried = self.source.carried(overlap)
@@ -135,9 +139,6 @@ class OtherPixels:
                 return None
         return np.zeros((window.rows, window.cols), dtype=np.bool_)
 
-    def _wanted(self, window: Window) -> NDArray[np.bool_] | None:
-        return None if self._own_inside is None else self._own_inside(window)
-
     def _valid(self, window: Window) -> NDArray[np.bool_] | None:
         """Which of the raster's own pixels hold data and are to be mapped."""
         placed = window.shift(self._own_area.row, self._own_area.col)
@@ -168,7 +169,10 @@ def _with_panels(seen: SeenGrid, plan: TilePlan, width: int) -> TilePlan:
 def sight_of(
     reader: Image, grid: Grid, area: Window, inside: Inside | None, seen: SeenGrid | None
 ) -> Sight:
-    """``grid`` is the whole raster's, ``area`` and ``inside`` say what of it is mapped."""
+    """``grid`` is the whole raster's, ``area`` and ``inside`` say what of it is mapped.
+
+    What is known to hold no data is left out without being read.
+    """
     if seen is None:
         return OwnPixels(reader, grid.whole, area, inside)
     return OtherPixels(reader, seen, area, inside)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from osgeo import gdal
 
+from scasnet_qgis.core.errors import OutputError
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.mapping import MapRequest, MapResult, make_map
 from scasnet_qgis.models.onnx_file import inspect
@@ -236,3 +237,19 @@ def test_probabilities_are_those_of_the_model(make_raster, tmp_path):
     expected = tiny_models.softmax(tiny_models.logits((image / 255)[None], CLASSES))[0]
     expected[:, :50, :50] = -1
     np.testing.assert_allclose(gdal.Open(str(target)).ReadAsArray(), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("option", ["", "|option:NUM_THREADS=1"])
+def test_the_style_of_the_image_is_not_replaced(make_raster, tmp_path, option):
+    image = tmp_path / "map.jpg"
+    gdal.Translate(str(image), make_raster(noise()), format="JPEG")
+    with pytest.raises(OutputError, match="name of the input image"):
+        run(f"{image}{option}", tmp_path)
+    assert not (tmp_path / "map.tif").exists()
+
+
+def test_a_map_may_have_the_name_of_its_model(make_raster, tmp_path):
+    model = tiny_models.pixelwise(tmp_path / "map.onnx", classes=CLASSES)
+    request = MapRequest(make_raster(noise()), inspect(model), tmp_path / "map.tif", **TILES)
+    make_map(request, Progress(), lambda _path, _classes: None)
+    assert request.output.exists()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -15,12 +17,14 @@ from osgeo import gdal
 from scasnet_qgis import mapping_plan, mapping_regridding
 from scasnet_qgis.core.ensemble import Looks
 from scasnet_qgis.core.regridding import PIECE_BYTES
+from scasnet_qgis.core.windows import Window
 from scasnet_qgis.mapping import MapRequest, MapResult, make_map
 from scasnet_qgis.mapping_resolution import seen_grid
 from scasnet_qgis.models.onnx_file import inspect
 from scasnet_qgis.raster import work
 from scasnet_qgis.raster.grid import Grid
 from scasnet_qgis.raster.provenance import read_record
+from scasnet_qgis.raster.reader import RasterReader
 from scasnet_qgis.raster.writer import BLOCK
 from tests.conftest import MakeRaster, Recorder
 from tests.core.test_regridding import whole
@@ -227,6 +231,37 @@ def test_all_refinements_together(make_raster: MakeRaster, tmp_path: Path) -> No
     sieved, result = run(source, tmp_path, FINE, sieve=40)
     assert result.counts.merged_pixels > 0
     assert sieved.min() > 0
+
+
+@pytest.mark.parametrize("resolution", [FINE, COARSE])
+def test_a_raster_is_asked_by_one_thread_at_a_time(
+    make_raster: MakeRaster,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    resolution: tuple[float, float],
+) -> None:
+    """GDAL's datasets are not for several; tiles are read while the map is given out."""
+    busy = threading.Lock()
+    threads, together = set(), []
+    for name in ("may_hold_data", "read"):
+
+        def alone(reader: RasterReader, window: Window, done: Any = getattr(RasterReader, name)):
+            threads.add(threading.get_ident())
+            is_alone = busy.acquire(blocking=False)
+            together.append(not is_alone)
+            try:
+                time.sleep(0.001)  # time for others to come
+                return done(reader, window)
+            finally:
+                if is_alone:
+                    busy.release()
+
+        monkeypatch.setattr(RasterReader, name, alone)
+    image = patches()
+    image[:, 90:140, 200:260] = 0
+    run(make_raster(image, nodata=0, geotransform=placed()), tmp_path, resolution)
+    assert len(threads) > 1
+    assert not any(together)
 
 
 @pytest.fixture

@@ -56,6 +56,11 @@ def open_raster(source: str) -> gdal.Dataset:
     return dataset
 
 
+def file_of(source: str) -> str:
+    """``source`` without QGIS's options for GDAL's driver."""
+    return source.split(_OPTION)[0]
+
+
 def open_image(source: str, chosen: Sequence[int]) -> gdal.Dataset:
     """As ``open_raster``, for an image: whole, and with the colours of a palette as its bands.
 
@@ -91,7 +96,7 @@ def _not_opened(source: str, detail: str) -> InputError:
         "ScasNet",
         "The raster {source} cannot be read: it is damaged or no raster that GDAL knows.",
     )
-    source = source.split(_OPTION)[0]
+    source = file_of(source)
     driver = _OF_SOME_BUILDS.get(Path(source).suffix.lower())
     if driver is not None and gdal.GetDriverByName(driver) is None:
         text = translate(

@@ -45,6 +45,11 @@ class ResampledReader:
         own = ceil(rows * self._down.factor), ceil(max(cols, tile[1]) * self._across.factor)
         return self._reader.cache_for(own)
 
+    def may_hold_data(self, window: Window) -> bool:
+        """As of the raster, for a window of its own pixels."""
+        with self._lock:
+            return self._reader.may_hold_data(window)
+
     def holds_data(self, window: Window) -> NDArray[np.bool_] | None:
         """Which of the raster's own pixels in a window hold data; None: all of them."""
         if not self._reader.marks_gaps:
