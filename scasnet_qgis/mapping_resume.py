@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from scasnet_qgis.core.messages import Message, message, translate
 from scasnet_qgis.core.preprocessing import Scaling
 from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.core.redaction import without_secrets
 from scasnet_qgis.core.windows import Axis, Panel, TilePlan, Window
 from scasnet_qgis.mapping_resolution import SeenGrid
 from scasnet_qgis.mapping_software import plugin_version
@@ -183,7 +184,7 @@ def identity_of(
     out: they are for the computer to choose.
     """
     return {
-        "input": request.layer.identity if request.layer else _state_of(record.image),
+        "input": request.layer.identity if request.layer else _state_of(request, record.image),
         "model": record.model.sha256,
         "mask": mask,
         "area": asdict(area),
@@ -205,6 +206,8 @@ def identity_of(
     }
 
 
-def _state_of(image: Fingerprints) -> list[Any]:
+def _state_of(request: MapRequest, image: Fingerprints) -> list[Any]:
+    """The files, and which of the images in them it is: their pages or variables are no files."""
     files = [[each.path, each.size, each.changed, each.sha256] for each in image.files]
-    return [files, image.listing if image.count > len(image.files) else None]
+    listing = image.listing if image.count > len(image.files) else None
+    return [without_secrets(request.source), files, listing]

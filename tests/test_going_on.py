@@ -147,6 +147,25 @@ def test_a_mask_goes_on_wherever_it_is_saved(request_of, tmp_path) -> None:
     assert any("the mask is another one" in each for each in progress.infos)
 
 
+def test_another_image_in_the_same_file_begins_anew(request_of, tmp_path) -> None:
+    """As a page of a TIFF or a variable of a NetCDF file, which name the same files."""
+    request = request_of()
+    pages = tmp_path / "pages.tif"
+    pixels = gdal.Open(request.source).ReadAsArray()
+    for page, options in ((pixels, []), (255 - pixels, ["APPEND_SUBDATASET=YES"])):
+        dataset = gdal.GetDriverByName("GTiff").Create(
+            str(pages), page.shape[2], page.shape[1], 3, options=options
+        )
+        dataset.WriteArray(page)
+        del dataset
+    first, second = (replace(request, source=f"GTIFF_DIR:{n}:{pages}") for n in (1, 2))
+    interrupted(first)
+    progress, _ = mapped(second)
+    assert not progress.kept
+    assert any("the image is another one" in each for each in progress.infos)
+    assert request.output.read_bytes() == fresh(second, tmp_path / "fresh")
+
+
 def test_models_of_one_size_and_rounded_scores_go_on(tmp_path, monkeypatch) -> None:
     """As a graphics card computes them."""
     pytest.importorskip("onnx")

@@ -243,9 +243,9 @@ def test_a_raster_is_asked_by_one_thread_at_a_time(
     """GDAL's datasets are not for several; tiles are read while the map is given out."""
     busy = threading.Lock()
     threads, together = set(), []
-    for name in ("may_hold_data", "read"):
 
-        def alone(reader: RasterReader, window: Window, done: Any = getattr(RasterReader, name)):
+    def watched(done: Callable[..., Any]) -> Callable[..., Any]:
+        def alone(reader: RasterReader, window: Window) -> Any:
             threads.add(threading.get_ident())
             is_alone = busy.acquire(blocking=False)
             together.append(not is_alone)
@@ -256,7 +256,10 @@ def test_a_raster_is_asked_by_one_thread_at_a_time(
                 if is_alone:
                     busy.release()
 
-        monkeypatch.setattr(RasterReader, name, alone)
+        return alone
+
+    for name in ("may_hold_data", "read"):
+        monkeypatch.setattr(RasterReader, name, watched(getattr(RasterReader, name)))
     image = patches()
     image[:, 90:140, 200:260] = 0
     run(make_raster(image, nodata=0, geotransform=placed()), tmp_path, resolution)
