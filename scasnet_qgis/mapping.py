@@ -201,6 +201,8 @@ def check_request(request: MapRequest) -> None:
     tile_and_overlap(request)
     if request.value_range is not None:
         request.value_range.of_bands(request.model.bands)
+        if request.layer is not None and request.value_range.percentiles:
+            raise request.layer.no_percentiles()
     request.looks.check(request.model.fixed_size, request.model.margin)
 
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from scasnet_qgis.core.errors import SettingError
 from scasnet_qgis.core.messages import translate
-from scasnet_qgis.core.tile_shape import tile_shape
-from scasnet_qgis.core.windows import TilePlan, Window, plan_tiles
+from scasnet_qgis.core.tile_shape import fitting_tiles
+from scasnet_qgis.core.windows import TilePlan, Window
 from scasnet_qgis.models.backend import processors
 from scasnet_qgis.models.memory import tile_limit
 from scasnet_qgis.raster.writer import BLOCK
@@ -70,15 +70,12 @@ def make_plan(
     # overviews that wait for whole blocks. Probabilities that do so come on top.
     column = 4 * classes * max(overlap, BLOCK // 8) + carried + 2 * BLOCK
     panel_cols = PANEL_BYTES // column
-    fixed = request.model.fixed_size is not None
-    if not fixed:
-        rows, cols = tile_shape(area.rows, area.cols, (rows, cols), overlap)
-    return plan_tiles(
+    return fitting_tiles(
         area.rows,
         area.cols,
         (rows, cols),
         overlap,
-        fixed=fixed,
+        fixed=request.model.fixed_size is not None,
         panel_cols=panel_cols,
         block=BLOCK if panel_cols < 4 * ALIGNED * BLOCK else ALIGNED * BLOCK,
     )

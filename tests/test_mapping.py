@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from osgeo import gdal
 
-from scasnet_qgis.core.errors import OutputError
+from scasnet_qgis.core.errors import OutputError, SettingError
 from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.core.value_range import parse_value_range
 from scasnet_qgis.mapping import MapRequest, MapResult, make_map
 from scasnet_qgis.models.onnx_file import inspect
 from tests.models import tiny_models
+from tests.raster.test_rendered_layer import UTM, Painted, layer_at
 
 TILES = {"tile_size": 64, "overlap": 16}
 CLASSES = 8  # of the tiny models, unless a test says otherwise
@@ -253,3 +255,17 @@ def test_a_map_may_have_the_name_of_its_model(make_raster, tmp_path):
     request = MapRequest(make_raster(noise()), inspect(model), tmp_path / "map.tif", **TILES)
     make_map(request, Progress(), lambda _path, _classes: None)
     assert request.output.exists()
+
+
+@pytest.mark.parametrize(
+    ("limit", "text", "said"), [(1, "0;200", "requests"), (100, "2%;98%", "Percentiles")]
+)
+def test_nothing_of_a_rendered_layer_is_fetched_before_its_limit_is_kept(
+    tmp_path, limit, text, said
+):
+    layer = layer_at(limit=limit)
+    given = parse_value_range(text)
+    with pytest.raises(SettingError, match=said):
+        run("", tmp_path, layer=layer, extent=UTM, value_range=given)
+    assert isinstance(layer.painter, Painted)
+    assert not layer.painter.parts

@@ -165,8 +165,9 @@ def _add_advanced(algorithm: ScasNetAlgorithm) -> None:
         _number(TILE_SIZE, translate("ScasNet", "Tile size (pixels)"), None, True, 32, 16384),
         translate(
             "ScasNet",
-            "The image goes through the model in tiles of at most this size. Smaller tiles need "
-            "less memory. Leave it empty for what the model advises.",
+            "The image goes through the model in tiles of as many pixels as a square with this "
+            "side has, or fewer; a side may be up to 1.4 times as long, where that fits the image. "
+            "Smaller tiles need less memory. Leave it empty for what the model advises.",
         ),
         advanced=True,
     )

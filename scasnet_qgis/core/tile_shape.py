@@ -4,9 +4,25 @@ from __future__ import annotations
 
 from math import log, sqrt
 
-from scasnet_qgis.core.windows import SIZE_STEP, plan_axis
+from scasnet_qgis.core.windows import SIZE_STEP, TilePlan, plan_axis, plan_tiles
 
 STRETCH = sqrt(2)  # how much longer a side may be than was asked for, where the other is shorter
+
+
+def fitting_tiles(
+    rows: int,
+    cols: int,
+    tile: tuple[int, int],
+    overlap: int,
+    *,
+    fixed: bool,
+    panel_cols: int,
+    block: int,
+) -> TilePlan:
+    """As ``plan_tiles``, but tiles that are not ``fixed`` get the shape that fits the raster."""
+    if not fixed:
+        tile = tile_shape(rows, cols, tile, overlap)
+    return plan_tiles(rows, cols, tile, overlap, fixed=fixed, panel_cols=panel_cols, block=block)
 
 
 def tile_shape(

@@ -17,6 +17,7 @@ from scasnet_qgis.raster.grid import Grid
 from scasnet_qgis.raster.label_class import IGNORE, LabelClass
 from scasnet_qgis.raster.raster_classes import raster_classes
 from scasnet_qgis.raster.raster_labels import RasterLabels
+from scasnet_qgis.raster.reader import file_of
 from scasnet_qgis.raster.session import gdal_session
 from scasnet_qgis.raster.vector_labels import VectorLabels
 
@@ -84,14 +85,14 @@ def _is_vector(source: str, layer: str, field: str) -> bool:
         raise _no_field(source)
     if field:
         return True
-    if is_vector(source) and not _is_raster(source):
+    if is_vector(file_of(source)) and not _is_raster(source):
         raise _no_field(source)
     return False
 
 
 def _is_raster(source: str) -> bool:
     try:
-        return gdal.OpenEx(source, gdal.OF_RASTER) is not None
+        return gdal.OpenEx(file_of(source), gdal.OF_RASTER) is not None
     except RuntimeError:
         return False
 

@@ -87,6 +87,17 @@ class RenderedLayer:
             "look": dict(self.look),
         }
 
+    def no_percentiles(self) -> SettingError:
+        """They would be fetched from all over the layer, before its limit is known to be kept."""
+        return SettingError(
+            translate(
+                "ScasNet",
+                "Percentiles are taken from all of an image, which the layer {name} would have to "
+                "be fetched for: give the range as values, or none, which is 0 to 255.",
+            ),
+            name=self.name,
+        )
+
     def begin(
         self,
         area: Window,

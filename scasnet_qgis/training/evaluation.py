@@ -17,7 +17,8 @@ from scasnet_qgis.core.messages import Message
 from scasnet_qgis.core.preprocessing import Scaling
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.segmentation import Inside, Segmentation
-from scasnet_qgis.core.windows import Window, plan_tiles
+from scasnet_qgis.core.tile_shape import fitting_tiles
+from scasnet_qgis.core.windows import Window
 from scasnet_qgis.training.normalisation import Normalisation
 from scasnet_qgis.training.scenes import IGNORE, Scene
 
@@ -120,7 +121,7 @@ def _of_scene(
         whole,
         scaling_of(normalisation),
         TorchBackend(forward, normalisation, classes),
-        plan_tiles(
+        fitting_tiles(
             whole.rows,
             whole.cols,
             (size, size),

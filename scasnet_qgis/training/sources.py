@@ -11,6 +11,7 @@ from typing import Any
 
 from scasnet_qgis.core.errors import TrainingError
 from scasnet_qgis.core.messages import translate
+from scasnet_qgis.raster.reader import file_of
 
 SPLIT, TRAIN, VALIDATION = "split", "train", "validation"
 
@@ -97,7 +98,7 @@ def _sources(entry: Mapping[str, Any], folder: Path) -> list[Source]:
     if Path(image).is_dir() and Path(labels).is_dir():
         return _paired(Path(image), Path(labels), role, entry.get("validation"))
     for path in (image, labels):
-        if not _NO_PATH.match(path) and not Path(path).is_file():
+        if not _NO_PATH.match(path) and not Path(file_of(path)).is_file():
             raise _missing(path)
     return [
         Source(
@@ -107,7 +108,7 @@ def _sources(entry: Mapping[str, Any], folder: Path) -> list[Source]:
             str(entry.get("field", "")),
             bool(entry.get("by_place", True)),
             role,
-            Path(image).stem,
+            Path(file_of(image)).stem,
         )
     ]
 

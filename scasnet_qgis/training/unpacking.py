@@ -77,8 +77,9 @@ def unpack(
     part = covered.grow(CONTEXT).intersect(reader.grid.whole)
     values = [each.value for each in classes]
     key = fingerprint(
-        [_FORMAT, _files(source), values, reader.bands, vars(part), source.layer, source.field,
-         source.by_place]
+        # One file may hold several images: pages of a TIFF, variables of a NetCDF file.
+        [_FORMAT, source.image, source.labels, _files(source), values, reader.bands, vars(part),
+         source.layer, source.field, source.by_place]
     )  # fmt: skip
     folder = cache / f"{re.sub(r'[^A-Za-z0-9_-]', '_', source.name)[:60]}.{key}"
     if not folder.is_dir():

@@ -15,6 +15,7 @@ from osgeo import gdal, ogr
 from scasnet_qgis.core.errors import OutputError
 from scasnet_qgis.core.messages import message, translate
 from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.raster.reader import file_of
 from scasnet_qgis.training.checkpoint import Checkpoint
 from scasnet_qgis.training.config import TrainingConfig
 from scasnet_qgis.training.sources import Source
@@ -38,7 +39,7 @@ def identity(config: TrainingConfig, sources: Sequence[Source]) -> dict[str, Any
 
 def _file(path: str) -> list[Any]:
     try:
-        status = Path(path).stat()
+        status = Path(file_of(path)).stat()
     except OSError:  # a virtual path of GDAL's
         return [path]
     return [path, status.st_size, status.st_mtime_ns]

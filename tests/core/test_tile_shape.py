@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from scasnet_qgis.core.tile_shape import STRETCH, tile_shape
+from scasnet_qgis.core.tile_shape import STRETCH, fitting_tiles, tile_shape
 from scasnet_qgis.core.windows import TilePlan, plan_tiles
 
 
@@ -40,6 +40,12 @@ def test_less_is_computed_in_no_more_memory(
 def test_all_rasters_fill_much_the_same_memory(rows: int, cols: int) -> None:
     plan = plan_of(rows, cols, tile_shape(rows, cols, (512, 512), 32), 32)
     assert plan.vertical.size * plan.horizontal.size > 0.93 * 512 * 512
+
+
+@pytest.mark.parametrize(("fixed", "sizes"), [(False, (48, 80)), (True, (64, 64))])
+def test_tiles_of_a_fixed_size_keep_it(fixed: bool, sizes: tuple[int, int]) -> None:
+    plan = fitting_tiles(300, 80, (64, 64), 16, fixed=fixed, panel_cols=10**6, block=256)
+    assert (plan.vertical.size, plan.horizontal.size) == sizes
 
 
 def test_what_fits_stays_square() -> None:

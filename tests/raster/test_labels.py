@@ -24,7 +24,9 @@ from tests.raster.layers import (
     centres,
     classes,
     in_windows,
+    polygon,
     wkt,
+    write_layer,
 )
 
 pytestmark = pytest.mark.usefixtures("session")
@@ -226,3 +228,12 @@ def test_windows_on_other_grids():
     turned = Grid(50, 50, (500020.0, 0.8, 0.6, 3999990.0, 0.6, -0.8), wkt(32640))
     found = window_on(grid, turned, Window(0, 0, 10, 10))
     assert found == Window(8, 40, 28, 28)
+
+
+def test_options_of_qgis_do_not_hide_what_a_file_is(make_raster, tmp_path):
+    values = np.random.default_rng(1).integers(0, 4, (ROWS, COLS)).astype(np.uint8)
+    source = make_raster(values, "labels.tif", nodata=0)
+    assert classes_of(f"{source}|option:NUM_THREADS=1") == classes_of(source)
+    points = write_layer(tmp_path / "points.gpkg", [("a", polygon([(0, 0), (9, 0), (9, 9)]))])
+    with pytest.raises(InputError, match="choose the field"):
+        classes_of(f"{points}|option:LIST_ALL_TABLES=NO")

@@ -11,7 +11,8 @@ from scasnet_qgis.training.evaluation import confusion
 from scasnet_qgis.training.normalisation import Normalisation
 from scasnet_qgis.training.scenes import IGNORE, Scene
 
-ROWS, COLS, TILE, OVERLAP = 300, 64, 64, 16
+ROWS, COLS, TILE, OVERLAP = 300, 80, 64, 16
+ROWS_OF_TILE = 48  # as wide as the image, and no larger than a square one
 # With this mean, what has no data becomes 0, and no 8-bit value does.
 NORMALISATION = Normalisation((0.0, 255.0), (0.5, 0.5), (1.0, 1.0))
 
@@ -35,7 +36,7 @@ def test_tiles_without_labels_are_left_out_and_the_others_see_the_whole_image() 
         return images.flip(1)  # the class is 1 where the first band is the brighter one
 
     found = confusion(forward, [scene], NORMALISATION, 2, (TILE, OVERLAP), Progress())
-    axis = plan_axis(ROWS, TILE, OVERLAP, fixed=False)
+    axis = plan_axis(ROWS, ROWS_OF_TILE, OVERLAP, fixed=False)
     labelled = (scene.labels != IGNORE).any(axis=1)
     wanted = [start for start in axis.starts if labelled[start : start + axis.size].any()]
     assert 0 < len(wanted) < len(axis)

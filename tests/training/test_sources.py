@@ -47,6 +47,15 @@ def test_what_is_no_path_is_left_to_gdal(tmp_path):
     assert (found.image, found.labels) == (entry["image"], entry["labels"])
 
 
+def test_a_file_may_be_named_with_options_of_qgis(tmp_path):
+    touch(tmp_path, "a.tif", "b.tif")
+    entry = {"image": "a.tif|option:OVERVIEW_LEVEL=0", "labels": "b.tif|option:NUM_THREADS=1.5"}
+    found = expand([entry], tmp_path)[0]
+    assert (found.image, found.name) == (str(tmp_path / entry["image"]), "a")
+    with pytest.raises(TrainingError, match=r"c\.tif"):
+        expand([{**entry, "image": "c.tif|option:OVERVIEW_LEVEL=0"}], tmp_path)
+
+
 def test_folders_are_paired_by_name(tmp_path):
     touch(tmp_path / "images", "a.JPG", "b.tif", "c.png", "b.tif.aux.xml", "a.jgw")
     touch(tmp_path / "labels", "a.png", "b.png", "c.tif", "readme.txt")

@@ -11,20 +11,25 @@ import pytest
 from osgeo import gdal
 
 from scasnet_qgis.core.errors import Cancelled, OutputError
+from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.raster.reader import RasterReader
 from scasnet_qgis.training.array_file import ArrayFile
-from scasnet_qgis.training.scenes import IGNORE
+from scasnet_qgis.training.scenes import IGNORE, load_scenes
+from scasnet_qgis.training.sources import expand
+from scasnet_qgis.training.split import Split
 from scasnet_qgis.training.unpacking import CONTEXT
 from tests.raster.layers import write_layer
 from tests.training.labelled import (
     COLS,
     PLACED,
     ROWS,
+    classes,
     expected,
     files_in,
     load,
     pair,
     squares,
+    write,
 )
 
 pytestmark = pytest.mark.usefixtures("session")
@@ -189,3 +194,27 @@ def test_memory_does_not_grow_with_the_image(tmp_path):
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < peaks[0] + 2_000_000  # 5 million pixels more
+
+
+def test_several_images_in_a_file_are_not_mixed_up(tmp_path, pixels, labels):
+    pages = tmp_path / "pages.tif"
+    for page, options in ((pixels, []), (255 - pixels, ["APPEND_SUBDATASET=YES"])):
+        file = gdal.GetDriverByName("GTiff").Create(str(pages), COLS, ROWS, 2, options=options)
+        file.WriteArray(page)
+        file = None
+    write(tmp_path / "labels.tif", labels[None])
+    entries = [
+        {"image": f"GTIFF_DIR:{number}:{pages}", "labels": "labels.tif", "role": role}
+        for number, role in ((1, "train"), (2, "validation"))
+    ]
+    found = load_scenes(
+        expand(entries, tmp_path),
+        classes(1, 2),
+        ("first", "second"),
+        (),
+        tmp_path / "cache",
+        Split(0.3, 1),
+        Progress(),
+    )
+    assert np.array_equal(found[0][0].pixels, pixels)
+    assert np.array_equal(found[1][0].pixels, 255 - pixels)
