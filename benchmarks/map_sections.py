@@ -1,4 +1,4 @@
-"""The parts of the results page about maps: accuracy, resolutions, seams, memory."""
+"""The parts of the results page about maps: accuracy, resolutions, seams, sparse ones, memory."""
 
 from __future__ import annotations
 
@@ -74,6 +74,26 @@ def resolutions_section(result: dict[str, dict[str, float]]) -> str:
         "and with it switched off. Judged pixel by pixel against the labels, on the finer of the "
         "two grids. Time is that of the processors, switched off over on.\n\n"
         + table([*head, "time off / on"], rows)
+    )
+
+
+def sparse_section(result: dict[str, Any]) -> str:
+    rows = [
+        [
+            f"{int(side):,} x {int(side):,}",
+            f"{each['tiles']:,}",
+            f"{each['computed']:,}",
+            f"{each['seconds']:,.0f}",
+            f"{each['processor_seconds']:,.0f}",
+            f"{each['peak_megabytes']:,.0f}",
+        ]
+        for side, each in result.items()
+    ]
+    head = ["pixels", "tiles", "computed", "seconds", "processor seconds", "MB"]
+    return (
+        "## Sparse rasters\n\n"
+        "Maps of enormous rasters that store two islands of pixels and nothing else. Tiles in "
+        "which nothing is stored are passed over without being read.\n\n" + table(head, rows)
     )
 
 

@@ -138,6 +138,37 @@ def memory(axes: Axes, results: list[dict[str, Any]]) -> bool:
     return True
 
 
+def softmax(axes: Axes, result: dict[str, Any]) -> bool:
+    rows = [
+        (name, each, OURS if "numpy" in name else OTHER) for name, each in result["ways"].items()
+    ]
+    _bars(axes, rows, "one tile in one thread (milliseconds)", 0)
+    return True
+
+
+def resolutions(axes: Axes, result: dict[str, dict[str, float]]) -> bool:
+    at = [float(size) for size in result]
+    for way, name, color in (("on", "brought to the model's", OURS), ("off", "as it is", OTHER)):
+        values = [each[f"overall_accuracy {way}"] for each in result.values()]
+        axes.plot(at, values, marker="o", label=name, color=color)
+    axes.set_xscale("log")
+    axes.set_xticks(at, list(result))
+    axes.minorticks_off()
+    axes.set_xlabel("ground resolution of the image (m)")
+    axes.set_ylabel("overall accuracy")
+    axes.legend(frameon=False)
+    return True
+
+
+def sparse(axes: Axes, result: dict[str, Any]) -> bool:
+    rows = [
+        (f"{int(side):,} x {int(side):,}", _exactly(each["seconds"]), OURS)
+        for side, each in result.items()
+    ]
+    _bars(axes, rows, "a map of two islands (s), by the size of the raster", 0)
+    return True
+
+
 def startup(axes: Axes, result: dict[str, Any]) -> bool:
     names = {
         "seconds": "all of it",
@@ -199,6 +230,9 @@ DRAWINGS: dict[str, Callable[[Axes, Any], bool]] = {
     "providers": providers,
     "gpu": gpu,
     "memory": memory,
+    "softmax": softmax,
+    "resolutions": resolutions,
+    "sparse": sparse,
     "startup": startup,
     "precision": precision,
     "refinements": refinements,

@@ -25,6 +25,7 @@ from benchmarks.map_sections import (
     memory_section,
     resolutions_section,
     seams_section,
+    sparse_section,
 )
 from benchmarks.measures import validation_images
 from benchmarks.providers import measure_providers
@@ -37,6 +38,7 @@ from benchmarks.sections import (
     refinements_section,
 )
 from benchmarks.softmax import measure_softmax
+from benchmarks.sparse import measure_sparse
 from benchmarks.speed_sections import (
     gpu_section,
     providers_section,
@@ -91,6 +93,7 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "providers": providers_section,
     "gpu": gpu_section,
     "memory": memory_section,
+    "sparse": sparse_section,
     "startup": startup_section,
     "precision": precision_section,
     "seams": seams_section,
@@ -109,6 +112,7 @@ MEASURES: dict[str, Callable[[], Any]] = {
     "providers": measure_providers,
     "gpu": measure_gpu,
     "memory": measure_memory,
+    "sparse": measure_sparse,
     "startup": measure_startup,
     "precision": measure_precision,
     "seams": measure_seams,

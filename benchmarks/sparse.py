@@ -1,24 +1,27 @@
 """How long a run takes over an enormous raster in which nearly nothing is stored.
 
-``python -m benchmarks.sparse 200000`` makes such a raster, maps it and prints the seconds.
+    build/venv/bin/python -m benchmarks.sparse [--sides 20000 200000]
+
+Square rasters with a nodata value that hold two islands of pixels. Prints a JSON object by side.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
+import json
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from osgeo import gdal
 
-from scasnet_qgis import paths
-from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.mapping import MapRequest, make_map
-from scasnet_qgis.models.onnx_file import inspect
+from benchmarks.child import run_fresh
 
 ISLAND = 300  # pixels each way
+SIDES = (20_000, 200_000)
 
 
 def make_raster(path: Path, side: int) -> None:
@@ -33,19 +36,34 @@ def make_raster(path: Path, side: int) -> None:
             dataset.GetRasterBand(number).WriteArray(island, *place)
 
 
-def main(side: int) -> None:
+def measure_here(side: int) -> dict[str, Any]:
+    """Map one raster in this process."""
+    from benchmarks.measures import map_image
+
     with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder) / "raster.tif", Path(folder) / "map.tif"
+        source = Path(folder) / "raster.tif"
         make_raster(source, side)
-        request = MapRequest(str(source), inspect(paths.default_model()), target)
-        began, worked = time.monotonic(), time.process_time()
-        result = make_map(request, Progress(), lambda _path, _classes: None)
-        seconds, cpu = time.monotonic() - began, time.process_time() - worked
-        print(
-            f"{side} x {side} pixels: {result.plan.count} tiles, {result.report.computed_tiles} of "
-            f"them computed, {seconds:.1f} s, {cpu:.1f} s of processor time"
-        )
+        began = time.process_time()
+        result = map_image(source, Path(folder) / "map.tif")
+    return {
+        "tiles": result.plan.count,
+        "computed": result.report.computed_tiles,
+        "seconds": round(result.seconds, 1),
+        "processor_seconds": round(time.process_time() - began, 1),
+    }
+
+
+def measure_sparse(sides: Sequence[int] = SIDES) -> dict[str, Any]:
+    """Each raster in a process of its own."""
+    return {str(side): run_fresh("benchmarks.sparse:measure_here", side=side) for side in sides}
+
+
+def main() -> None:
+    """Print the figures as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sides", nargs="+", type=int, default=SIDES, help="pixels each way")
+    print(json.dumps(measure_sparse(parser.parse_args().sides), indent=1))
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main()

@@ -35,12 +35,15 @@ def nearest_two(
     return before.astype(np.intp), behind.astype(np.intp), share.astype(np.float32)
 
 
-def taps(first: int, count: int, here: int, there: int) -> Taps:
+def taps(first: int, count: int, here: int, there: int, *, cubic: bool = False) -> Taps:
     """How pixels ``first`` to ``first + count`` of an axis are made of those of another grid.
 
     The mean of what they cover, each pixel by the part of it that they do, where they are larger;
-    linear interpolation where they are smaller. Weights add up to 1.
+    linear or cubic interpolation where they are smaller. Weights add up to 1; only cubic ones can
+    be below 0.
     """
+    if here > there and cubic:
+        return _cubic(first, count, here, there)
     if here >= there:
         before, behind, share = nearest_two(first, count, here, there)
         return np.stack((before, behind)), np.stack((1 - share, share))
@@ -53,6 +56,18 @@ def taps(first: int, count: int, here: int, there: int) -> Taps:
     used = covered.any(axis=1)
     weights = (covered / there).astype(np.float32)
     return np.minimum(places, there - 1).astype(np.intp)[used], weights[used]
+
+
+def _cubic(first: int, count: int, here: int, there: int) -> Taps:
+    """Cubic convolution with a = -1/2 (Keys 1981, IEEE Trans. ASSP 29, p. 1155)."""
+    twice = 2 * np.arange(first, first + count, dtype=np.int64) + 1
+    before, rest = np.divmod(twice * there - here, 2 * here)
+    places = before + np.arange(-1, 3)[:, None]
+    away = np.abs(rest / (2 * here) - np.arange(-1, 3)[:, None])
+    near = (1.5 * away - 2.5) * away**2 + 1
+    far = ((-0.5 * away + 2.5) * away - 4) * away + 2
+    weights = np.where(away <= 1, near, np.where(away < 2, far, 0.0))
+    return np.clip(places, 0, there - 1).astype(np.intp), weights.astype(np.float32)
 
 
 @dataclass(frozen=True)

@@ -23,10 +23,10 @@ _PIECE_BYTES = 4 * 1024 * 1024  # of the raster's own pixels that are read at a 
 class ResampledReader:
     """What the model sees of a raster: pixels that cover as much ground as it was trained for.
 
-    Each is the mean of the pixels that it covers or, where it is smaller than they are, lies
-    linearly between them; those without data do not count, and where there are only such ones, it
-    holds none. The values keep their type. They are the same whatever window they are read in, and
-    overviews are not used. May be used from several threads at a time.
+    Each is the mean of the pixels that it covers or, where it is smaller than they are, lies on a
+    cubic curve through them; those without data do not count, and where there are only such ones,
+    it holds none. The values keep their type. They are the same whatever window they are read in,
+    and overviews are not used. May be used from several threads at a time.
     """
 
     def __init__(self, reader: Image, down: AxisLink, across: AxisLink) -> None:
@@ -82,18 +82,28 @@ class ResampledReader:
         return max(int(_PIECE_BYTES / (pixel * cols)), 1), cols
 
     def _resampled(self, window: Window) -> tuple[NDArray[np.generic], NDArray[np.bool_] | None]:
-        down = taps(window.row, window.rows, self._down.seen, self._down.own)
-        across = taps(window.col, window.cols, self._across.seen, self._across.own)
+        down, across = self._taps(window, cubic=True)
         row, col = int(down[0].min()), int(across[0].min())
         own = Window(row, col, int(down[0].max()) + 1 - row, int(across[0].max()) + 1 - col)
         with self._lock:
             raw, valid = self._reader.read(own)
-        placed = (down[0] - row, down[1]), (across[0] - col, across[1])
-        means = _means(raw, _gaps(raw, valid), *placed)
-        if raw.dtype.kind in "iu":
-            np.rint(means, out=means)
-        holds = None if valid is None else _mean(valid[None], *placed)[0] > 0
-        return means.astype(raw.dtype, copy=False), holds
+        smooth = (down[0] - row, down[1]), (across[0] - col, across[1])
+        down, across = self._taps(window, cubic=False)
+        plain = (down[0] - row, down[1]), (across[0] - col, across[1])
+        means = _means(raw, _gaps(raw, valid), smooth, plain)
+        kind: np.dtype[Any] = raw.dtype
+        if kind.kind in "iu":
+            limits = np.iinfo(kind)
+            np.clip(np.rint(means, out=means), limits.min, limits.max, out=means)
+        holds = None if valid is None else _mean(valid[None], *plain)[0] > 0
+        return means.astype(kind, copy=False), holds
+
+    def _taps(self, window: Window, *, cubic: bool) -> tuple[Taps, Taps]:
+        down, across = self._down, self._across
+        return (
+            taps(window.row, window.rows, down.seen, down.own, cubic=cubic),
+            taps(window.col, window.cols, across.seen, across.own, cubic=cubic),
+        )
 
 
 def _gaps(raw: NDArray[Any], valid: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
@@ -107,17 +117,26 @@ def _gaps(raw: NDArray[Any], valid: NDArray[np.bool_] | None) -> NDArray[np.bool
 
 
 def _means(
-    raw: NDArray[Any], gaps: NDArray[np.bool_] | None, down: Taps, across: Taps
+    raw: NDArray[Any],
+    gaps: NDArray[np.bool_] | None,
+    smooth: tuple[Taps, Taps],
+    plain: tuple[Taps, Taps],
 ) -> NDArray[Any]:
-    """Weighted means without the gaps; where there is nothing else, 0 or, for floats, NaN."""
+    """Weighted means without the gaps; where there is nothing else, 0 or, for floats, NaN.
+
+    Weights that are all positive, the ``plain`` ones, are used beside gaps.
+    """
     if gaps is None:
-        return _mean(raw, down, across)
-    means = _mean(np.where(gaps, raw.dtype.type(0), raw), down, across)
-    counted, left_out = _mean(~gaps, down, across), _mean(gaps, down, across)
-    # Where nothing is left out, rounding must not make a difference to a window without gaps.
-    np.divide(means, counted, out=means, where=(left_out > 0) & (counted > 0))
+        return _mean(raw, *smooth)
+    filled = np.where(gaps, raw.dtype.type(0), raw)
+    means, counted = _mean(filled, *plain), _mean(~gaps, *plain)
+    np.divide(means, counted, out=means, where=counted > 0)
     if raw.dtype.kind == "f":
         np.copyto(means, np.nan, where=counted == 0)
+    # Elsewhere a gap in the window must make no difference, not even by rounding.
+    down, across = ((places, np.abs(weights)) for places, weights in smooth)
+    beside = np.broadcast_to(_mean(gaps, down, across) > 0, means.shape)
+    np.copyto(means, _mean(filled, *smooth), where=~beside)
     return means
 
 

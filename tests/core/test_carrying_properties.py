@@ -21,6 +21,7 @@ class Source:
         self.rows_read = np.zeros(rows, dtype=int)
 
     def read(self, window: Window) -> tuple[np.ndarray, np.ndarray | None]:
+        assert not window.empty, "GDAL reads no window without pixels"
         at = np.s_[window.row : window.row_end, window.col : window.col_end]
         self.rows_read[at[0]] += 1
         mask = self.mask[at]

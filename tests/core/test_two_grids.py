@@ -99,3 +99,18 @@ def test_touching_leaves_out_no_pixel(own: int, seen: int, data: st.DataObject) 
         assert stop > beside[-1]
         assert beside[0] - start <= 2 * own / seen + 2
         assert stop - beside[-1] <= 2 * own / seen + 3
+
+
+@settings(deadline=None, max_examples=50)
+@given(lengths, lengths)
+def test_a_cubic_curve_goes_through_a_line(here: int, there: int) -> None:
+    """Away from the ends, where a line does not go on; and nothing changes where pixels grow."""
+    places, weights = taps(0, here, here, there, cubic=True)
+    np.testing.assert_allclose(weights.sum(axis=0), 1, atol=1e-6)
+    if here <= there:
+        np.testing.assert_array_equal(weights, taps(0, here, here, there)[1])
+    else:
+        found = (places * weights).sum(axis=0)
+        centres = (np.arange(here) + 0.5) * there / here - 0.5
+        inner = (centres > 1) & (centres < there - 2)
+        np.testing.assert_allclose(found[inner], centres[inner], atol=1e-4)
