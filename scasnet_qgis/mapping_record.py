@@ -122,6 +122,7 @@ class RunRecord:
             [asdict(each) for each in card.classes],
             licence=card.licence,
             attribution=card.attribution,
+            value_range=str(request.value_range or ""),
             resample="" if request.resample else "no",
             scales=";".join(f"{each:g}" for each in request.looks.scales),
             flips=request.looks.flips,

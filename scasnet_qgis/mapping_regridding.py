@@ -97,8 +97,8 @@ class OtherPixels:
 
     def tiling(self, tile: tuple[int, int], overlap: int, request: MapRequest) -> Tiling:
         carried = self.source.carried(overlap)
-        strips = strips_for(self._seen, tile, overlap, request, carried)
         plan = make_plan(self.area, tile, overlap, request, carried)
+        strips = strips_for(self._seen, plan.vertical.size, overlap, request, carried)
         return Tiling(tile, overlap, _with_panels(self._seen, plan, strips[0]), strips)
 
     def rows_of_tiles(self, tiling: Tiling, chunks: int) -> int:
@@ -179,18 +179,18 @@ def sight_of(
 
 
 def strips_for(
-    seen: SeenGrid, tile: tuple[int, int], overlap: int, request: MapRequest, carried: int
+    seen: SeenGrid, tile_rows: int, overlap: int, request: MapRequest, carried: int
 ) -> tuple[int, int]:
     """Columns of a panel of the map and rows of a strip, so that a panel takes bounded memory.
 
-    ``tile`` (rows, cols) and ``overlap`` are pixels of the model's input, ``carried`` the bytes of
-    raw rows that are kept for each column that the model sees.
+    ``tile_rows`` and ``overlap`` are pixels of the plan, ``carried`` the bytes of raw rows that are
+    kept for each column that the model sees.
     """
     classes, down, across = request.model.classes, seen.down.factor, seen.across.factor
     rows = BLOCK if down >= 1 else BLOCK // 4
     while rows > 16 and 4 * classes * rows * BLOCK > 2 * PIECE_BYTES:
         rows //= 2
-    kept = tile[0] + ceil(rows / down) + 2
+    kept = tile_rows + ceil(rows / down) + 2
     column = (4 * classes + 1) * kept + 4 * classes * overlap + carried
     # What of the map waits for whole blocks of the file; its scores, too, if they are wanted.
     waiting = BLOCK + (0 if request.probabilities is None else 4 * classes * (BLOCK - rows))

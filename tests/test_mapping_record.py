@@ -19,6 +19,7 @@ from scasnet_qgis.core.ensemble import Looks
 from scasnet_qgis.core.errors import Cancelled
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.run_record import Record, record_file
+from scasnet_qgis.core.value_range import parse_value_range
 from scasnet_qgis.mapping import MapRequest, make_map
 from scasnet_qgis.models.backend import OnnxBackend
 from scasnet_qgis.models.onnx_file import inspect
@@ -216,11 +217,14 @@ def test_other_settings_show_in_the_map(request_of) -> None:
     request = request_of()
     mapped(request)
     plain = stamp_of(request.output)
-    mapped(replace(request, looks=Looks((1.0,), "mirror"), sieve=4.0, min_confidence=0.25))
+    values = {"value_range": parse_value_range("0;200"), "resample": False}
+    rules = {"looks": Looks((1.0,), "mirror"), "sieve": 4.0, "min_confidence": 0.25}
+    mapped(replace(request, **values, **rules))
     found = stamp_of(request.output)
     assert {key for key in found if found[key] != plain.get(key)} == {
-        "FLIPS", "SIEVE", "MIN_CONFIDENCE",
+        "VALUE_RANGE", "RESAMPLE", "FLIPS", "SIEVE", "MIN_CONFIDENCE",
     }  # fmt: skip
+    assert (found["VALUE_RANGE"], found["RESAMPLE"]) == ("0.0;200.0", "no")
     assert (found["SIEVE"], found["MIN_CONFIDENCE"]) == ("4 pixels", "0.25")
 
 

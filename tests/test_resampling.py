@@ -352,7 +352,7 @@ def test_a_panel_takes_no_more_memory_than_any(tmp_path: Path, classes: int, met
     seen = seen_grid(info.card, grid, grid.whole)
     assert seen is not None
     request = MapRequest("", info, tmp_path / "map.tif")
-    width, rows = mapping_regridding.strips_for(seen, (456, 456), 32, request, 900)
+    width, rows = mapping_regridding.strips_for(seen, 456, 32, request, 900)
     assert width % BLOCK == 0 == BLOCK % rows
     kept = 456 + rows / seen.down.factor + 2
     scores = 4 * classes * kept * width / seen.across.factor

@@ -122,7 +122,8 @@ def _origin(facts: MapFacts) -> Facts:
         ),
     ]
     if facts.record is None:
-        names = ("RESAMPLE", "SCALES", "FLIPS", "SIEVE", "MIN_CONFIDENCE", "PLUGIN")
+        rules = ("VALUE_RANGE", "RESAMPLE", "SCALES", "FLIPS", "SIEVE", "MIN_CONFIDENCE")
+        names = (*rules, "PLUGIN")
         found += [(name, _of(stamp, name)) for name in names]
     return [(label, value) for label, value in found if value]
 
