@@ -96,6 +96,7 @@ def test_a_block_without_scores_and_labels_is_nodata() -> None:
     valid = np.ones((2, 3), dtype=bool)
     block = FinishedBlock(Window(4, 5, 2, 3), None, valid)
     assert block.labels().tolist() == [[0, 0, 0], [0, 0, 0]]
+    assert block.labels().dtype == np.uint8
     assert block.row == block.window
 
 
