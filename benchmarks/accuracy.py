@@ -1,10 +1,13 @@
 """How good is the shipped model? Its accuracy on the validation images, class by class.
 
-build/venv/bin/python -m benchmarks.accuracy
+    build/venv/bin/python -m benchmarks.accuracy [--write-card]
+
+With --write-card the figures are also written into the card inside of the model's file.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import tempfile
 from pathlib import Path
@@ -12,6 +15,7 @@ from pathlib import Path
 from benchmarks.measures import confusion, labels_of, map_image, validation_images
 from scasnet_qgis import paths
 from scasnet_qgis.core.accuracy import ConfusionMatrix
+from scasnet_qgis.core.card import PREFIX
 from scasnet_qgis.models.onnx_file import inspect
 
 
@@ -45,9 +49,33 @@ def report(matrix: ConfusionMatrix) -> dict[str, object]:
     }
 
 
+def write_card(matrix: ConfusionMatrix) -> None:
+    """Put the figures into the shipped model's card; what it says about the data stays."""
+    import onnx
+
+    path = str(paths.default_model())
+    model = onnx.load(path)
+    (entry,) = (each for each in model.metadata_props if each.key == f"{PREFIX}accuracy")
+    names = inspect(path).card.class_names
+    measured = {
+        "overall_accuracy": round(matrix.overall_accuracy, 4),
+        "mean_iou": round(matrix.mean_iou, 4),
+        "iou": {name: round(float(iou), 4) for name, iou in zip(names, matrix.iou)},
+        "confusion": matrix.counts.astype(int).tolist(),
+    }
+    entry.value = json.dumps({**json.loads(entry.value), **measured})
+    onnx.save(model, path)
+
+
 def main() -> None:
     """Print the report as JSON."""
-    print(json.dumps(report(measure_accuracy()), indent=1))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write-card", action="store_true", help="into the model's file, too")
+    arguments = parser.parse_args()
+    matrix = measure_accuracy()
+    if arguments.write_card:
+        write_card(matrix)
+    print(json.dumps(report(matrix), indent=1))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from osgeo import gdal
 
@@ -10,6 +11,7 @@ from benchmarks.measures import validation_images
 from benchmarks.resolutions import measure_resolutions
 from benchmarks.seams import measure_seams
 from scasnet_qgis import paths
+from scasnet_qgis.core.accuracy import ConfusionMatrix
 from scasnet_qgis.models.onnx_file import inspect
 
 MEGABYTE = 2**20
@@ -50,6 +52,13 @@ def test_card_states_the_accuracy_that_is_measured(card):
     stated = card.accuracy
     assert mapped.overall_accuracy == pytest.approx(stated["overall_accuracy"], abs=0.001)
     assert mapped.mean_iou == pytest.approx(stated["mean_iou"], abs=0.001)
+
+
+def test_card_agrees_with_its_own_confusion_matrix(card):
+    stated = ConfusionMatrix(np.array(card.accuracy["confusion"]))
+    assert stated.overall_accuracy == pytest.approx(card.accuracy["overall_accuracy"], abs=1e-4)
+    assert stated.mean_iou == pytest.approx(card.accuracy["mean_iou"], abs=1e-4)
+    assert list(card.accuracy["iou"].values()) == pytest.approx(list(stated.iou), abs=1e-4)
 
 
 def test_tile_borders_do_not_show(seams):

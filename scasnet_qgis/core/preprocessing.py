@@ -100,12 +100,19 @@ def pad_to(pixels: NDArray[Any], have: Window, want: Window) -> NDArray[Any]:
     """
     if have == want:
         return pixels
-    margins = (
-        (0, 0),
-        (have.row - want.row, want.row_end - have.row_end),
-        (have.col - want.col, want.col_end - have.col_end),
-    )
-    return np.pad(pixels, margins, mode="symmetric")
+    rows = _mirrored(want.row - have.row, want.row_end - have.row, have.rows)
+    cols = _mirrored(want.col - have.col, want.col_end - have.col, have.cols)
+    return np.take(np.take(pixels, rows, axis=1), cols, axis=2)
+
+
+def _mirrored(start: int, end: int, length: int) -> NDArray[np.intp]:
+    """Which of ``length`` pixels stands at each place from ``start`` to ``end``.
+
+    As numpy's ``pad`` with the mode "symmetric", which older versions get wrong where the ends are
+    mirrored several times.
+    """
+    places = np.arange(start, end) % (2 * length)
+    return np.minimum(places, 2 * length - 1 - places)
 
 
 def part_of(inner: Window, outer: Window) -> tuple[slice, slice, slice]:

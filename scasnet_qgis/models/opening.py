@@ -116,7 +116,8 @@ class Opening:
     def _on_processor(self) -> OpenModel:
         """On the CPU, where numpy is quicker at a softmax over the classes than ONNX Runtime."""
         try:
-            content = without_softmax(self.info.path)
+            # Of a single channel it would make ones, which stand for something else.
+            content = b"" if self.info.sigmoid else without_softmax(self.info.path)
         except (OSError, ValueError):  # the session will say what is wrong
             content = b""
         session = self._session(CPU, content)

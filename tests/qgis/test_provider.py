@@ -39,7 +39,7 @@ def test_expert_parameters_are_folded_away(provider):
     computing = {"VALUE_RANGE", "DEVICE", "TILE_SIZE", "OVERLAP", "BATCH_SIZE", "THREADS"}
     refining = {"SCALES", "FLIPS", "SIEVE", "SIEVE_UNIT", "MIN_CONFIDENCE"}
     rendering = {"PIXEL_SIZE", "MAX_REQUESTS"}
-    assert advanced == computing | refining | rendering | {"RESUME"}
+    assert advanced == computing | refining | rendering | {"RESAMPLE", "RESUME"}
 
 
 def test_icon_is_there(provider):

@@ -25,6 +25,7 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
+from scasnet_qgis.core.tile_shape import tile_shape
 from scasnet_qgis.core.windows import plan_axis
 from tests.qgis.conftest import leftovers, pixels, qgis_process
 from tests.raster.layers import polygon, write_layer
@@ -86,8 +87,9 @@ def write(path: Path, *shapes: str, **how) -> str:
 
 def tiles_touching(expected: np.ndarray) -> tuple[int, int]:
     """How many tiles of a run hold a pixel that is to be mapped, and how many do not."""
-    vertical = plan_axis(expected.shape[0], 64, 16, fixed=False)
-    horizontal = plan_axis(expected.shape[1], 64, 16, fixed=False)
+    sides = tile_shape(*expected.shape, (64, 64), 16)
+    vertical = plan_axis(expected.shape[0], sides[0], 16, fixed=False)
+    horizontal = plan_axis(expected.shape[1], sides[1], 16, fixed=False)
     touching = [
         expected[row : row + vertical.size, col : col + horizontal.size].any()
         for row in vertical.starts
@@ -186,7 +188,7 @@ def test_a_mask_and_an_extent(run, placed, whole, tmp_path, feedback):
     found = pixels(target)
     assert np.array_equal(found > 0, expected)
     everywhere = pixels(whole / "map.tif")[50:250, 100:250]
-    assert (found[expected] == everywhere[expected]).mean() > 0.9  # the tiles are others
+    assert (found[expected] == everywhere[expected]).mean() > 0.85  # the tiles are others
     assert tiles_told(feedback) == tiles_touching(expected)
     beside = write(tmp_path / "b.gpkg", box(0, 0, 40, 40))
     with pytest.raises(QgsProcessingException, match=r"does not overlap the extent: it covers x"):
