@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 from osgeo import gdal
 
@@ -120,6 +121,28 @@ def test_a_damaged_jpeg(request_of, tmp_path, filling) -> None:
     content[offset + size // 3 : end] = (filling * size)[: end - offset - size // 3]
     path.write_bytes(content)
     assert "cannot be read" in refused(request_of(source=str(path)), Recorder(), InputError)
+
+
+@pytest.mark.fault(
+    "a block of a JPEG in a GeoTIFF with an alpha band, which is looked at first, is damaged",
+    "one sentence; no map",
+)
+def test_a_damaged_jpeg_with_alpha(request_of, tmp_path) -> None:
+    request = request_of()
+    path = tmp_path / "c.tif"
+    image = gdal.Open(request.source).ReadAsArray()
+    options = ["TILED=YES", "BLOCKXSIZE=64", "BLOCKYSIZE=64", "COMPRESS=JPEG", "ALPHA=YES"]
+    dataset = gdal.GetDriverByName("GTiff").Create(
+        str(path), image.shape[2], image.shape[1], 4, options=options
+    )
+    for number, band in enumerate((*image, np.full_like(image[0], 255)), start=1):
+        dataset.GetRasterBand(number).WriteArray(band)
+    del dataset
+    offset, size = place_of_block(path, 2, 3)
+    content = bytearray(path.read_bytes())
+    content[offset + size // 3 : offset + size] = bytes(size - size // 3)
+    path.write_bytes(content)
+    assert "cannot be read" in refused(replace(request, source=str(path)), Recorder(), InputError)
 
 
 @pytest.mark.fault(

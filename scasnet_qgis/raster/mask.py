@@ -14,6 +14,7 @@ from scasnet_qgis.core.messages import Message, message, translate
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.windows import Window
 from scasnet_qgis.raster.bands import is_alpha
+from scasnet_qgis.raster.decoding import nothing_made_up
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -111,7 +112,8 @@ def _is_binary(band: gdal.Band, progress: Progress) -> bool:
             part = Window(top, left, _SCAN, _SCAN).intersect(whole)
             if is_missing(band, part):  # which reads as 0
                 continue
-            values = band.ReadAsArray(part.col, part.row, part.cols, part.rows)
+            with nothing_made_up():
+                values = band.ReadAsArray(part.col, part.row, part.cols, part.rows)
             if not np.isin(values, (0, 255, full)).all():
                 return False
     return True
@@ -150,9 +152,10 @@ def read_mask(
         else:
             band = dataset.GetRasterBand(bands[0]).GetMaskBand()
         rows, cols = valid.shape
-        values = band.ReadAsArray(
-            window.col, window.row, window.cols, window.rows, buf_xsize=cols, buf_ysize=rows
-        )
+        with nothing_made_up():
+            values = band.ReadAsArray(
+                window.col, window.row, window.cols, window.rows, buf_xsize=cols, buf_ysize=rows
+            )
         valid &= values != 0
     elif rule.kind == "values":
         holds = np.zeros_like(valid)

@@ -20,6 +20,7 @@ from scasnet_qgis.core.value_range import ValueRange
 from scasnet_qgis.core.windows import Window
 from scasnet_qgis.raster.bands import assign_bands
 from scasnet_qgis.raster.coverage import is_without_data
+from scasnet_qgis.raster.decoding import nothing_made_up
 from scasnet_qgis.raster.grid import Grid, is_regular
 from scasnet_qgis.raster.mask import MaskRule, mask_rule, read_mask, refuse_masks
 from scasnet_qgis.raster.mosaic import check_sources, holes_warning
@@ -29,8 +30,6 @@ from scasnet_qgis.raster.values import bits_of, is_rescaled, scaling_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# What libjpeg only warns of: it makes up the pixels that it does not find.
-_MADE_UP = ("Corrupt JPEG data", "Premature end of JPEG file")
 _OPTION = "|option:"  # what QGIS puts before each option of a layer
 _OF_SOME_BUILDS = {".ecw": "ECW", ".sid": "MrSID", ".jp2": "JP2OpenJPEG", ".nc": "netCDF"}
 _TALLEST_BLOCK = 512  # rows; of larger ones, a file in one piece say, no whole ones are read
@@ -221,18 +220,15 @@ class RasterReader:
             return self._read(window)
 
     def _read(self, window: Window) -> tuple[NDArray[np.generic], NDArray[np.bool_] | None]:
-        gdal.ErrorReset()
-        data = self._dataset.ReadRaster(  # Dataset.ReadAsArray takes no list of bands in GDAL 3.2
-            window.col,
-            window.row,
-            window.cols,
-            window.rows,
-            buf_type=self._kind,
-            band_list=self.bands,
-        )
-        told = gdal.GetLastErrorMsg()
-        if any(each in told for each in _MADE_UP):
-            raise RuntimeError(told)
+        with nothing_made_up():
+            data = self._dataset.ReadRaster(  # ReadAsArray takes no list of bands in GDAL 3.2
+                window.col,
+                window.row,
+                window.cols,
+                window.rows,
+                buf_type=self._kind,
+                band_list=self.bands,
+            )
         pixels = np.frombuffer(data, dtype=self.dtype).reshape(
             len(self.bands), window.rows, window.cols
         )
