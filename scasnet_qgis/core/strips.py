@@ -33,7 +33,7 @@ def strips_after(plan: TilePlan, start: int) -> Iterator[Strip]:
 
 
 def tiles_again(plan: TilePlan, start: int) -> int:
-    """How many tiles of the first ``start`` rows are needed again, as what is left overlaps them."""
+    """How many tiles of the first ``start`` rows what is left overlaps, so that it needs them."""
     return sum(strip.tiles_again for strip in strips_after(plan, start))
 
 
