@@ -21,6 +21,7 @@ from scasnet_qgis.core.windows import TilePlan, Window
 from scasnet_qgis.mapping_log import (
     describe,
     tell_backend,
+    tell_extent,
     tell_input,
     tell_plan,
     tell_rules,
@@ -162,6 +163,7 @@ def make_map(request: MapRequest, progress: Progress, style: Style) -> MapResult
         with _open_backend(request, plan, raw, progress) as backend:
             record.check_model()
             tell_input(reader, scaling, card, grid, progress)
+            tell_extent(grid, request.extent, progress)
             tell_resolution(seen, card, grid, area, progress)
             tell_backend(backend, progress)
             tell_rules(request.looks, request.min_confidence, rules.smallest, progress)
@@ -300,10 +302,11 @@ def _write(
         chunks = products.resume(finished)
         keep = Keep(products.write, products.needs_scores, progress.check)
         kept = work.journal.pixels / (grid.rows * grid.cols)
-        tell_kept(kept, progress)
+        rows = sight.rows_of_tiles(tiling, chunks)
+        tell_kept(kept, plan, rows, progress)
         told = len(settled.backend.warnings)
         sink = sight.sink(tiling, settled.backend.classes, chunks, keep)
-        report = job.run(sink, mapping, sight.rows_of_tiles(tiling, chunks))
+        report = job.run(sink, mapping, rows)
         tell_warnings(settled.backend, told, progress)
         products.finish(Stage(progress, share, 1.0))
         style(products.map_file, classes)

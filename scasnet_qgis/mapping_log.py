@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scasnet_qgis.core.card import ModelCard
 from scasnet_qgis.core.ensemble import Looks, describe_scales
-from scasnet_qgis.core.messages import message, translate
+from scasnet_qgis.core.messages import Message, message, translate
 from scasnet_qgis.core.preprocessing import Scaling
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.windows import TilePlan
@@ -13,6 +13,8 @@ from scasnet_qgis.models.providers import ON_PROCESSOR
 from scasnet_qgis.raster.grid import Grid
 from scasnet_qgis.raster.image import Image
 from scasnet_qgis.raster.patches import SmallestPatch
+
+_WHOLE = 0.99  # of an extent, which is seldom drawn to the pixel
 
 
 def tell_input(
@@ -40,6 +42,19 @@ def tell_input(
         progress.info(message(text))
 
 
+def tell_extent(
+    grid: Grid, extent: tuple[float, float, float, float] | None, progress: Progress
+) -> None:
+    """How much of the extent there is an image of; nothing where that is (nearly) all of it."""
+    share = None if extent is None else grid.share_of(*extent)
+    if share is not None and share < _WHOLE:
+        text = translate(
+            "ScasNet",
+            "Only {share:.1%} of the extent lies on the image: the map ends where the image does.",
+        )
+        progress.info(message(text, share=share))
+
+
 def tell_backend(backend: OnnxBackend, progress: Progress) -> None:
     """What the model runs on."""
     text = translate("ScasNet", "The model runs on {provider}.")
@@ -56,11 +71,16 @@ def tell_warnings(backend: OnnxBackend, told: int, progress: Progress) -> None:
 
 
 def tell_plan(plan: TilePlan, overlap: int, progress: Progress) -> None:
-    """Tiles and their overlap."""
-    text = translate(
-        "ScasNet", "{count} tile(s) of {rows} x {cols} pixels, overlap {overlap} pixels."
-    )
+    """Tiles and their overlap; a single one has none."""
     sizes = {"rows": plan.vertical.size, "cols": plan.horizontal.size}
+    if plan.count == 1:
+        text = translate("ScasNet", "1 tile of {cols} columns x {rows} rows.")
+        progress.info(message(text, **sizes))
+        return
+    text = translate(
+        "ScasNet",
+        "{count:,} tiles of {cols} columns x {rows} rows each, which overlap by {overlap} pixels.",
+    )
     progress.info(message(text, count=plan.count, overlap=overlap, **sizes))
 
 
@@ -69,19 +89,50 @@ def tell_rules(
 ) -> None:
     """What a run does beyond the plain one; nothing where it does nothing."""
     if not looks.only_one:
-        text = translate(
-            "ScasNet",
-            "Scores are averaged over the scales {scales} and {views} view(s) of each tile, which "
-            "takes about {cost:.1f} times as long.",
-        )
-        scales, views = describe_scales(looks.scales), len(looks.views)
-        progress.info(message(text, scales=scales, views=views, cost=looks.cost))
+        progress.info(_looks_in_words(looks))
     if min_confidence > 0:
         text = translate("ScasNet", "Pixels whose highest score is below {score:g} get no class.")
         progress.info(message(text, score=min_confidence))
     if smallest is not None:
         text = translate("ScasNet", "Patches of less than {pixels:,} pixels are merged.")
         progress.info(message(text, pixels=smallest.pixels))
+
+
+def _looks_in_words(looks: Looks) -> Message:
+    """Scales only where there are others than 1, views only where there are several."""
+    several = len(looks.views) > 1
+    if looks.scales == (1.0,):
+        text = translate(
+            "ScasNet",
+            "Scores are averaged over {views} views of each tile, which takes about {cost:.1f} "
+            "times as long.",
+        )
+    elif len(looks.scales) > 1 and several:
+        text = translate(
+            "ScasNet",
+            "Scores are averaged over the scales {scales} and {views} views of each tile, which "
+            "takes about {cost:.1f} times as long.",
+        )
+    elif len(looks.scales) > 1:
+        text = translate(
+            "ScasNet",
+            "Scores are averaged over the scales {scales}, which takes about {cost:.1f} times as "
+            "long.",
+        )
+    elif several:
+        text = translate(
+            "ScasNet",
+            "Scores are computed at the scale {scales} and averaged over {views} views of each "
+            "tile, which takes about {cost:.1f} times as long.",
+        )
+    else:
+        text = translate(
+            "ScasNet",
+            "Scores are computed at the scale {scales}, which takes about {cost:.1f} times as "
+            "long.",
+        )
+    scales, views = describe_scales(looks.scales), len(looks.views)
+    return message(text, scales=scales, views=views, cost=looks.cost)
 
 
 def describe(backend: OnnxBackend) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
+from math import floor, log10, sqrt
 
 from scasnet_qgis.core.card import ModelCard
 from scasnet_qgis.core.messages import Message, message, translate
@@ -94,12 +94,14 @@ def tell_resolution(
         text = translate(
             "ScasNet",
             "The raster has a ground resolution of {here}, the model was trained at {low:g} to "
-            "{high:g} m: the raster is brought to {there:.3g} m while it is read ({cols} columns x "
+            "{high:g} m: the raster is brought to {there} m while it is read ({cols} columns x "
             "{rows} rows), and the map comes back on the raster's own pixels.",
         )
         low, high = card.resolution
-        sizes = {"rows": seen.size[0], "cols": seen.size[1], "there": seen.resolution}
-        progress.info(message(text, here=_shown(lengths), low=low, high=high, **sizes))
+        sizes = {"rows": seen.area.rows, "cols": seen.area.cols}
+        there = _digits(seen.resolution, 4)
+        here = _shown(lengths)
+        progress.info(message(text, here=here, low=low, high=high, there=there, **sizes))
     warning = _warning(seen, card.resolution, lengths)
     if warning is not None:
         progress.warn(warning)
@@ -140,6 +142,13 @@ def _shown(lengths: tuple[float, float]) -> Message:
     """Metres; both sides where pixels are not square."""
     down, across = lengths
     if abs(down - across) < 0.01 * max(lengths):
-        return message(translate("ScasNet", "{length:.2f} m"), length=sqrt(down * across))
-    text = translate("ScasNet", "{across:.2f} m across and {down:.2f} m down")
-    return message(text, down=down, across=across)
+        text = translate("ScasNet", "{length} m")
+        return message(text, length=_digits(sqrt(down * across), 3))
+    text = translate("ScasNet", "{across} m across and {down} m down")
+    return message(text, down=_digits(down, 3), across=_digits(across, 3))
+
+
+def _digits(length: float, count: int) -> str:
+    """With so many significant digits, none of them in an exponent, and no zeros at the end."""
+    decimals = max(count - 1 - floor(log10(length)), 0)
+    return f"{length:.{decimals}f}".rstrip("0").rstrip(".") if decimals else f"{length:.0f}"

@@ -10,6 +10,7 @@ from scasnet_qgis.core.messages import Message, message, translate
 from scasnet_qgis.core.preprocessing import Scaling
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.redaction import without_secrets
+from scasnet_qgis.core.strips import tiles_again, tiles_before
 from scasnet_qgis.core.windows import Axis, Panel, TilePlan, Window
 from scasnet_qgis.mapping_resolution import SeenGrid
 from scasnet_qgis.mapping_software import plugin_version
@@ -158,13 +159,27 @@ class Resuming:
         return None
 
 
-def tell_kept(share: float, progress: Progress) -> None:
-    """How much of the map (0 to 1) an interrupted run had finished; nothing where that is none."""
-    if share > 0:
+def tell_kept(share: float, plan: TilePlan, rows: int, progress: Progress) -> None:
+    """How much of the map (0 to 1) an interrupted run had finished; nothing where that is none.
+
+    ``rows`` of tiles, counted through the panels, are done: the log says what is left to compute.
+    """
+    if share <= 0:
+        return
+    left, again = plan.count - tiles_before(plan, rows), tiles_again(plan, rows)
+    text = translate(
+        "ScasNet",
+        "Going on with an interrupted run: {share:.0%} of the map was kept. Of {count:,} tiles, "
+        "{left:,} are left to compute.",
+    )
+    if again:
         text = translate(
-            "ScasNet", "Going on with an interrupted run: {share:.0%} of the map was kept."
+            "ScasNet",
+            "Going on with an interrupted run: {share:.0%} of the map was kept. Of {count:,} "
+            "tiles, {left:,} are left to compute, and {again:,} more are computed again because "
+            "they overlap these.",
         )
-        progress.info(message(text, share=share))
+    progress.info(message(text, share=share, count=plan.count, left=left, again=again))
 
 
 def identity_of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -64,6 +65,12 @@ def test_a_cancelled_run_says_where_its_work_is_and_goes_on(request_of, tmp_path
     assert left(request) == ["map.tif", "map.tif.aux.xml", "map.tif.scasnet"]
     assert progress.fractions == sorted(progress.fractions)
     assert result.report.computed_tiles < result.plan.count * 0.8
+    count, left_over, again = map(
+        int, re.findall(r"([0-9]+)(?: tiles|(?: more)? are)", *progress.kept)
+    )
+    assert count == result.plan.count
+    assert again > 0
+    assert left_over + again == result.report.computed_tiles + result.report.skipped_tiles
 
 
 def test_an_interruption_while_kept_work_is_written_again_loses_nothing(request_of) -> None:

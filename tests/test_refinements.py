@@ -13,6 +13,7 @@ from scasnet_qgis.core.ensemble import Looks
 from scasnet_qgis.core.errors import SettingError
 from scasnet_qgis.core.resizing import resize
 from scasnet_qgis.mapping import MapRequest, make_map
+from scasnet_qgis.mapping_log import tell_rules
 from scasnet_qgis.models import backend as backends
 from scasnet_qgis.models.onnx_file import inspect
 from scasnet_qgis.raster.patches import SmallestPatch
@@ -166,11 +167,25 @@ def test_the_log_says_what_was_done(make_raster, tmp_path):
     raster = make_raster(coarse_noise())
     looks = Looks((0.75, 1.0), "full")
     text = said(raster, tmp_path, looks=looks, sieve=9, min_confidence=0.35)
-    assert "scales 0.75;1 and 8 view(s)" in text
+    assert "scales 0.75;1 and 8 views of each tile" in text
     assert "12.5 times as long" in text
     assert "below 0.35 get no class" in text
     assert "less than 9 pixels" in text
     assert "pixels got the class of a neighbour" in text
+
+
+@pytest.mark.parametrize(
+    ("looks", "words"),
+    [
+        (Looks((1.0,), "full"), "averaged over 8 views of each tile"),
+        (Looks((0.75, 1.0)), "averaged over the scales 0.75;1, which"),
+        (Looks((0.75,), "mirror"), "at the scale 0.75 and averaged over 2 views"),
+        (Looks((0.75,)), "at the scale 0.75, which"),
+    ],
+)
+def test_the_log_names_scales_and_views_where_there_are_some(looks, words, recorder):
+    tell_rules(looks, 0.0, None, recorder)
+    assert words in recorder.infos[0]
 
 
 def test_the_log_of_a_plain_run_says_nothing_of_it(make_raster, tmp_path):

@@ -192,7 +192,7 @@ def test_without_the_tick_nothing_is_resampled(make_raster: MakeRaster, tmp_path
     progress = Recorder()
     off, _ = run(source, tmp_path, FINE, progress, resample=False)
     np.testing.assert_array_equal(off, plain)
-    assert len([each for each in progress.warnings if "1.00 m" in each]) == 1
+    assert len([each for each in progress.warnings if "resolution of 1 m" in each]) == 1
     fits = Recorder()
     run(source, tmp_path, (0.97, 1.2), fits)
     assert (tmp_path / "map.tif").read_bytes() == before, "what fits is mapped as ever"
@@ -206,8 +206,8 @@ def test_what_was_done_is_told_and_kept(make_raster: MakeRaster, tmp_path: Path)
     run(source, tmp_path, FINE, progress)
     told = [each for each in progress.infos if "brought to" in each]
     assert len(told) == 1
-    assert "1.00 m" in told[0]
-    assert "3.15 m" in told[0]
+    assert "resolution of 1 m," in told[0]
+    assert "brought to 3.146 m" in told[0]
     record = read_record(tmp_path / "map.tif")
     assert record.texts("settings", "used", "model_sees") == ["95", "133"]
     assert record.number("settings", "used", "model_sees_m") == pytest.approx(3.146, abs=1e-3)

@@ -121,12 +121,33 @@ def test_what_is_told(
     grid = raster(size, size)
     tell_resolution(seen(grid) if wanted else None, DUBAI, grid, grid.whole, recorder)
     assert len(recorder.infos) == told
-    assert all(f"ground resolution of {size:.2f} m" in each for each in recorder.infos)
+    assert all(f"ground resolution of {size:g} m" in each for each in recorder.infos)
     assert len(recorder.warnings) == bool(warning)
     assert all(warning in each for each in recorder.warnings)
+
+
+def test_three_digits_of_the_raster_four_of_the_model_and_the_size_of_the_part(
+    recorder: Recorder,
+) -> None:
+    """The target is the geometric mean of 0.95 and 1.17 m, not a rounded 1.05."""
+    grid = raster(0.525, 0.525)
+    part = Window(0, 0, grid.rows // 2, grid.cols // 4)
+    found = seen_grid(DUBAI, grid, part)
+    tell_resolution(found, DUBAI, grid, part, recorder)
+    assert found is not None
+    assert "resolution of 0.525 m" in recorder.infos[0]
+    assert "brought to 1.054 m" in recorder.infos[0]
+    assert f"({found.area.cols} columns x {found.area.rows} rows)" in recorder.infos[0]
+    assert found.area != found.whole
+
+
+def test_long_pixels_are_told_without_an_exponent(recorder: Recorder) -> None:
+    grid = raster(12345.6, 12345.6)
+    tell_resolution(seen(grid), DUBAI, grid, grid.whole, recorder)
+    assert "resolution of 12346 m" in recorder.warnings[0]
 
 
 def test_both_sides_are_told_where_they_differ(recorder: Recorder) -> None:
     grid = raster(0.3, 0.6)
     tell_resolution(seen(grid), DUBAI, grid, grid.whole, recorder)
-    assert "0.30 m across and 0.60 m down" in recorder.infos[0]
+    assert "0.3 m across and 0.6 m down" in recorder.infos[0]

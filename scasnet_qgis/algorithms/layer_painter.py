@@ -147,35 +147,37 @@ class LayerPainter:
             text = translate("ScasNet", "HTTP status {status}")
             problem = message(text, status=first.status)
         x, y = part.to_map(part.rows / 2, part.cols / 2)
-        return InputError(_sentence(first), detail, name=self._name, x=x, y=y, problem=problem)
+        place: dict[str, Any] = {"x": x, "y": y, "reference": part.reference_name}
+        return InputError(_sentence(first), detail, name=self._name, problem=problem, **place)
 
 
 def _sentence(first: _Reply | None) -> str:
-    """A template of name, x, y and problem."""
+    """A template of name, x, y, reference and problem."""
     if first is None or first.may_pass:
         return translate(
             "ScasNet",
             "The service of the layer {name} does not give its image near {x:.8g}, {y:.8g} "
-            "({problem}): check the connection, and run the same command again later, which goes "
-            "on with what is finished.",
+            "in {reference} ({problem}): check the connection, and run the same command again "
+            "later, which goes on with what is finished.",
         )
     if first.status in _REFUSALS:
         return translate(
             "ScasNet",
-            "The service of the layer {name} refuses its image near {x:.8g}, {y:.8g} ({problem}): "
-            "check the login or key of the layer, and what the service allows.",
+            "The service of the layer {name} refuses its image near {x:.8g}, {y:.8g} in "
+            "{reference} ({problem}): check the login or key of the layer, and what the service "
+            "allows.",
         )
     if first.status < 400:
         return translate(
             "ScasNet",
             "The service of the layer {name} answers with something else than an image near "
-            "{x:.8g}, {y:.8g} ({problem}): check the layer's settings, and whether the service "
-            "covers the extent.",
+            "{x:.8g}, {y:.8g} in {reference} ({problem}): check the layer's settings, and whether "
+            "the service covers the extent.",
         )
     return translate(
         "ScasNet",
-        "The service of the layer {name} has no image near {x:.8g}, {y:.8g} ({problem}): choose "
-        "an extent that the service covers, or a larger pixel size.",
+        "The service of the layer {name} has no image near {x:.8g}, {y:.8g} in {reference} "
+        "({problem}): choose an extent that the service covers, or a larger pixel size.",
     )
 
 

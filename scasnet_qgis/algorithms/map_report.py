@@ -7,6 +7,7 @@ import os
 from scasnet_qgis.algorithms import card_texts, map_run_texts
 from scasnet_qgis.algorithms.card_texts import Facts
 from scasnet_qgis.algorithms.map_facts import ALONE, CHANGED, MapFacts
+from scasnet_qgis.algorithms.map_settings_texts import stamp_words
 from scasnet_qgis.core import html
 from scasnet_qgis.core.command_line import command, safe_parameters
 from scasnet_qgis.core.run_record import Record
@@ -53,9 +54,9 @@ def _file(facts: MapFacts) -> Facts:
         megabytes=facts.size / 1e6, count=facts.size
     )
     return [
-        (translate("ScasNet", "Map"), str(facts.path)),
+        (translate("ScasNet", "Map file"), str(facts.path)),
         (translate("ScasNet", "Is it the map that was delivered?"), _state(facts)),
-        (translate("ScasNet", "Size"), size),
+        (translate("ScasNet", "Size of the map file"), size),
         ("SHA-256", facts.sha256),
     ]
 
@@ -122,9 +123,7 @@ def _origin(facts: MapFacts) -> Facts:
         ),
     ]
     if facts.record is None:
-        rules = ("VALUE_RANGE", "RESAMPLE", "SCALES", "FLIPS", "SIEVE", "MIN_CONFIDENCE")
-        names = (*rules, "PLUGIN")
-        found += [(name, _of(stamp, name)) for name in names]
+        found += [(label, _of(stamp, name)) for name, label in stamp_words().items()]
     return [(label, value) for label, value in found if value]
 
 

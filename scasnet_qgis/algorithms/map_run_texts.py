@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scasnet_qgis.algorithms.card_texts import Facts
+from scasnet_qgis.algorithms.map_settings_texts import settings_facts
 from scasnet_qgis.core.run_record import Record
 from scasnet_qgis.i18n import translate
 
@@ -14,7 +15,7 @@ def sections(record: Record) -> list[tuple[str, Facts]]:
     found = (
         (translate("ScasNet", "Image"), _image(record)),
         (translate("ScasNet", "Extent and mask"), _area(record)),
-        (translate("ScasNet", "Settings"), _settings(record)),
+        (translate("ScasNet", "Settings"), settings_facts(record)),
         (translate("ScasNet", "Model file"), _model(record)),
         (translate("ScasNet", "Computer"), _computer(record)),
     )
@@ -50,8 +51,8 @@ def _image(record: Record) -> Facts:
     return [
         (translate("ScasNet", "Image"), record.text("input", "source")),
         *_rendered(record),
-        *_files(Record(record.at("input"))),
-        (translate("ScasNet", "Size of the image"), _size(record, "input")),
+        *_files(Record(record.at("input")), translate("ScasNet", "Image file")),
+        (translate("ScasNet", "Pixels of the image"), _size(record, "input")),
         (translate("ScasNet", "Coordinate reference system"), _reference(record)),
         (translate("ScasNet", "Geotransform"), ", ".join(record.texts("input", "geotransform"))),
         (translate("ScasNet", "Type of the values"), record.text("input", "type")),
@@ -84,9 +85,9 @@ def _reference(record: Record) -> str:
     return record.text("input", "crs") or record.text("input", "wkt")
 
 
-def _files(part: Record) -> Facts:
+def _files(part: Record, label: str) -> Facts:
     """Each file with what tells its state from another."""
-    label, found = translate("ScasNet", "File"), []
+    found = []
     for each in part.parts("files")[:_MOST_FILES]:
         shown = [each.text("path")]
         if each.number("bytes") is not None:
@@ -112,34 +113,18 @@ def _area(record: Record) -> Facts:
     layer = record.text("area", "mask", "layer")
     return [
         (translate("ScasNet", "Extent (x min, y min, x max, y max)"), extent),
-        (translate("ScasNet", "Size of the map"), _size(record, "map")),
+        (translate("ScasNet", "Pixels of the map"), _size(record, "map")),
         (translate("ScasNet", "Mask"), f"{mask} ({layer})" if layer else mask),
-        *_files(Record(record.at("area", "mask"))),
+        *_files(Record(record.at("area", "mask")), translate("ScasNet", "Mask file")),
     ]
-
-
-def _settings(record: Record) -> Facts:
-    """As they were given and as they turned out, by their names in the JSON."""
-    found = []
-    for part, text in (
-        ("given", translate("ScasNet", "{name}, as given")),
-        ("used", translate("ScasNet", "{name}, as used")),
-    ):
-        values = record.at("settings", part)
-        for name in list(values)[:100] if isinstance(values, dict) else []:
-            value = record.text("settings", part, name) or ", ".join(
-                record.texts("settings", part, name)
-            )
-            found.append((text.format(name=Record(name).text()), value))
-    return found
 
 
 def _model(record: Record) -> Facts:
     size = record.count("model", "bytes")
     return [
-        (translate("ScasNet", "File"), record.text("model", "path")),
+        (translate("ScasNet", "Model file"), record.text("model", "path")),
         (
-            translate("ScasNet", "Size"),
+            translate("ScasNet", "Size of the model file"),
             translate("ScasNet", "{count:,} bytes").format(count=size) if size else "",
         ),
         (translate("ScasNet", "Network"), record.text("model", "card", "network")),

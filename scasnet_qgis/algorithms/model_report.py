@@ -78,7 +78,7 @@ def _network(facts: ModelFacts) -> Facts:
 def _tiles(model: ModelInfo) -> str:
     card = model.card
     if model.fixed_size is not None:
-        text = translate("ScasNet", "{rows} x {cols} pixels only, overlap {overlap} pixels")
+        text = translate("ScasNet", "{cols} columns x {rows} rows only, overlap {overlap} pixels")
         rows, cols = model.fixed_size
         return str(text.format(rows=rows, cols=cols, overlap=card.overlap))
     text = translate("ScasNet", "of any size; {size} pixels with an overlap of {overlap} advised")

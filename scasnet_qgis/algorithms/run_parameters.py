@@ -21,11 +21,12 @@ def add_to(algorithm: ScasNetAlgorithm) -> None:
         QgsProcessingParameterBoolean(RESUME, label, True),
         translate(
             "ScasNet",
-            "A run of more than 20 seconds that was cancelled, failed or was killed keeps what it "
-            "had finished in a hidden folder beside the map. The same command goes on from there, "
-            "if image, model and settings are the same, and the map is the same as without the "
-            "interruption. Without this tick it starts from the beginning. An output that is a "
-            "temporary file has another name each time, so give it one.",
+            "A run that was cancelled or failed keeps its finished rows of tiles in a hidden "
+            "folder beside the map, if they took more than 20 seconds; one that was killed keeps "
+            "all of them. The same command goes on from there, if image, model and settings are "
+            "the same, and the map is the same as without the interruption. Without this tick it "
+            "starts from the beginning. An output that is a temporary file has another name each "
+            "time, so give it one.",
         ),
         advanced=True,
     )

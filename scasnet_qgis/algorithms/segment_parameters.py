@@ -104,7 +104,8 @@ def _add_main(algorithm: ScasNetAlgorithm) -> None:
         translate(
             "ScasNet",
             "The map, a GeoTIFF with class names, colours and a style. The first class of the "
-            "model has the value 1; 0 is where the image has no data or the mask leaves it out.",
+            "model has the value 1; 0 is where the image has no data, where the mask leaves it "
+            "out, and where no class reaches the least confidence.",
         ),
     )
     algorithm.add(

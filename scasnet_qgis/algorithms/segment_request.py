@@ -124,7 +124,9 @@ def request_of(
 def output_values(request: MapRequest, result: MapResult) -> dict[str, Any]:
     """The values of all outputs but the files."""
     return {
-        names.CLASS_STATISTICS: json.dumps([asdict(each) for each in result.areas]),
+        names.CLASS_STATISTICS: json.dumps(
+            [{**asdict(each), "area": round(each.area, 2)} for each in result.areas]
+        ),
         names.AREA_UNIT: result.area_unit,
         names.SECONDS: round(result.seconds, 2),
         names.MEGAPIXELS_PER_SECOND: round(result.megapixels_per_second, 3),

@@ -18,7 +18,7 @@ from scasnet_qgis.core.errors import Cancelled
 from scasnet_qgis.core.heap import Heap
 from scasnet_qgis.core.preprocessing import Scaling, pad_to, part_of
 from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.core.strips import Strip, strips_after, tiles_before
+from scasnet_qgis.core.strips import Strip, strips_after, tiles_again, tiles_before
 from scasnet_qgis.core.windows import Tile, TilePlan, Window
 
 if TYPE_CHECKING:
@@ -123,7 +123,8 @@ class Segmentation:
         try:
             strips = list(strips_after(self.plan, start))
             done = tiles_before(self.plan, start)
-            results = self._results(strips, done, reading, computing, progress)
+            again = tiles_again(self.plan, start)
+            results = self._results(strips, done, again, reading, computing, progress)
             for strip in strips:
                 self._blend(strip, results, sink)
         except BaseException:
@@ -149,18 +150,19 @@ class Segmentation:
         self,
         strips: list[Strip],
         done: int,
+        again: int,
         reading: ThreadPoolExecutor,
         computing: ThreadPoolExecutor,
         progress: Progress,
     ) -> Iterator[_Result]:
         """Tiles in plan order with their scores; a few batches are under way at any time.
 
-        ``done`` tiles of the plan are there already; those computed again are not counted.
+        ``done`` tiles of the plan are there already; the ``again`` first results are of such
+        and not counted.
         """
         waiting: deque[_Batch] = deque()
         batches = self._batches(strips)
         total = self.plan.count
-        again = sum(strip.tiles_again for strip in strips)
         upcoming = next(batches, None)
         while waiting or upcoming:
             while upcoming and len(waiting) < self.backend.workers + READ_AHEAD:

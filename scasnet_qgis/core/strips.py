@@ -32,6 +32,11 @@ def strips_after(plan: TilePlan, start: int) -> Iterator[Strip]:
             yield Strip(panel, range(top, count), first)
 
 
+def tiles_again(plan: TilePlan, start: int) -> int:
+    """How many tiles of the first ``start`` rows what is left overlaps, so that it needs them."""
+    return sum(strip.tiles_again for strip in strips_after(plan, start))
+
+
 def tiles_before(plan: TilePlan, rows: int) -> int:
     """How many tiles the first ``rows`` rows of tiles have, counted through the panels."""
     panels, rest = divmod(rows, len(plan.vertical))

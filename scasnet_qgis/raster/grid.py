@@ -10,7 +10,7 @@ from osgeo import gdal, osr
 
 from scasnet_qgis.core.areas import metres_per_degree
 from scasnet_qgis.core.errors import InputError
-from scasnet_qgis.core.messages import translate
+from scasnet_qgis.core.messages import Message, message, translate
 from scasnet_qgis.core.windows import Window
 
 _MERCATOR_END = 1e8  # map units; every Mercator map of the earth ends before
@@ -84,6 +84,25 @@ class Grid:
 
     def window_of(self, x_min: float, y_min: float, x_max: float, y_max: float) -> Window:
         """The pixels that an extent in map coordinates touches; raises InputError if none."""
+        inside = self._touched(x_min, y_min, x_max, y_max).intersect(self.whole)
+        if inside.empty:
+            raise self._outside()
+        return inside
+
+    def share_of(self, x_min: float, y_min: float, x_max: float, y_max: float) -> float | None:
+        """How much of an extent, of which some does, lies on the raster (0 to 1).
+
+        None where the raster is rotated: pixels that the extent touches are not all in it then.
+        """
+        t = self.geotransform or NO_PLACE
+        if t[2] or t[4]:
+            return None
+        wanted = self._touched(x_min, y_min, x_max, y_max)
+        inside = wanted.intersect(self.whole)
+        return inside.rows * inside.cols / (wanted.rows * wanted.cols)
+
+    def _touched(self, x_min: float, y_min: float, x_max: float, y_max: float) -> Window:
+        """The pixels that an extent touches, also where the raster does not reach."""
         if self.control:
             raise InputError(
                 translate(
@@ -106,17 +125,37 @@ class Grid:
         ]
         cols, rows = [p[0] for p in places], [p[1] for p in places]
         row, col = floor(min(rows) + _TOLERANCE), floor(min(cols) + _TOLERANCE)
-        wanted = Window(
+        return Window(
             row, col, ceil(max(rows) - _TOLERANCE) - row, ceil(max(cols) - _TOLERANCE) - col
         )
-        inside = wanted.intersect(self.whole)
-        if inside.empty:
-            raise InputError(
-                translate(
-                    "ScasNet", "The extent lies outside the raster: choose one that overlaps it."
-                )
-            )
-        return inside
+
+    def _outside(self) -> InputError:
+        """For an extent that touches no pixel: where the raster lies."""
+        corners = [self.to_map(row, col) for row in (0, self.rows) for col in (0, self.cols)]
+        xs, ys = [x for x, _ in corners], [y for _, y in corners]
+        text = translate(
+            "ScasNet",
+            "The extent lies outside the raster, which reaches from {x_min:.10g} to {x_max:.10g} "
+            "in x and from {y_min:.10g} to {y_max:.10g} in y ({reference}): choose one that "
+            "overlaps it.",
+        )
+        return InputError(
+            text,
+            x_min=min(xs),
+            x_max=max(xs),
+            y_min=min(ys),
+            y_max=max(ys),
+            reference=self.reference_name,
+        )
+
+    @property
+    def reference_name(self) -> Message:
+        """What the coordinates are counted in, for people."""
+        reference = self._reference
+        name = reference.GetName() if reference is not None else None
+        if not name:
+            return message(translate("ScasNet", "an unknown coordinate reference system"))
+        return message("{name}", name=name)
 
     @property
     def _reference(self) -> osr.SpatialReference | None:

@@ -19,6 +19,7 @@ from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.value_range import ValueRange
 from scasnet_qgis.core.windows import Window
 from scasnet_qgis.raster.bands import assign_bands
+from scasnet_qgis.raster.borders import black_corners_warning
 from scasnet_qgis.raster.coverage import is_without_data
 from scasnet_qgis.raster.decoding import nothing_made_up
 from scasnet_qgis.raster.grid import Grid, is_regular
@@ -134,6 +135,8 @@ class RasterReader:
     Not safe for use from several threads at a time.
     """
 
+    is_local = True
+
     def __init__(
         self, source: str, wanted: Sequence[str], chosen: Sequence[int], progress: Progress
     ) -> None:
@@ -178,9 +181,10 @@ class RasterReader:
                 "position: assign the raster a valid one first if the map needs it.",
             )
             yield message(text)
-        holes = holes_warning(self._dataset) if self.rule.kind == "none" else None
-        if holes is not None:
-            yield holes
+        if self.rule.kind == "none":
+            gaps = holes_warning(self._dataset) or black_corners_warning(self.grid, self.read)
+            if gaps is not None:
+                yield gaps
         if is_rescaled(self._dataset, self.bands):
             text = translate(
                 "ScasNet",

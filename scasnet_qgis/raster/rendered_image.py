@@ -56,6 +56,7 @@ class RenderedImage:
     has_palette = False
     warnings: Sequence[Message] = ()
     is_byte = True
+    is_local = False
     bits: int | None = None
     rule = MaskRule("alpha", alpha=_ALPHA)
 

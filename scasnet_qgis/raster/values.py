@@ -42,6 +42,7 @@ class Readable(Protocol):
     bands: list[int]
     grid: Grid
     is_byte: bool
+    is_local: bool  # pixels from all over can be looked at: no service has to draw them first
     bits: int | None  # stored for a value, where the file states fewer than 8
 
     def read(self, window: Window) -> tuple[NDArray[np.generic], NDArray[np.bool_] | None]:
@@ -79,6 +80,8 @@ def scaling_of(
 def _as_given(raster: Readable, given: ValueRange, progress: Progress) -> tuple[Limits, Message]:
     pairs = given.of_bands(len(raster.bands))
     if not given.percentiles:
+        if raster.is_local:
+            _compare_given(_sample(raster, progress), pairs, progress)
         text = translate("ScasNet", "Values are scaled as you gave it, band by band: {limits}.")
         return pairs, message(text, limits=_spelled(pairs))
     first, last = given.pairs[0]
@@ -114,13 +117,35 @@ def _by_card(card: ModelCard) -> Message:
     return message(text, low=low, high=high)
 
 
+def _compare_given(sample: list[NDArray[Any]], pairs: Limits, progress: Progress) -> None:
+    """As ``_compare``, of the range that the user gave, where each band has its own."""
+    if not min(values.size for values in sample):
+        return
+    found = _percentiles(sample, *_PERCENTILES)
+    if not any(map(_hardly_in, found, pairs)):
+        return
+    text = translate(
+        "ScasNet",
+        "The values of the raster hardly lie in the range that you gave: band by band they reach "
+        "from {found}, and the range from {limits}. Nearly all of them become black, white or one "
+        "grey, so check the range.",
+    )
+    progress.warn(message(text, found=_spelled(found), limits=_spelled(pairs)))
+
+
+def _hardly_in(found: tuple[float, float], limits: tuple[float, float]) -> bool:
+    """Whether values reach through next to nothing of a range."""
+    (first, last), (low, high) = found, limits
+    return min(last, high) - max(first, low) < _LEAST_SHARE * (high - low)
+
+
 def _compare(sample: list[NDArray[Any]], low: float, high: float, progress: Progress) -> None:
     """Warn where nearly all values would become black, white or one grey."""
     if not min(values.size for values in sample):
         return
     found = _percentiles(sample, *_PERCENTILES)
     first, last = min(each[0] for each in found), max(each[1] for each in found)
-    if min(last, high) - max(first, low) >= _LEAST_SHARE * (high - low):
+    if not _hardly_in((first, last), (low, high)):
         return
     text = translate(
         "ScasNet",

@@ -130,7 +130,7 @@ def test_model_made_for_geodeep(info, tmp_path):
     text, content, _ = info(path)
     assert [each["name"] for each in content["card"]["classes"]] == ["a", "b", "c"]
     assert content["input"]["fixed_size"] == [96, 96]
-    assert "96 x 96 pixels only" in text
+    assert "96 columns x 96 rows only" in text
     assert "Tiles at a time: 1" in text
     assert "none stated; the model gets values from 0 to 1" in text
 

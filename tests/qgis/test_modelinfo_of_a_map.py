@@ -86,6 +86,20 @@ def test_a_delivered_map(info, delivered, image, feedback):
     assert feedback.lines[start : start + text.count("\n") + 1] == text.splitlines()
 
 
+def test_no_label_says_two_things_and_none_is_a_key(info, delivered):
+    """Labels of things that there is one of stand there once; settings have words."""
+    text, content, _ = info(delivered)
+    labels = [line.split(": ")[0] for line in text.splitlines()]
+    once = [each for each in labels if not each.startswith(("Image file", "Note"))]
+    assert sorted(set(once)) == sorted(once)
+    settings = content["description"]["content"]["settings"]
+    keys = {*settings["given"], *settings["used"]}
+    assert not [each for each in labels if each.split(",")[0] in keys]
+    assert "Largest tile, as used: 128 columns x 128 rows" in text
+    assert "Class probabilities, as given: yes" in text
+    assert "Pixels of the map: 300 columns x 260 rows" in text
+
+
 def test_page_of_a_map(info, delivered):
     _, content, page = info(delivered)
     assert page.texts("h1") == ["map.tif"]

@@ -124,7 +124,7 @@ def test_a_cancel_does_not_wait_for_the_network(provider, context, layer, servic
     class Impatient(RecordingFeedback):
         def pushInfo(self, info: str) -> None:
             super().pushInfo(info)
-            if "tile(s) of" in info:
+            if " tile" in info and " columns x " in info:
                 self.began = time.monotonic()
 
         def isCanceled(self) -> bool:

@@ -84,6 +84,24 @@ def test_an_extent_outside(placed: tuple[float, ...] | None) -> None:
         Grid(ROWS, COLS, placed).window_of(10.0, 1e7, 20.0, 1.1e7)
 
 
+def test_an_extent_outside_is_told_where_the_raster_lies() -> None:
+    reference = osr.SpatialReference()
+    reference.ImportFromEPSG(32640)
+    grid = Grid(100, 200, (500000.0, 0.5, 0.0, 4000000.25, 0.0, -0.5), reference.ExportToWkt())
+    with pytest.raises(InputError) as caught:
+        grid.window_of(10.0, 1e7, 20.0, 1.1e7)
+    assert "from 500000 to 500100 in x and from 3999950.25 to 4000000.25 in y" in str(caught.value)
+    assert "(WGS 84 / UTM zone 40N)" in str(caught.value)
+
+
+def test_how_much_of_an_extent_lies_on_the_raster() -> None:
+    grid = Grid(100, 200, (0.0, 1.0, 0.0, 100.0, 0.0, -1.0))
+    assert grid.share_of(10.0, 10.0, 20.0, 20.0) == 1.0
+    assert grid.share_of(-100.0, 0.0, 100.0, 100.0) == 0.5
+    assert grid.share_of(150.0, 50.0, 250.0, 150.0) == 0.25
+    assert Grid(100, 200, ROTATED).share_of(500000.0, 0.0, 600000.0, 4e6) is None
+
+
 def test_a_degenerate_geotransform() -> None:
     with pytest.raises(InputError, match="degenerate"):
         Grid(5, 5, (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)).window_of(0, 0, 1, 1)

@@ -43,6 +43,50 @@ def test_a_nodata_value_for_each_band(make_raster: MakeRaster, tmp_path: Path) -
     np.testing.assert_array_equal(labels, direct(image / 255, valid))
 
 
+def warped(source: str, target: Path, *options: str) -> str:
+    """An image turned by a tenth of a circle, as between two reference systems."""
+    turned = str(target.with_suffix(".vrt"))
+    dataset = gdal.Translate(turned, source)
+    dataset.SetGeoTransform((500000.0, 0.8, 0.6, 4000000.0, 0.6, -0.8))
+    dataset = None
+    gdal.Warp(str(target), turned, options=gdal.WarpOptions(options=list(options)))
+    return str(target)
+
+
+@pytest.mark.fault(
+    "An image that was warped without an alpha band, so that its corners are black.",
+    "They are mapped, as nothing marks them; a warning says so and what to do.",
+)
+def test_black_corners(make_raster: MakeRaster, tmp_path: Path) -> None:
+    source = make_raster(noise(90, 80) // 2 + 1)
+    ways: tuple[tuple[tuple[str, ...], int], ...] = (
+        ((), 1),
+        (("-dstalpha",), 0),
+        (("-dstnodata", "0"), 0),
+    )
+    for number, (options, warnings) in enumerate(ways):
+        path = warped(source, tmp_path / f"{number}.tif", *options)
+        found = [str(each) for each in RasterReader(path, RGB, (), Progress()).warnings]
+        assert len(found) == warnings
+        assert all("Corners of the raster are black" in each for each in found)
+
+
+@pytest.mark.parametrize(
+    ("corners", "band", "warnings"),
+    [(1, slice(None), 0), (2, slice(None), 1), (4, slice(None), 1), (4, slice(0, 2), 0)],
+)
+def test_how_many_black_corners_are_told(
+    make_raster: MakeRaster, recorder: Recorder, corners: int, band: slice, warnings: int
+) -> None:
+    """One may be a shadow, and what is black in some bands is a colour."""
+    image = noise(90, 80) // 2 + 1
+    places = [(slice(3), slice(3)), (slice(-3, None), slice(-3, None))]
+    places += [(slice(3), slice(-3, None)), (slice(-3, None), slice(3))]
+    for rows, cols in places[:corners]:
+        image[band, rows, cols] = 0
+    assert len(list(RasterReader(make_raster(image), RGB, (), recorder).warnings)) == warnings
+
+
 @pytest.mark.fault(
     "Only some of the bands have a nodata value.",
     "It is not used, since it says nothing about the others; a warning says so.",

@@ -158,6 +158,33 @@ def test_values_that_do_not_fit_the_card(
 
 
 @pytest.mark.fault(
+    "A range is given in which the values of the image, or of one band, hardly lie.",
+    "A warning names both; the range is taken all the same.",
+)
+@pytest.mark.parametrize(
+    ("given", "kind", "warnings"),
+    [
+        ("0;1", "uint16", 1),
+        ("0;1", "uint8", 1),
+        ("0;1;100;700;100;700", "uint16", 1),
+        ("0;100000", "uint16", 1),
+        ("100;700", "uint16", 0),
+        ("0;1000;100;700;50;2000", "uint16", 0),
+        ("2%;98%", "uint16", 0),
+    ],
+)
+def test_values_that_do_not_fit_the_given_range(
+    make_raster: MakeRaster, recorder: Recorder, given: str, kind: str, warnings: int
+) -> None:
+    image = noise(90, 80) if kind == "uint8" else dark(kind)
+    scaling = scaled(make_raster(image), given=given, progress=recorder)
+    assert len(recorder.warnings) == warnings
+    assert all("hardly lie in the range that you gave" in each for each in recorder.warnings)
+    if not given.endswith("%"):
+        assert scaling.high[0] == float(given.split(";")[1])
+
+
+@pytest.mark.fault(
     "A range of values is given, one pair for all bands or one for each.",
     "It wins over everything else; log, description and the repeated command name it.",
 )
