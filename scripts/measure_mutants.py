@@ -140,7 +140,7 @@ def _row(tree: Path, module: str, meta: Path, known: dict[str, dict[str, str]]) 
         gone, come = changes.get(name, ("", ""))
         if not come:  # mutmut cannot show every change
             print(name)
-        elif _TEXT.sub("", gone) == _TEXT.sub("", come).replace("(None,", "(,"):
+        elif _TEXT.sub("", gone) == _TEXT.sub("", come):
             wording += 1
         elif come in known.get(module, {}):
             equivalent += 1
