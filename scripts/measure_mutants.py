@@ -41,6 +41,12 @@ use_git_change_detection = false
 """
 # What a mutant's tests end with.
 SURVIVED, UNTESTED, KILLED = (0,), (5, 33), (1, 3)
+# As `mutmut show` does it, but for many at a time.
+_SHOW = """
+import json, sys
+from mutmut.mutation.diff_apply import get_diff_for_mutant
+print(json.dumps({each: get_diff_for_mutant(each, path=sys.argv[1]) for each in sys.argv[2:]}))
+"""
 _TEXT = re.compile(r"""f?("[^"]*"|'[^']*')""")
 
 
@@ -92,12 +98,15 @@ def _laid_out() -> Path:
 
 
 def _mutmut(tree: Path, *words: str) -> str:
+    return _python(tree, "-m", "mutmut", *words)
+
+
+def _python(tree: Path, *words: str) -> str:
     packages = os.pathsep.join(
         filter(None, [str(FOLDER / "packages"), os.environ.get("PYTHONPATH")])
     )
-    command = [sys.executable, "-m", "mutmut", *words]
     done = subprocess.run(  # nosec B603
-        command,
+        [sys.executable, *words],
         cwd=tree,
         env={**os.environ, "PYTHONPATH": packages},
         check=False,
@@ -126,11 +135,12 @@ def _row(tree: Path, module: str, meta: Path, known: dict[str, dict[str, str]]) 
     noticed = sum(code in KILLED for code in tried.values())
     left = [name for name, code in tried.items() if code in (*SURVIVED, *UNTESTED)]
     wording = equivalent = 0
+    changes = _changes(tree, module, left)
     for name in left:
-        gone, come = _change(tree, name)
+        gone, come = changes.get(name, ("", ""))
         if not come:  # mutmut cannot show every change
             print(name)
-        elif _TEXT.sub("", gone) == _TEXT.sub("", come).replace("(None,", "(,"):
+        elif _TEXT.sub("", gone) == _TEXT.sub("", come):
             wording += 1
         elif come in known.get(module, {}):
             equivalent += 1
@@ -141,12 +151,19 @@ def _row(tree: Path, module: str, meta: Path, known: dict[str, dict[str, str]]) 
     return [f"`{module}`", *map(str, counts), str(len(left) - wording - equivalent)]
 
 
-def _change(tree: Path, name: str) -> tuple[str, str]:
-    """The lines that a mutant takes away and puts in, each as one text."""
-    lines = _mutmut(tree, "show", name).splitlines()
-    gone = [each[1:].strip() for each in lines if each[:1] == "-" and each[:3] != "---"]
-    come = [each[1:].strip() for each in lines if each[:1] == "+" and each[:3] != "+++"]
-    return " ".join(gone), " ".join(come)
+def _changes(tree: Path, module: str, names: list[str]) -> dict[str, tuple[str, str]]:
+    """The lines that each mutant takes away and puts in, each as one text."""
+    if not names:
+        return {}
+    path = f"scasnet_qgis/core/{module}.py"
+    diffs: dict[str, str] = json.loads(_python(tree, "-c", _SHOW, path, *names) or "{}")
+    found = {}
+    for name, diff in diffs.items():
+        lines = diff.splitlines()
+        gone = [each[1:].strip() for each in lines if each[:1] == "-" and each[:3] != "---"]
+        come = [each[1:].strip() for each in lines if each[:1] == "+" and each[:3] != "+++"]
+        found[name] = " ".join(gone), " ".join(come)
+    return found
 
 
 if __name__ == "__main__":
