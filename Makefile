@@ -23,7 +23,7 @@ test: ## Run all tests in real QGIS (ARGS="-k blending" picks some)
 
 test-faults: ## Run all tests of faults, long ones too, and write docs/reliability.md
 	@scripts/setup test
-	QT_QPA_PLATFORM=offscreen $(PYTHON) -m pytest -m fault --long --reliability-page docs/reliability.md $(ARGS)
+	QT_QPA_PLATFORM=offscreen $(PYTHON) -m pytest -m fault --long --reliability-page=docs/reliability.md $(ARGS)
 
 coverage: ## Measure which branches the tests reach; fails under 95 %
 	@scripts/setup test
