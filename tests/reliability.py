@@ -1,6 +1,6 @@
 """The page of faults that were tried, written by the run of the tests that try them.
 
-    pytest -m fault --long --reliability-page docs/reliability.md
+    pytest -m fault --long --reliability-page=docs/reliability.md
 
 A test that proves what happens in a fault says so: ``@pytest.mark.fault("what was tried", "what
 happens")``, with ``group=`` where its file is in no group's list.
