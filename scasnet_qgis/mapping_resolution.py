@@ -15,7 +15,7 @@ from scasnet_qgis.raster.grid import Grid
 SLACK = 0.05  # of the range the card states, before an image counts as outside it
 # Times the coarsest resolution of the card: detail that is not there cannot be made up. From the
 # first on a run warns, from the second on nothing is resampled.
-COARSE, TOO_COARSE = 2.0, 4.0
+COARSE, TOO_COARSE = 2.0, 2.5
 FINE = 8.0  # times as fine as the card's finest: such an image shows other things
 
 

@@ -280,7 +280,7 @@ def seen_as(request: MapRequest, resolution: tuple[float, float]) -> MapRequest:
 
 @pytest.mark.parametrize("scores", [False, True], ids=["labels", "scores"])
 @pytest.mark.parametrize("share", [0.35, 0.7])
-@pytest.mark.parametrize(("resolution", "size"), [(2.1, 32), (0.4, 128)], ids=["finer", "coarser"])
+@pytest.mark.parametrize(("resolution", "size"), [(2.1, 32), (0.45, 128)], ids=["finer", "coarser"])
 def test_an_interrupted_run_ends_with_the_same_bytes(
     request_of: Callable[..., MapRequest],
     tmp_path: Path,

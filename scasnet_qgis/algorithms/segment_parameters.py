@@ -137,8 +137,8 @@ def _add_resample(algorithm: ScasNetAlgorithm) -> None:
             "Where its card states a ground resolution and the image has another one, the image "
             "is resampled while it is read, and the map comes back on the image's own pixels; the "
             "log says from what to what. Images that fit are left alone, and so are those that are "
-            "more than four times too coarse. Without this tick the model gets the image's own "
-            "pixels.",
+            "more than two and a half times too coarse. Without this tick the model gets the "
+            "image's own pixels.",
         ),
         advanced=True,
     )
