@@ -12,7 +12,7 @@ import numpy as np
 from scasnet_qgis import mapping_plan
 from scasnet_qgis.core.blending import FinishedBlock
 from scasnet_qgis.core.regridding import PIECE_BYTES, MapPlan, Regridder
-from scasnet_qgis.core.segmentation import Inside, Sink
+from scasnet_qgis.core.segmentation import Inside, Sink, both
 from scasnet_qgis.core.windows import Panel, TilePlan, Window
 from scasnet_qgis.mapping_plan import make_plan
 from scasnet_qgis.mapping_resolution import SeenGrid
@@ -145,10 +145,7 @@ class OtherPixels:
         wanted = self._wanted(placed)
         if wanted is not None and not wanted.any():
             return wanted
-        holds = self.source.holds_data(placed)
-        if holds is None or wanted is None:
-            return wanted if holds is None else holds
-        return holds & wanted
+        return both(self.source.holds_data(placed), wanted)
 
 
 def _panels(seen: SeenGrid, width: int) -> Iterator[tuple[int, int]]:

@@ -216,7 +216,7 @@ class Segmentation:
                 self._reader.forget(tile.col)
                 continue
             want, have, parts = self._parts(tile)
-            valid[index] = _both(_mask_of(placed, parts), inside)
+            valid[index] = both(_mask_of(placed, parts), inside)
             if _any(valid[index]):
                 if inputs is None:
                     inputs = self._room(len(tiles), want, parts[0].raw)
@@ -274,9 +274,10 @@ def _mask_of(placed: Window, parts: list[Part]) -> NDArray[np.bool_] | None:
     return result
 
 
-def _both(
+def both(
     valid: NDArray[np.bool_] | None, inside: NDArray[np.bool_] | None
 ) -> NDArray[np.bool_] | None:
+    """Pixels of which both are true; None stands for all pixels."""
     if valid is None or inside is None:
         return inside if valid is None else valid
     return valid & inside

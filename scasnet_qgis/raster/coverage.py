@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Callable
 import numpy as np
 from osgeo import gdal
 
+from scasnet_qgis.core.segmentation import Inside
 from scasnet_qgis.core.windows import Window
 from scasnet_qgis.raster.mask import MaskRule, is_missing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-Inside = Callable[[Window], "NDArray[np.bool_] | None"]
 
 
 def is_without_data(
