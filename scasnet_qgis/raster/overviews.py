@@ -173,7 +173,9 @@ class Pyramid:
         band = self._band(depth, number)
         fine = Window(2 * at.row, 2 * at.col, 2 * at.rows, 2 * at.cols)
         fine = fine.intersect(Window(0, 0, band.YSize, band.XSize))
-        return np.asarray(band.ReadAsArray(fine.col, fine.row, fine.cols, fine.rows))
+        pixels = np.asarray(band.ReadAsArray(fine.col, fine.row, fine.cols, fine.rows))
+        band.FlushCache()  # or what nobody asks for again would fill GDAL's cache
+        return pixels
 
     def _write(self, depth: int, number: int, at: Window, values: NDArray[np.generic]) -> None:
         if (values == self._nodata).all():
