@@ -1,7 +1,8 @@
 """Changes core/ at random and counts the changes that no test notices.
 
 mutmut makes the changes in a copy of the checkout (build/mutation) and runs those of tests/core
-that reach the changed function. Of a module with many mutants a seeded sample is tried. Survivors
+that reach the changed function. Without --most all are tried, which takes hours; of a run that was
+broken off --report counts what there is. Survivors
 that change nothing but the wording of a text are counted apart, and so are those that
 tests/mutation/equivalent.json gives a reason for; the rest is printed and wants a test.
 """
@@ -13,6 +14,7 @@ import json
 import os
 import random
 import re
+import resource
 import shutil
 import subprocess  # nosec B404
 import sys
@@ -39,6 +41,7 @@ timeout_multiplier = 8
 timeout_constant = 2
 use_git_change_detection = false
 """
+MEMORY = 8 * 2**30  # bytes; a changed loop may never end, and gather all the while
 # What a mutant's tests end with.
 SURVIVED, UNTESTED, KILLED = (0,), (5, 33), (1, 3)
 # As `mutmut show` does it, but for many at a time.
@@ -53,7 +56,7 @@ _TEXT = re.compile(r"""f?("[^"]*"|'[^']*')""")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("modules", nargs="*", help="of core, all by default")
-    parser.add_argument("--most", type=int, default=30, help="mutants of a module")
+    parser.add_argument("--most", type=int, default=0, help="a sample of each module; 0: all")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--report", type=Path, help="only count what a tree of mutmut holds")
     arguments = parser.parse_args()
@@ -63,10 +66,9 @@ def main() -> None:
         wanted = arguments.modules or [each.stem for each in sorted(_core(ROOT).glob("*.py"))]
         _mutmut(tree, "run", "scasnet_qgis.core.areas.*")  # makes all mutants
         metas = {each.name[:-8]: each for each in sorted(_core(tree).glob("*.py.meta"))}
-        for module in wanted:
-            names = _sample(sorted(_results(metas[module])), arguments.most, arguments.seed)
-            if names:
-                _mutmut(tree, "run", *names)
+        picked = [_results(metas[module]) for module in wanted if module in metas]
+        names = [_sample(sorted(each), arguments.most, arguments.seed) for each in picked]
+        _mutmut(tree, "run", *(name for part in names for name in part))
     known = json.loads(EQUIVALENT.read_text(encoding="utf-8"))
     rows = [row for each, meta in metas.items() if (row := _row(tree, each, meta, known))]
     totals = [sum(int(row[index]) for row in rows) for index in range(1, len(_HEAD))]
@@ -112,12 +114,15 @@ def _python(tree: Path, *words: str) -> str:
         check=False,
         capture_output=True,
         text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY)),
     )
     return done.stdout
 
 
 def _sample(names: list[str], most: int, seed: int) -> list[str]:
-    return names if len(names) <= most else sorted(random.Random(seed).sample(names, most))  # nosec B311
+    if not most or len(names) <= most:
+        return names
+    return sorted(random.Random(seed).sample(names, most))  # nosec B311
 
 
 def _results(meta: Path) -> dict[str, int | None]:
