@@ -1,6 +1,6 @@
 """Do tile borders show? Label changes across them, and accuracy, against the whole-image map.
 
-    build/venv/bin/python -m benchmarks.seams [--tiles 512 0] [--overlaps 0 32 64 128]
+    build/venv/bin/python -m benchmarks.seams [--tiles 512 0] [--overlaps 0 16 32 64 128]
 
 For each tile size (0: what a run takes of itself) and overlap: the share of label changes on the
 lines where tiles meet (middle of the overlaps and the tiles' outer edges) over the share among all
@@ -34,7 +34,7 @@ from scasnet_qgis.core.accuracy import ConfusionMatrix
 
 DEFAULT = 0
 TILES = (512, DEFAULT)  # pixels; the smaller, the more borders there are to see
-OVERLAPS = (0, 32, 64, 96, 128)  # pixels
+OVERLAPS = (0, 16, 32, 64, 128)  # pixels
 
 
 @dataclass(frozen=True)

@@ -169,7 +169,9 @@ def to_metadata(card: ModelCard, fixed_size: int | None = None) -> dict[str, str
         "class_names": {str(index): each.name for index, each in enumerate(card.classes)},
         "tile_size": tile,
         "tiles_size": tile,
-        "tiles_overlap": min(round(100 * card.overlap / tile), 50),  # more reads a pixel 4 times
+        # In percent. The peers cut where this program blends, so they need twice as much for the
+        # same from a tile's edge; more than half reads a pixel four times.
+        "tiles_overlap": min(round(200 * card.overlap / tile), 50),
         "seg_thresh": 0,
         "seg_small_segment": 0,
     }

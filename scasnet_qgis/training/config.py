@@ -16,7 +16,7 @@ OPTIMIZERS = ("adamw", "sgd")
 DEFAULT_MODEL = "default"  # START_FROM: the model that comes with the plugin
 NOTHING = "nothing"  # START_FROM: random weights
 DEFAULT_MINUTES = 60.0
-TILE, OVERLAP = 512, 32  # pixels
+TILE, OVERLAP = 512, 16  # pixels
 # The published network was trained by SGD; its base rate suits a batch of a few crops.
 _BASE_RATES = {"adamw": 4e-4, "sgd": 1e-3}
 _PUBLISHED_HEAD_RATE = {"vgg": 20.0, "resnet": 1.0}
