@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 
@@ -14,10 +14,10 @@ from scasnet_qgis.core.ensemble import ONE_LOOK, Looks, averaging
 from scasnet_qgis.core.errors import SettingError
 from scasnet_qgis.core.messages import translate
 from scasnet_qgis.core.progress import Progress, Stage
-from scasnet_qgis.core.segmentation import Inside, RunReport, Segmentation
+from scasnet_qgis.core.segmentation import RunReport, Segmentation
 from scasnet_qgis.core.strips import tiles_before
 from scasnet_qgis.core.value_range import ValueRange
-from scasnet_qgis.core.windows import TilePlan, Window
+from scasnet_qgis.core.windows import TilePlan
 from scasnet_qgis.mapping_log import (
     describe,
     tell_backend,
@@ -27,24 +27,27 @@ from scasnet_qgis.mapping_log import (
     tell_rules,
     tell_warnings,
 )
+from scasnet_qgis.mapping_opening import (
+    check_inputs,
+    inside_of,
+    open_backend,
+    open_image,
+    with_reference,
+)
 from scasnet_qgis.mapping_plan import tile_and_overlap
 from scasnet_qgis.mapping_record import RunRecord
 from scasnet_qgis.mapping_regridding import Keep, Sight, sight_of
 from scasnet_qgis.mapping_repeat import Settled
 from scasnet_qgis.mapping_resolution import seen_grid, tell_resolution
 from scasnet_qgis.mapping_resume import Resuming, identity_of, tell_kept
-from scasnet_qgis.models.backend import OnnxBackend
 from scasnet_qgis.models.compact import RawInput
 from scasnet_qgis.models.onnx_file import ModelInfo
-from scasnet_qgis.raster.area_of_interest import AreaOfInterest
 from scasnet_qgis.raster.class_map import ClassArea
-from scasnet_qgis.raster.delivery import check_not_input, check_output
+from scasnet_qgis.raster.delivery import check_output
 from scasnet_qgis.raster.grid import Grid
-from scasnet_qgis.raster.image import Image
 from scasnet_qgis.raster.layer_digest import layer_digest
 from scasnet_qgis.raster.patches import SmallestPatch
 from scasnet_qgis.raster.products import MapCounts, MapRules, open_products
-from scasnet_qgis.raster.reader import RasterReader, file_of, files_of
 from scasnet_qgis.raster.rendered_layer import RenderedLayer
 from scasnet_qgis.raster.session import gdal_session, grow_cache
 from scasnet_qgis.raster.work import Work, open_work
@@ -95,6 +98,11 @@ class MapRequest:
     resample: bool = True
     resume: bool = True
 
+    @property
+    def needs_scores(self) -> bool:
+        """Whether more is asked for than the likeliest class of each pixel."""
+        return self.probabilities is not None or self.min_confidence > 0
+
 
 @dataclass(frozen=True)
 class MapResult:
@@ -140,12 +148,12 @@ def make_map(request: MapRequest, progress: Progress, style: Style) -> MapResult
         progress = record.progress
         card = request.model.card
         reader = open_image(request, progress)
-        _check_inputs(request)
-        grid = _with_reference(reader.grid, request)
+        check_inputs(request)
+        grid = with_reference(reader.grid, request)
         area = grid.window_of(*request.extent) if request.extent else grid.whole
         part = grid.part(area)
         rules = rules_of(request, part)
-        inside = _inside(request, grid, area, progress)
+        inside = inside_of(request, grid, area, progress)
         mask = layer_digest(request.mask, request.mask_layer, progress.check) if inside else ""
         record.watch_mask(mask)
         scaling = reader.scaling(card, request.value_range)
@@ -160,7 +168,8 @@ def make_map(request: MapRequest, progress: Progress, style: Style) -> MapResult
             request.layer.begin(area, inside, progress)
         grow_cache(sight.source.cache_for((plan.vertical.size, plan.horizontal.size)))
         raw = RawInput(str(reader.dtype), scaling.low, scaling.high)
-        with _open_backend(request, plan, raw, progress) as backend:
+        labels = seen is None and not request.needs_scores
+        with open_backend(request, plan, raw, labels, progress) as backend:
             record.check_model()
             tell_input(reader, scaling, card, grid, progress)
             tell_extent(grid, request.extent, progress)
@@ -208,70 +217,12 @@ def check_request(request: MapRequest) -> None:
     request.looks.check(request.model.fixed_size, request.model.margin)
 
 
-def open_image(request: MapRequest, progress: Progress) -> Image:
-    """What the pixels come from; raises InputError, and SettingError for bands."""
-    bands = request.model.card.bands
-    if request.layer is not None:
-        return request.layer.open(bands, request.bands, progress)
-    return RasterReader(request.source, bands, request.bands, progress)
-
-
 def rules_of(request: MapRequest, grid: Grid) -> MapRules:
     """What is done to the model's answer on this grid; raises SettingError."""
     if request.sieve <= 0:
         return MapRules(request.min_confidence)
     smallest = SmallestPatch.of(request.sieve, request.sieve_unit, grid)
     return MapRules(request.min_confidence, smallest)
-
-
-def _check_inputs(request: MapRequest) -> None:
-    """Raise OutputError where an output would destroy or restyle an input."""
-    if request.layer is not None:  # no GeoTIFF among what is read
-        return
-    source = request.source
-    files = [file_of(source), *files_of(source), str(request.model.path)]
-    for output in filter(None, (request.output, request.probabilities)):
-        check_not_input(output, files)
-
-
-def _inside(request: MapRequest, grid: Grid, area: Window, progress: Progress) -> Inside | None:
-    """Which pixels the user wants mapped; None: all of them."""
-    if not request.mask:
-        return None
-    return AreaOfInterest(
-        request.mask, grid, layer=request.mask_layer, area=area, progress=progress
-    ).inside
-
-
-def _open_backend(
-    request: MapRequest,
-    plan: TilePlan,
-    raw: RawInput,
-    progress: Progress,
-) -> OnnxBackend:
-    # Rounded scores would do for a plain map, but not where they are the result, and not where
-    # tiles are resized.
-    margin = 2 * request.model.margin
-    tile = (plan.vertical.size + margin, plan.horizontal.size + margin)
-    exact = request.probabilities is not None or request.looks.scales != (1.0,)
-    return OnnxBackend(
-        request.model,
-        request.device,
-        request.threads,
-        request.looks.largest(tile),
-        tiles=plan.count,
-        batch=request.batch,
-        progress=progress,
-        raw=raw,
-        eight_bit=False if exact else None,
-    )
-
-
-def _with_reference(grid: Grid, request: MapRequest) -> Grid:
-    """The raster's grid with the reference system that holds for it."""
-    if not request.fallback_wkt or (grid.wkt and not request.layer_wins):
-        return grid
-    return replace(grid, wkt=request.fallback_wkt)
 
 
 def _write(
@@ -300,7 +251,7 @@ def _write(
             mapping.report(tiles_before(plan, rows) / plan.count)
 
         chunks = products.resume(finished)
-        keep = Keep(products.write, products.needs_scores, progress.check)
+        keep = Keep(products.write, request.needs_scores, progress.check)
         kept = work.journal.pixels / (grid.rows * grid.cols)
         rows = sight.rows_of_tiles(tiling, chunks)
         tell_kept(kept, plan, rows, progress)

@@ -143,5 +143,5 @@ def describe(backend: OnnxBackend) -> str:
     if backend.provider in ON_PROCESSOR:
         parts.append(f"{backend.threads} thread" + ("s" if backend.threads != 1 else ""))
     if backend.eight_bit:
-        parts.append("8-bit scores")
+        parts.append("labels" if backend.gives_labels else "8-bit scores")
     return ", ".join(parts)

@@ -255,7 +255,8 @@ def _provider_facts(backend: OnnxBackend) -> dict[str, Any]:
         "name": backend.provider,
         "device": short_name(backend.provider),
         "details": backend.device_name,
-        "eight_bit_scores": backend.eight_bit,
+        "eight_bit_scores": backend.eight_bit and not backend.gives_labels,
+        "labels_only": backend.gives_labels,
         "takes_raw_values": backend.takes_raw,
         "notes": [str(each) for each in backend.notes],
     }

@@ -12,7 +12,8 @@ import numpy as np
 from scasnet_qgis import mapping_plan
 from scasnet_qgis.core.blending import FinishedBlock
 from scasnet_qgis.core.regridding import PIECE_BYTES, MapPlan, Regridder
-from scasnet_qgis.core.segmentation import Inside, Sink, both
+from scasnet_qgis.core.segmentation import Inside, Sink
+from scasnet_qgis.core.valid_pixels import both
 from scasnet_qgis.core.windows import Panel, TilePlan, Window
 from scasnet_qgis.mapping_plan import make_plan
 from scasnet_qgis.mapping_resolution import SeenGrid

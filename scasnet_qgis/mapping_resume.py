@@ -124,6 +124,7 @@ class Resuming:
             "device": backend.device_name,
             "eight_bit": backend.eight_bit,
             "takes_raw": backend.takes_raw,
+            "gives_labels": backend.gives_labels,
             "onnxruntime": str(onnxruntime().__version__),
             "plugin": plugin_version(),
         }

@@ -63,18 +63,23 @@ def test_probabilities_of_many_tiles_and_panels(
 
 
 @pytest.mark.parametrize(
-    ("provider", "device", "threads", "eight_bit", "text"),
+    ("provider", "device", "threads", "eight_bit", "labels", "text"),
     [
-        ("CPUExecutionProvider", "", 2, False, "CPUExecutionProvider, 2 threads"),
-        ("CPUExecutionProvider", "", 1, False, "CPUExecutionProvider, 1 thread"),
-        (CUDA, "H200", 16, True, CUDA + ", H200, 8-bit scores"),
-        (CUDA, "", 16, False, CUDA),
+        ("CPUExecutionProvider", "", 2, False, False, "CPUExecutionProvider, 2 threads"),
+        ("CPUExecutionProvider", "", 1, False, True, "CPUExecutionProvider, 1 thread"),
+        (CUDA, "H200", 16, True, False, CUDA + ", H200, 8-bit scores"),
+        (CUDA, "H200", 16, True, True, CUDA + ", H200, labels"),
+        (CUDA, "", 16, False, False, CUDA),
     ],
 )
 def test_threads_are_told_of_a_processor_only(
-    provider: str, device: str, threads: int, eight_bit: bool, text: str
+    provider: str, device: str, threads: int, eight_bit: bool, labels: bool, text: str
 ) -> None:
     backend = SimpleNamespace(
-        provider=provider, device_name=device, threads=threads, eight_bit=eight_bit
+        provider=provider,
+        device_name=device,
+        threads=threads,
+        eight_bit=eight_bit,
+        gives_labels=labels,
     )
     assert describe(backend) == text

@@ -147,7 +147,7 @@ class AveragingBackend:
     def __init__(self, backend: Backend, looks: Looks) -> None:
         self._backend, self._looks = backend, looks
         self.classes, self.workers, self.margin = backend.classes, backend.workers, backend.margin
-        self.takes_raw = backend.takes_raw
+        self.takes_raw, self.gives_labels = backend.takes_raw, False
 
     def predict(self, tiles: NDArray[Any]) -> NDArray[np.float32]:
         """As of the other backend; what it raises, Cancelled too, ends the call."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Callable, Protocol
 
 import numpy as np
 
+from scasnet_qgis.core.apart import TilesApart
 from scasnet_qgis.core.blending import Blender, FinishedBlock
 from scasnet_qgis.core.carrying import CarryingReader, Part, Source
 from scasnet_qgis.core.errors import Cancelled
@@ -19,7 +20,8 @@ from scasnet_qgis.core.heap import Heap
 from scasnet_qgis.core.preprocessing import Scaling, pad_to, part_of
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.strips import Strip, strips_after, tiles_again, tiles_before
-from scasnet_qgis.core.windows import Tile, TilePlan, Window
+from scasnet_qgis.core.valid_pixels import any_of, both, mask_of
+from scasnet_qgis.core.windows import Panel, Tile, TilePlan, Window
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,12 +37,14 @@ class Backend(Protocol):
     workers: int
     margin: int
     takes_raw: bool
+    gives_labels: bool
 
     def predict(self, tiles: NDArray[Any]) -> NDArray[Any]:
         """[N, bands, rows, cols] -> [N, classes, rows - 2 margin, cols - 2 margin].
 
         Tiles are float32 in 0-1, or the raster's own values where ``takes_raw``. Scores are float32
-        that add up to 1, or 8-bit numbers that stand for 0 to 1.
+        that add up to 1, or 8-bit numbers that stand for 0 to 1. Where it ``gives_labels`` there is
+        one channel, uint8: 1 for the first class.
         """
 
     def cancel(self) -> None:
@@ -64,20 +68,20 @@ class RunReport:
 class _Batch:
     """Tiles that are read together; ``valid`` is filled while reading.
 
-    The future gives the scores of those that hold data, None if none does.
+    The future gives the scores or labels of those that hold data, None if none does.
     """
 
     tiles: list[Tile]
     valid: list[NDArray[np.bool_] | None]
-    future: Future[NDArray[np.float32] | None]
+    future: Future[NDArray[Any] | None]
 
 
 @dataclass(frozen=True)
 class _Result:
-    """A tile and its scores, None where it holds no data; ``valid`` as in the blender."""
+    """A tile and its scores or labels, None where it holds no data; ``valid`` as in the blender."""
 
     tile: Tile
-    scores: NDArray[np.float32] | None
+    scores: NDArray[Any] | None
     valid: NDArray[np.bool_] | None
 
 
@@ -137,7 +141,7 @@ class Segmentation:
         return RunReport(self._computed, self._skipped, time.monotonic() - started)
 
     def _blend(self, strip: Strip, results: Iterator[_Result], sink: Sink) -> None:
-        blender = Blender(self.backend.classes, self.plan, strip.panel)
+        blender = self._blender(strip.panel)
         for _ in range(len(strip.rows) * len(strip.panel.tile_cols)):
             result = next(results)
             block = blender.add(result.tile, result.scores, result.valid)
@@ -145,6 +149,12 @@ class Segmentation:
                 sink(block)
             if result.tile.col == strip.panel.tile_cols[-1]:
                 self._heap.give_back()
+            del result, block
+
+    def _blender(self, panel: Panel) -> Blender | TilesApart:
+        if self.backend.gives_labels:
+            return TilesApart(self.plan, panel)
+        return Blender(self.backend.classes, self.plan, panel)
 
     def _results(
         self,
@@ -174,12 +184,13 @@ class Segmentation:
             for tile, valid in zip(batch.tiles, batch.valid):
                 done, again = (done, again - 1) if again else (done + 1, 0)
                 progress.report(done / total)
-                if _any(valid):
+                if any_of(valid):
                     self._computed += 1
                     yield _Result(tile, next(computed), valid)
                 else:
                     self._skipped += 1
                     yield _Result(tile, None, valid)
+            del batch, scores, computed  # not to be held while the next ones are waited for
 
     def _batches(self, strips: list[Strip]) -> Iterator[list[Tile]]:
         for strip in strips:
@@ -194,9 +205,12 @@ class Segmentation:
         valid: list[NDArray[np.bool_] | None] = [None] * len(tiles)
         read = reading.submit(self._read, tiles, valid)
 
-        def compute() -> NDArray[np.float32] | None:
+        def compute() -> NDArray[Any] | None:
             inputs = read.result()
-            return None if inputs is None else as_float(self.backend.predict(inputs))
+            if inputs is None:
+                return None
+            found = self.backend.predict(inputs)
+            return found if self.backend.gives_labels else as_float(found)
 
         return _Batch(tiles, valid, computing.submit(compute))
 
@@ -216,8 +230,8 @@ class Segmentation:
                 self._reader.forget(tile.col)
                 continue
             want, have, parts = self._parts(tile)
-            valid[index] = both(_mask_of(placed, parts), inside)
-            if _any(valid[index]):
+            valid[index] = both(mask_of(placed, parts), inside)
+            if any_of(valid[index]):
                 if inputs is None:
                     inputs = self._room(len(tiles), want, parts[0].raw)
                 self._fill(inputs[count], want, have, parts)
@@ -261,35 +275,7 @@ def as_float(scores: NDArray[Any]) -> NDArray[np.float32]:
     return np.asarray(scores, dtype=np.float32)
 
 
-def _mask_of(placed: Window, parts: list[Part]) -> NDArray[np.bool_] | None:
-    """Which pixels of a window of the raster hold data, from what was read; None: all."""
-    if all(part.valid is None for part in parts):
-        return None
-    result = np.zeros((placed.rows, placed.cols), dtype=np.bool_)
-    for part in parts:
-        common = placed.intersect(part.window)
-        if not common.empty:
-            valid = np.True_ if part.valid is None else part.valid[part_of(common, part.window)[1:]]
-            result[part_of(common, placed)[1:]] = valid
-    return result
-
-
-def both(
-    valid: NDArray[np.bool_] | None, inside: NDArray[np.bool_] | None
-) -> NDArray[np.bool_] | None:
-    """Pixels of which both are true; None stands for all pixels."""
-    if valid is None or inside is None:
-        return inside if valid is None else valid
-    return valid & inside
-
-
-def _any(valid: NDArray[np.bool_] | None) -> bool:
-    return valid is None or bool(valid.any())
-
-
-def _wait(
-    future: Future[NDArray[np.float32] | None], progress: Progress
-) -> NDArray[np.float32] | None:
+def _wait(future: Future[NDArray[Any] | None], progress: Progress) -> NDArray[Any] | None:
     """The future's result, looking for a cancel all the while."""
     while not wait((future,), timeout=POLL_SECONDS).done:
         if progress.cancelled:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scasnet_qgis.core.blending import highest
 from scasnet_qgis.core.errors import ModelError
 from scasnet_qgis.core.messages import message, translate
 from scasnet_qgis.core.progress import Progress
@@ -42,7 +43,8 @@ class OnnxBackend:
     and, on a CPU, those that help them inside their tiles. ``batch`` is how many tiles a call
     should have; ``batch_limit`` is the number the model takes at once, None for any. The scores
     are ``margin`` pixels smaller than the tile on each side. ``takes_raw`` says that tiles are
-    pixels as the raster holds them, ``eight_bit`` that scores are whole numbers up to 255.
+    pixels as the raster holds them, ``eight_bit`` that scores are whole numbers up to 255, and
+    ``gives_labels`` that there are none, but the number of the likeliest class, from 1 on.
     ``warnings`` and ``notes`` are sentences for the user; more of them may come while it runs.
     """
 
@@ -57,11 +59,13 @@ class OnnxBackend:
         progress: Progress | None = None,
         raw: RawInput | None = None,
         eight_bit: bool | None = None,
+        labels: bool = False,
     ) -> None:
         """``tiles`` will be computed (None: many), ``batch`` in a call (0: as memory allows).
 
         ``progress`` may cancel. With ``eight_bit`` (None: on a card) scores come as
-        uint8, and where ``raw`` says what the pixels are, those are taken; this needs onnx.
+        uint8, and where ``raw`` says what the pixels are, those are taken; this needs onnx. Of
+        ``labels`` less has to be handed over, where scores are not wanted.
         """
         self.info = info
         self.bands, self.classes, self.margin = info.bands, info.classes, info.margin
@@ -80,6 +84,7 @@ class OnnxBackend:
             raw,
             eight_bit,
             self.workers,
+            labels,
         )
         self._calls = RunningCalls()
         self._model: OpenModel | None = opening.best(device)
@@ -94,6 +99,7 @@ class OnnxBackend:
             self.threads = self.workers = 1
         self.eight_bit = self._model.compact is not None
         self.takes_raw = self.eight_bit and raw is not None
+        self.gives_labels = labels
         self.batch = info.fixed_batch or batch or self._fitting(size, pixel_bytes, tiles)
         self._most = self.batch  # tiles in a run; less after the memory has been too small
         self._halving = threading.Lock()
@@ -133,7 +139,8 @@ class OnnxBackend:
         """Class scores [N, classes, H - 2 margin, W - 2 margin] that add up to 1, or 255.
 
         ``tiles`` [N, bands, H, W] are float32 in 0-1, or of the raw type where ``takes_raw``; the
-        scores float32, or uint8 where ``eight_bit``. May be called by several threads at a time.
+        scores float32, or uint8 where ``eight_bit``; labels are uint8 [N, 1, ...]. May be called
+        by several threads at a time.
         Where memory is short, fewer tiles at a time are computed from then on.
         Raises Cancelled after ``cancel``, ModelError where the computation fails.
         """
@@ -206,10 +213,14 @@ class OnnxBackend:
                 ),
                 name=self.info.path.name,
             )
+        if self.gives_labels and not model.compact:
+            return np.stack([highest(each)[None] for each in scores])
         return scores
 
     def _channels(self, model: OpenModel) -> int:
-        return 1 if self.info.sigmoid and not model.compact else self.classes
+        if model.compact is not None:
+            return model.compact.channels
+        return 1 if self.info.sigmoid else self.classes
 
     def _run(self, model: OpenModel, inputs: NDArray[Any]) -> list[NDArray[Any]]:
         """Scores and, from a compact model, their total. Raises MemoryError."""

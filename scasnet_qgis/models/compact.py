@@ -1,4 +1,4 @@
-"""A model's graph with raw pixels going in and 8-bit scores coming out, edited in memory.
+"""A model's graph with raw pixels going in and 8-bit scores or labels coming out, edited in memory.
 
 Four to sixteen times less crosses between the processor and a graphics card than with single
 precision, and scaling, activation and rounding happen where the network is computed.
@@ -43,9 +43,9 @@ class RawInput:
 class CompactModel:
     """The bytes of an ONNX file, the type of its input, and the names of what goes in and out.
 
-    ``scores_name`` are uint8 [N, classes, rows, cols]; ``total_name`` is the sum of the
-    probabilities before they were rounded, [1, 1, 1, 1], which is no number where one of them is
-    none.
+    ``scores_name`` are uint8 [N, channels, rows, cols]: scores of the classes, or in one channel
+    labels, 1 for the first class; ``total_name`` is the sum of the probabilities before they were
+    rounded, [1, 1, 1, 1], which is no number where one of them is none.
     """
 
     content: bytes
@@ -53,10 +53,15 @@ class CompactModel:
     input_name: str
     scores_name: str
     total_name: str
+    channels: int
 
 
-def compact_model(info: ModelInfo, raw: RawInput | None, activation: Activation) -> CompactModel:
+def compact_model(
+    info: ModelInfo, raw: RawInput | None, activation: Activation, labels: bool = False
+) -> CompactModel:
     """The model of a file with ``activation`` behind it; without ``raw`` it takes 0-1 as before.
+
+    It gives scores, or ``labels``.
 
     Raises ImportError where the package onnx is missing, ValueError where the model or the pixels
     are of a kind this cannot be done for; reading the file raises what the package raises.
@@ -67,9 +72,10 @@ def compact_model(info: ModelInfo, raw: RawInput | None, activation: Activation)
         raise ValueError(f"{len(raw.low)} band(s) of {raw.dtype}")
     model = onnx.load(str(info.path))
     editing = _Editing(model, info)
-    names = editing.surround(raw, activation)
+    names = editing.surround(raw, activation, labels)
     input_type = "float32" if raw is None else raw.dtype
-    return CompactModel(bytes(model.SerializeToString()), input_type, *names)
+    channels = 1 if labels else info.classes
+    return CompactModel(bytes(model.SerializeToString()), input_type, *names, channels)
 
 
 class _Editing:
@@ -89,7 +95,9 @@ class _Editing:
         while any(each.startswith(self._prefix) for each in taken):
             self._prefix += "_"
 
-    def surround(self, raw: RawInput | None, activation: Activation) -> tuple[str, str, str]:
+    def surround(
+        self, raw: RawInput | None, activation: Activation, labels: bool
+    ) -> tuple[str, str, str]:
         """Give the graph its new input and outputs; returns their names."""
         tensor = self._onnx.TensorProto
         image = next(each for each in self._graph.input if each.name == self._info.input_name)
@@ -102,14 +110,14 @@ class _Editing:
         before, self._nodes = self._nodes, []
         probabilities = self._behind(activation)
         total = self._add("ReduceSum", probabilities, keepdims=1)
-        scores = self._rounded(probabilities)
+        scores = self._labels(probabilities) if labels else self._rounded(probabilities)
         nodes = [*before, *self._graph.node, *self._nodes]
         del self._graph.node[:], self._graph.output[:]
         self._graph.node.extend(nodes)
         self._graph.input.remove(image)
         self._graph.input.insert(0, into)
         make = self._onnx.helper.make_tensor_value_info
-        rows_cols = [None, self._info.classes, None, None]
+        rows_cols = [None, 1 if labels else self._info.classes, None, None]
         self._graph.output.append(make(scores, tensor.UINT8, rows_cols))
         self._graph.output.append(make(total, tensor.FLOAT, [1, 1, 1, 1]))
         return into.name, scores, total
@@ -159,6 +167,11 @@ class _Editing:
     def _rounded(self, probabilities: str) -> str:
         scaled = self._add("Round", self._add("Mul", probabilities, self._constant([FULL])))
         return self._cast(self._clip(scaled, float(FULL)), "uint8")
+
+    def _labels(self, probabilities: str) -> str:
+        """One more than the index of the highest, the first of equals."""
+        index = self._add("ArgMax", probabilities, axis=1, keepdims=1)
+        return self._cast(self._add("Add", index, self._constant([1], "int64")), "uint8")
 
     def _clip(self, last: str, high: float) -> str:
         return self._add("Clip", last, self._constant(0.0), self._constant(high))

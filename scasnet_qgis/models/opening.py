@@ -80,6 +80,7 @@ class Opening:
     raw: RawInput | None = None
     eight_bit: bool | None = None
     workers: int = 1
+    labels: bool = False
     warnings: list[Message] = field(default_factory=list)
     notes: list[Message] = field(default_factory=list)
 
@@ -164,7 +165,7 @@ class Opening:
     def _compact(self, plain: OpenModel) -> OpenModel:
         """The same with 8-bit scores; as it was, and a note why, where that cannot be had."""
         try:
-            compact = compact_model(self.info, self.raw, plain.activation)
+            compact = compact_model(self.info, self.raw, plain.activation, self.labels)
             session = self._session(plain.provider, compact.content)
             self._probe_compact(session, compact)
         except ImportError:
@@ -212,7 +213,7 @@ class Opening:
         feed = {compact.input_name: self._made_up(compact.input_type)}
         scores, total = session.run(names, feed, run_options())
         rows, cols = (each - 2 * self.info.margin for each in self._shape()[2:])
-        right = (self._shape()[0], self.info.classes, rows, cols)
+        right = (self._shape()[0], compact.channels, rows, cols)
         if scores.shape != right or scores.dtype != np.uint8 or not np.isfinite(total).all():
             raise ValueError(f"{right} was expected and {scores.shape} was given")
 

@@ -84,11 +84,6 @@ class Products:
         self._thread: WritingThread[_Item] = WritingThread(self._write_to_all)
 
     @property
-    def needs_scores(self) -> bool:
-        """Whether blocks must come with their scores, not with labels only."""
-        return self._work.with_probabilities or self._rules.min_confidence > 0
-
-    @property
     def map_file(self) -> Path:
         """The map as long as it is not published."""
         return self._work.deliveries[-1].working

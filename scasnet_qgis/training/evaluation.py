@@ -33,7 +33,7 @@ class TorchBackend:
 
     workers = 1
     margin = 0
-    takes_raw = False
+    takes_raw = gives_labels = False
 
     def __init__(self, forward: Forward, normalisation: Normalisation, classes: int) -> None:
         self.classes = classes

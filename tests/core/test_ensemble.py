@@ -23,7 +23,7 @@ ALL = Looks((0.75, 1.0, 1.25), "full")
 class Seeing:
     """Two classes from the difference to the right and lower neighbour, so that turns matter."""
 
-    classes, workers, takes_raw = 2, 3, False
+    classes, workers, takes_raw, gives_labels = 2, 3, False, False
 
     def __init__(self, margin: int = 0) -> None:
         self.margin, self.seen, self.stopped = margin, [], False

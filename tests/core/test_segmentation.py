@@ -39,7 +39,7 @@ class PixelBackend:
     """The class of a pixel is its brightest band; ``before`` is called with every batch."""
 
     classes = BANDS
-    takes_raw = False
+    takes_raw = gives_labels = False
 
     def __init__(
         self,

@@ -84,6 +84,19 @@ def test_every_kind_of_model_gives_rounded_scores(tmp_path: Path, kind: str) -> 
         assert len(np.unique(wanted.argmax(axis=1))) > 1
 
 
+@pytest.mark.parametrize("eight_bit", [False, True])
+@pytest.mark.parametrize("kind", [each for each in KINDS if "half" not in each])
+def test_every_kind_of_model_gives_labels(tmp_path: Path, kind: str, eight_bit: bool) -> None:
+    path = tiny.pixelwise(tmp_path / "m.onnx", **KINDS[kind])
+    image = scaled(pixels("uint8"))
+    with opened(path) as plain, opened(path, eight_bit=eight_bit, labels=True) as backend:
+        assert (backend.gives_labels, backend.eight_bit) == (True, eight_bit)
+        scores, labels = plain.predict(image), backend.predict(image)
+    assert labels.dtype == np.uint8
+    assert labels.shape == (scores.shape[0], 1, *scores.shape[2:])
+    np.testing.assert_array_equal(labels[:, 0], scores.argmax(axis=1) + 1)
+
+
 @pytest.mark.parametrize("dtype", ["int8", "uint16", "int16", "uint32", "float32", "float64"])
 def test_every_type_of_raster_is_taken(tmp_path: Path, dtype: str) -> None:
     path = tiny.pixelwise(tmp_path / "m.onnx")

@@ -140,16 +140,3 @@ def test_what_went_wrong_is_said_again(tmp_path: Path, scores: np.ndarray) -> No
         with pytest.raises(OutputError) as again:
             products.write(blocks(scores)[0])
         assert again.value is first.value
-
-
-@pytest.mark.parametrize(
-    ("probabilities", "confidence", "expected"),
-    [("", 0.0, False), ("scores.tif", 0.0, True), ("", 0.4, True), ("scores.tif", 0.4, True)],
-)
-def test_scores_are_needed_for_probabilities_and_confidence(
-    tmp_path: Path, probabilities: str, confidence: float, expected: bool
-) -> None:
-    other = tmp_path / probabilities if probabilities else None
-    rules = MapRules(confidence, SmallestPatch(9))
-    with opened(tmp_path / "map.tif", other, GRID, CLASSES, rules) as products:
-        assert products.needs_scores is expected
