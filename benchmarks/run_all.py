@@ -80,7 +80,7 @@ def measure_resolutions() -> dict[str, dict[str, float]]:
     return resolutions.report(resolutions.measure_resolutions(validation_images()))
 
 
-def measure_precision() -> dict[str, dict[str, float]]:
+def measure_precision() -> dict[str, dict[str, float | None]]:
     return precision.report(precision.measure_precision())
 
 

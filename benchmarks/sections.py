@@ -31,7 +31,7 @@ def refinements_section(result: dict[str, dict[str, float]]) -> str:
     )
 
 
-def precision_section(result: dict[str, dict[str, float]]) -> str:
+def precision_section(result: dict[str, dict[str, Any]]) -> str:
     rows = [
         [
             name,
@@ -39,7 +39,7 @@ def precision_section(result: dict[str, dict[str, float]]) -> str:
             f"{each['mean_iou']:.4f}",
             f"{each['labels_agreeing']:.2%}",
             f"{each['megabytes']:.2f}",
-            f"{each['speed']:.2f}",
+            "" if each["speed"] is None else f"{each['speed']:.2f}",
         ]
         for name, each in result.items()
     ]
@@ -47,7 +47,8 @@ def precision_section(result: dict[str, dict[str, float]]) -> str:
         "## Precision\n\n"
         "The shipped model as `scasnet:exportmodel` writes it, calibrated on the demo image and "
         "judged on the seven validation images that are not the demo image. Speed is that of one "
-        "thread relative to fp32, measured in turns.\n\n"
+        "thread relative to fp32, measured in turns. From a graphics card scores come as 8-bit "
+        "numbers; what that rounding costs was computed on the processor.\n\n"
         + table(
             ["precision", "overall accuracy", "mean IoU", "labels as fp32", "MB", "speed"], rows
         )
