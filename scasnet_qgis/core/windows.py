@@ -8,6 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -99,12 +100,27 @@ class Axis:
         return np.maximum(height, 0.0)
 
     def weights(self, index: int) -> NDArray[np.float32]:
-        """Blend weights of a tile's pixels; over all tiles they add up to 1 at every pixel."""
+        """Blend weights of a tile's pixels; over all tiles they add up to 1 at every pixel.
+
+        Many tiles have the same ones, so that nobody may change them.
+        """
         start = self.starts[index]
-        positions = start + np.arange(self.size) + 0.5
         near = self.touching(start, start + self.size)
-        total = sum((self._ramp(i, positions) for i in near), np.zeros(self.size))
-        return (self._ramp(index, positions) / np.maximum(total, 1e-9)).astype(np.float32)
+        first = max(near.start - 1, 0)  # how a ramp falls off is up to the tile behind it
+        around = tuple(each - start for each in self.starts[first : near.stop + 1])
+        return _weights(self.size, around, index - first)
+
+
+@lru_cache(maxsize=64)
+def _weights(size: int, starts: tuple[int, ...], index: int) -> NDArray[np.float32]:
+    """Of the tile that starts at 0, among those around it."""
+    axis = Axis(size, size, starts)
+    positions = np.arange(size) + 0.5
+    total = sum((axis._ramp(i, positions) for i in axis.touching(0, size)), np.zeros(size))
+    weights: NDArray[np.float32] = axis._ramp(index, positions) / np.maximum(total, 1e-9)
+    weights = weights.astype(np.float32)
+    weights.setflags(write=False)
+    return weights
 
 
 def plan_axis(length: int, tile: int, overlap: int, *, fixed: bool) -> Axis:

@@ -204,7 +204,7 @@ class OnnxBackend:
             )
         if not model.compact:
             scores = model.activation(scores)
-        if not np.isfinite((total[0] if total else scores).sum(dtype=np.float64)):
+        if not np.isfinite((total[0] if total else scores).sum()):
             raise ModelError(
                 translate(
                     "ScasNet",
