@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -115,10 +116,37 @@ def classify(
     return canvas.labels, report, canvas.windows
 
 
+class Watching(PixelBackend):
+    """Notes whether, while a tile is computed, the scores of earlier ones are all let go of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given: list[weakref.ref[np.ndarray]] = []
+        self.let_go: list[bool] = []
+
+    def predict(self, tiles: np.ndarray) -> np.ndarray:
+        end = time.monotonic() + 5.0  # what came before is being blended meanwhile
+        while any(each() is not None for each in self.given) and time.monotonic() < end:
+            time.sleep(0.001)
+        self.let_go.append(all(each() is None for each in self.given))
+        scores = super().predict(tiles)
+        self.given.append(weakref.ref(scores))
+        return scores
+
+
 @pytest.fixture(autouse=True)
 def no_thread_is_left() -> Iterator[None]:
     yield
     assert not [each.name for each in threading.enumerate() if each.name.startswith("scasnet")]
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_no_scores_are_held_while_others_are_computed(batch: int) -> None:
+    """They lie where a model computes, which would have to grow for them."""
+    backend = Watching()
+    classify(image_of(100, 150), backend=backend, batch=batch)
+    assert len(backend.let_go) > 3
+    assert all(backend.let_go)
 
 
 @pytest.mark.parametrize("fixed", [False, True])
