@@ -71,6 +71,22 @@ def test_levels_of_a_file_that_is_there(make_raster: MakeRaster, shape: tuple[in
     assert recorder.fractions[-1] == 1.0
 
 
+def test_what_is_read_back_does_not_stay_in_gdals_cache(make_raster: MakeRaster) -> None:
+    """It is read once; of a wide map it would fill the cache."""
+    values = np.random.default_rng(2).integers(0, 5, (1, 1300, 2600)).astype(np.uint8)
+    dataset = gdal.Open(make_raster(values), gdal.GA_Update)
+    used: list[int] = []
+
+    class Watched(Progress):
+        def report(self, fraction: float) -> None:
+            used.append(gdal.GetCacheUsed())
+
+    before = gdal.GetCacheUsed()
+    Pyramid(dataset, 256, most_frequent).finish(Watched())
+    assert len(used) > 15
+    assert max(used) - before <= 2 * 256 * 256
+
+
 @pytest.mark.parametrize("open_blocks", [0, 2, 128])
 @pytest.mark.parametrize("order", ["rows", "panels", "shuffled"])
 @pytest.mark.parametrize("shape", SHAPES)
