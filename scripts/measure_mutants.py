@@ -50,6 +50,7 @@ import json, sys
 from mutmut.mutation.diff_apply import get_diff_for_mutant
 print(json.dumps({each: get_diff_for_mutant(each, path=sys.argv[1]) for each in sys.argv[2:]}))
 """
+_CONTEXT = '"ScasNet",'
 _TEXT = re.compile(r"""f?("[^"]*"|'[^']*')""")
 
 
@@ -143,10 +144,10 @@ def _row(tree: Path, module: str, meta: Path, known: dict[str, dict[str, str]]) 
     changes = _changes(tree, module, left)
     for name in left:
         gone, come = changes.get(name, ("", ""))
-        if not come:  # mutmut cannot show every change
-            print(name)
-        elif _TEXT.sub("", gone) == _TEXT.sub("", come):
+        if _only_wording(gone, come):
             wording += 1
+        elif not come:  # mutmut cannot show every change
+            print(name, gone)
         elif come in known.get(module, {}):
             equivalent += 1
         else:
@@ -154,6 +155,11 @@ def _row(tree: Path, module: str, meta: Path, known: dict[str, dict[str, str]]) 
     slow = len(tried) - noticed - len(left)
     counts = (len(results), len(tried), noticed, slow, wording, equivalent)
     return [f"`{module}`", *map(str, counts), str(len(left) - wording - equivalent)]
+
+
+def _only_wording(gone: str, come: str) -> bool:
+    """Whether texts alone are others, or the context that only the tools of translators read."""
+    return gone == _CONTEXT or (bool(come) and _TEXT.sub("", gone) == _TEXT.sub("", come))
 
 
 def _changes(tree: Path, module: str, names: list[str]) -> dict[str, tuple[str, str]]:

@@ -29,6 +29,25 @@ def test_a_table_takes_the_place_of_the_one_before(page: Path) -> None:
     )
 
 
+def test_a_table_is_read_as_it_was_written(page: Path) -> None:
+    rows = [["a", "1,000"], ["`b` c", ""]]
+    measured_table.write("x", ["name", "count"], rows)
+    assert measured_table.rows("x") == rows
+
+
+def test_a_reader_that_was_not_fuzzed_keeps_its_row(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page.write_text("<!-- fuzzing -->\n<!-- end of fuzzing -->\n")
+    head, old = ["reader of", "seconds"], [["a Caffe file with its weights", "600"]]
+    measured_table.write("fuzzing", head, old)
+    (tmp_path / "card.log").write_text("Done 9 runs in 61 second(s)\n")
+    monkeypatch.setattr("sys.argv", ["fuzz_report", "--logs", str(tmp_path)])
+    fuzz_report.main()
+    found = measured_table.rows("fuzzing")
+    assert [each[:2] for each in found] == [*old, ["the description inside of a model", "61"]]
+
+
 def test_a_page_without_room_is_left_alone(page: Path) -> None:
     before = page.read_text()
     with pytest.raises(ValueError, match="no room for the table 'y'"):
@@ -78,4 +97,18 @@ def test_a_sample_of_mutants_is_the_same_each_time() -> None:
     assert one == again == sorted(set(one))
     assert len(one) == 30
     assert measure_mutants._sample(names, 30, 2) != one
-    assert measure_mutants._sample(names, 100, 1) == names
+    assert measure_mutants._sample(names, 0, 1) == measure_mutants._sample(names, 100, 1) == names
+
+
+@pytest.mark.parametrize(
+    ("gone", "come", "expected"),
+    [
+        ('text = "a" + b', 'text = "XXaXX" + b', True),
+        ('"ScasNet",', "None,", True),
+        ('"ScasNet",', "", True),
+        ('text = "a" + b', 'text = "a" - b', False),
+        ("return 1", "", False),
+    ],
+)
+def test_a_change_of_wording_is_told_from_others(gone: str, come: str, expected: bool) -> None:
+    assert measure_mutants._only_wording(gone, come) is expected
