@@ -159,6 +159,7 @@ def _row(tree: Path, module: str, meta: Path, known: dict[str, dict[str, str]]) 
 
 def _only_wording(gone: str, come: str) -> bool:
     """Whether texts alone are others, or the context that only the tools of translators read."""
+    come = come.replace("translate(None,", f"translate({_CONTEXT}")
     return gone == _CONTEXT or (bool(come) and _TEXT.sub("", gone) == _TEXT.sub("", come))
 
 

@@ -106,6 +106,7 @@ def test_a_sample_of_mutants_is_the_same_each_time() -> None:
         ('text = "a" + b', 'text = "XXaXX" + b', True),
         ('"ScasNet",', "None,", True),
         ('"ScasNet",', "", True),
+        ('translate("ScasNet", "a")', 'translate(None, "a")', True),
         ('text = "a" + b', 'text = "a" - b', False),
         ("return 1", "", False),
     ],
