@@ -29,7 +29,7 @@ CARD = ModelCard("x", (ModelClass("a", "#000000"), ModelClass("b", "#ffffff")))
         ("scasnet_width", "1e-6", "width", 1e-6),
         ("scasnet_width", "9e-7", "width", None),
         ("scasnet_width", "1000", "width", 1000),
-        ("scasnet_width", "1001", "width", None),
+        ("scasnet_width", "1000.5", "width", None),
         ("scasnet_value_range", "[-1e12, 1e12]", "value_range", (-1e12, 1e12)),
         ("scasnet_value_range", "[-2e12, 1]", "value_range", (0, 255)),
         ("scasnet_value_range", "[1, 2e12]", "value_range", (0, 255)),
@@ -38,28 +38,28 @@ CARD = ModelCard("x", (ModelClass("a", "#000000"), ModelClass("b", "#ffffff")))
         ("scasnet_resolution", "[1e-6, 1e6]", "resolution", (1e-6, 1e6)),
         ("scasnet_resolution", "[0.5, 0.5]", "resolution", (0.5, 0.5)),
         ("scasnet_resolution", "[9e-7, 1]", "resolution", None),
-        ("scasnet_resolution", "[1, 1000001]", "resolution", None),
+        ("scasnet_resolution", "[1, 1000000.5]", "resolution", None),
         ("scasnet_resolution", "[0.5, 0.4]", "resolution", None),
         ("scasnet_resolution", "[1, 2, 3]", "resolution", None),
         ("resolution", "0.0001", "resolution", (1e-6, 1e-6)),
         ("resolution", "0.00009", "resolution", None),
         ("resolution", "1e8", "resolution", (1e6, 1e6)),
-        ("resolution", "100000001", "resolution", None),
+        ("resolution", "100000000.5", "resolution", None),
         ("tile_size", "8", "tile_size", 8),
         ("tile_size", "7", "tile_size", 512),
         ("tile_size", "16384", "tile_size", 16384),
-        ("tile_size", "16385", "tile_size", 512),
+        ("tile_size", "16384.5", "tile_size", 512),
         ("tiles_size", "64", "tile_size", 64),
         ("scasnet_overlap", "0", "overlap", 0),
         ("scasnet_overlap", "-1", "overlap", 128),
         ("scasnet_overlap", "1", "overlap", 1),
         ("scasnet_overlap", "16384", "overlap", 256),
-        ("scasnet_overlap", "16385", "overlap", 128),
+        ("scasnet_overlap", "16384.5", "overlap", 128),
         ("tiles_overlap", "0", "overlap", 0),
         ("tiles_overlap", "-1", "overlap", 128),
         ("tiles_overlap", "10", "overlap", 51),
         ("tiles_overlap", "90", "overlap", 256),
-        ("tiles_overlap", "91", "overlap", 128),
+        ("tiles_overlap", "90.5", "overlap", 128),
         ("scasnet_version", "1", "version", 1),
         ("scasnet_version", "-1", "version", 1),
         ("scasnet_version", '"old"', "version", 1),
@@ -79,10 +79,10 @@ def test_a_value_counts_up_to_its_limit_and_is_as_missing_beyond(
     ("mean", "std", "taken"),
     [
         ([-1e6, 0, 1e6], [1e-9, 1, 1e6], True),
-        ([-2e6, 0, 0], [1, 1, 1], False),
-        ([0, 0, 2e6], [1, 1, 1], False),
+        ([-1000000.5, 0, 0], [1, 1, 1], False),
+        ([0, 0, 1000000.5], [1, 1, 1], False),
         ([0, 0, 0], [1, 1, 9e-10], False),
-        ([0, 0, 0], [1, 1, 2e6], False),
+        ([0, 0, 0], [1, 1, 1000000.5], False),
         ([0, 0], [1, 1, 1], False),
         ([0, 0, 0], [1, 1], False),
         ([0, 0, 0], None, False),
@@ -120,7 +120,7 @@ def test_accuracy_is_kept_up_to_its_limits() -> None:
     "confusion",
     [
         [[0, -1], [1, 2]],
-        [[0, 2e15], [1, 2]],
+        [[0, 1e15 + 0.5], [1, 2]],
         [[1, 2]],
         [[1], [2]],
         [],
@@ -179,6 +179,23 @@ def test_a_key_that_is_no_index_and_a_name_that_is_empty_are_left_out(
     text: str, names: list[str]
 ) -> None:
     assert from_metadata({"class_names": text}, 3, 2).class_names == names
+
+
+def test_half_a_tile_of_odd_size_is_whole_pixels() -> None:
+    card = from_metadata({"tile_size": "17", "scasnet_overlap": "16"}, 3, 2)
+    assert (card.tile_size, card.overlap) == (17, 8)
+    assert isinstance(card.overlap, int)
+
+
+def test_a_confusion_may_be_of_one_class() -> None:
+    card = from_metadata({"scasnet_accuracy": '{"confusion": [[5]]}'}, 3, 1)
+    assert card.accuracy == {"confusion": [[5]]}
+
+
+def test_the_log_says_which_value_of_a_card_is_too_long() -> None:
+    with pytest.raises(ModelError) as caught:
+        from_metadata({"class_names": "x" * 1_000_001}, 3, 2)
+    assert caught.value.detail == "class_names has 1000001 characters"
 
 
 def test_texts_are_read_up_to_four_million_characters_in_all() -> None:
