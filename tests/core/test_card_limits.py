@@ -218,7 +218,7 @@ def test_a_newer_format_is_named_in_the_log() -> None:
 def test_all_that_a_card_says_is_written_as_json(peer: bool) -> None:
     """Deepness, GeoDeep and earlier versions of the plugin read these keys."""
     card = replace(
-        CARD, resolution=(0.3, 0.7), tile_size=300, overlap=40, width=0.5, precision="int8",
+        CARD, resolution=(0.3, 0.7), tile_size=300, overlap=65, width=0.5, precision="int8",
         standardise=peer, mean=(0.1, 0.2, 0.3),
         accuracy={"iou": {1: math.inf, "b": (0.5, math.nan)}},
     )  # fmt: skip
@@ -229,7 +229,7 @@ def test_all_that_a_card_says_is_written_as_json(peer: bool) -> None:
         "class_names": {"0": "a", "1": "b"},
         "tile_size": 300,
         "tiles_size": 300,
-        "tiles_overlap": 27,
+        "tiles_overlap": 43,
         "seg_thresh": 0,
         "seg_small_segment": 0,
         "resolution": 45.826,
@@ -240,7 +240,7 @@ def test_all_that_a_card_says_is_written_as_json(peer: bool) -> None:
         "scasnet_mean": [0.1, 0.2, 0.3],
         "scasnet_std": [0.25] * 3,
         "scasnet_resolution": [0.3, 0.7],
-        "scasnet_overlap": 40,
+        "scasnet_overlap": 65,
         "scasnet_network": "",
         "scasnet_width": 0.5,
         "scasnet_precision": "int8",
@@ -327,13 +327,15 @@ def test_so_many_classes_fit(classes: int) -> None:
 
 def test_colours_and_bands_without_a_name_are_always_the_same() -> None:
     """A map that is made again looks like the first one."""
-    indexes = (0, 11, 12, 13, 14, 253)
+    indexes = (0, 11, 12, 13, 14, 15, 129, 253)
     assert [default_color(each) for each in indexes] == [
         "#c8502f",
         "#2f5d50",
         "#67e6a6",
         "#bf6c56",
         "#454c99",
+        "#97e667",
+        "#9567e6",
         "#56bf69",
     ]
     assert [default_bands(count) for count in (1, 2, 3, 4, 6)] == [
