@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from scasnet_qgis.core import errors
-from scasnet_qgis.core.messages import Message, message
 
 PACKAGE = Path(__file__).parent.parent / "scasnet_qgis"
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -53,10 +52,3 @@ def test_only_literals_are_translated(path: Path) -> None:
     shown = {"algorithms/base.py"}
     if str(path.relative_to(PACKAGE)) not in shown:
         assert all(_template(call) is not None for call in _calls(path, {"translate"}))
-
-
-def test_message_is_filled_in_any_language() -> None:
-    text = message("{count:,} of {whole}", count=1234, whole=Message("all {n}", {"n": 7}))
-    assert str(text) == "1,234 of all 7"
-    assert text.filled("von {whole}: {count}") == "von all 7: 1234"
-    assert str(Message("a {brace}")) == "a {brace}", "nothing to fill, nothing touched"

@@ -20,7 +20,7 @@ def command(algorithm: str, parameters: Mapping[str, str], windows: bool) -> str
 
 def _quoted(word: str) -> str:
     name, _, value = word.partition("=")
-    return f"{name}={shlex.quote(value)}" if value else f"{name}="
+    return f"{name}={shlex.quote(value)}"
 
 
 def _quoted_for_windows(word: str) -> str:

@@ -28,13 +28,7 @@ class Message:
 
     def filled(self, template: str) -> str:
         """``template``, this one's translation, with the values; without values as it is."""
-        if not self.values:
-            return template
-        texts = {
-            key: str(each) if isinstance(each, Message) else each
-            for key, each in self.values.items()
-        }
-        return template.format(**texts)
+        return template.format(**self.values) if self.values else template
 
 
 def message(template: str, **values: Any) -> Message:

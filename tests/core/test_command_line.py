@@ -81,3 +81,8 @@ def test_parameters_that_could_do_harm_are_left_out(parameters) -> None:
 
 def test_ordinary_parameters_stay() -> None:
     assert safe_parameters(ODD) == ODD
+
+
+def test_a_value_stays_up_to_what_fits_into_a_command() -> None:
+    most = {"X": "x" * 4000, "A" * 41: ""}
+    assert safe_parameters({**most, "Y": "x" * 4001, "A" * 42: ""}) == most

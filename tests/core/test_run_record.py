@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -40,6 +41,23 @@ def test_numbers_of_numpy_and_what_json_does_not_know() -> None:
     values = {"a": np.float32(0.5), "b": np.int64(3), "c": math.nan, "d": -math.inf, "e": (None,)}
     assert plain(values) == {"a": 0.5, "b": 3, "c": "nan", "d": "-inf", "e": [None]}
     assert from_text(to_text(values)).intact
+    assert plain([Path("maps"), 1 + 2j, b"x"]) == ["maps", "(1+2j)", "b'x'"]
+
+
+def test_a_text_editor_shows_a_record_line_by_line_in_plain_letters() -> None:
+    lines = to_text({"model": {"name": "größer"}}).split("\n")
+    assert lines[:3] == ["{", ' "format": "scasnet-run",', ' "version": 1,']
+    assert lines[3:6] == [' "model": {', '  "name": "größer"', " },"]
+    assert lines[-2:] == ["}", ""]
+
+
+def test_a_record_of_an_earlier_version_stays_intact() -> None:
+    """Its checksum is the SHA-256 of all else: keys sorted, no blanks, ASCII only."""
+    text = (
+        '{"version": 1, "format": "scasnet-run", "model": {"name": "größer"}, "checksum": '
+        '"cb1eed43a43dbf1ef28a70a836287b9c57ae0828d83c33fce2c63f7ab7d6ac54"}'
+    )
+    assert from_text(text).intact
 
 
 def test_a_record_with_half_characters_is_intact(tmp_path) -> None:
@@ -74,21 +92,26 @@ def test_only_the_layout_may_change() -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "why"),
     [
-        "",
-        "no JSON",
-        "[]",
-        "{}",
-        '{"format": "other", "version": 1}',
-        '{"format": "scasnet-run"}',
-        '{"format": "scasnet-run", "version": "x"}',
-        json.dumps({"format": "scasnet-run", "version": FORMAT_VERSION + 1}),
-        '{"format": "scasnet-run", "version": 1, "a": ' + "[" * 100_000 + "]" * 100_000 + "}",
+        ("", "line 1 column 1"),
+        ("no JSON", "line 1 column 1"),
+        ('{"format":', "line 1 column 11"),
+        ("[]", "the format is not stated"),
+        ("{}", "the format is not stated"),
+        ('{"format": "other", "version": 1}', "the format is not stated"),
+        ('{"format": "scasnet-run"}', "version None, known up to 1"),
+        ('{"format": "scasnet-run", "version": "x"}', "version None, known up to 1"),
+        ('{"format": "scasnet-run", "version": 0}', "version None, known up to 1"),
+        (json.dumps({"format": "scasnet-run", "version": FORMAT_VERSION + 1}), "version 2.0,"),
+        (
+            '{"format": "scasnet-run", "version": 1, "a": ' + "[" * 100_000 + "]" * 100_000 + "}",
+            "recursion",
+        ),
     ],
-)
-def test_what_is_no_record_is_refused(text) -> None:
-    with pytest.raises(NoRecord):
+)  # fmt: skip
+def test_what_is_no_record_is_refused_and_told_why(text: str, why: str) -> None:
+    with pytest.raises(NoRecord, match=why):
         from_text(text)
 
 

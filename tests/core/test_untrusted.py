@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -10,7 +11,13 @@ import pytest
 
 from scasnet_qgis.core.card import from_metadata
 from scasnet_qgis.core.errors import ModelError
-from scasnet_qgis.core.untrusted import check_plain_file, clean_name, parse
+from scasnet_qgis.core.untrusted import (
+    MAX_LITERAL,
+    MAX_VALUE,
+    check_plain_file,
+    clean_name,
+    parse,
+)
 
 
 @pytest.mark.parametrize(
@@ -58,6 +65,7 @@ def test_what_is_no_plain_literal_stays_a_text(text: str) -> None:
 def test_odd_values_become_names_all_the_same() -> None:
     assert clean_name("\ud800<b>\u202e" + "x" * 200) == "‹b›" + "x" * 77
     assert [clean_name(each) for each in (None, [1], {}, 1.5)] == ["", "", "", "1.5"]
+    assert clean_name("x" * 79 + " y") == "x" * 79
 
 
 @pytest.mark.fault(
@@ -102,8 +110,29 @@ def test_plain_files(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"123")
     check_plain_file(path, 3)
-    with pytest.raises(OSError, match="more than 2 bytes"):
-        check_plain_file(path, 2)
     for other in (tmp_path, tmp_path / "none", Path(os.devnull)):
         with pytest.raises(OSError):  # noqa: PT011 (each system has its own text)
             check_plain_file(other)
+
+
+def test_the_log_says_which_file_is_not_read_and_why(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"123")
+    with pytest.raises(OSError, match="more than 2 bytes") as large:
+        check_plain_file(path, 2)
+    assert (large.value.errno, large.value.filename) == (errno.EFBIG, str(path))
+    with pytest.raises(OSError, match="not a plain file") as folder:
+        check_plain_file(tmp_path)
+    assert (folder.value.errno, folder.value.filename) == (errno.EINVAL, str(tmp_path))
+
+
+def test_the_log_says_which_value_is_too_long() -> None:
+    with pytest.raises(ModelError) as caught:
+        parse("names", "x" * (MAX_VALUE + 1))
+    assert caught.value.detail == f"names has {MAX_VALUE + 1} characters"
+
+
+def test_a_literal_of_the_greatest_length_is_still_read() -> None:
+    text = "'" + "a" * (MAX_LITERAL - 2) + "'"
+    assert parse("names", text) == text[1:-1]
+    assert parse("names", text + " ") is None

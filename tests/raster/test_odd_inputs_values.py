@@ -13,7 +13,7 @@ from scasnet_qgis.core.card import ModelCard, ModelClass
 from scasnet_qgis.core.errors import InputError, SettingError
 from scasnet_qgis.core.preprocessing import Scaling
 from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.core.value_range import ValueRange, parse_value_range
+from scasnet_qgis.core.value_range import parse_value_range
 from scasnet_qgis.mapping import MapRequest, make_map
 from scasnet_qgis.models.onnx_file import inspect
 from scasnet_qgis.raster.provenance import read_record
@@ -230,13 +230,6 @@ def test_given_percentiles(make_raster: MakeRaster) -> None:
 def test_a_range_that_is_none(text: str) -> None:
     with pytest.raises(SettingError, match="range of values"):
         parse_value_range(text)
-
-
-def test_no_range_and_a_range_written_out() -> None:
-    assert parse_value_range("  ") is None
-    for text in ("0.0;2047.0", "1.0%;99.0%", "-1.5;2.0;0.0;1e+16"):
-        assert str(parse_value_range(text)) == text
-    assert parse_value_range("0;1") == ValueRange(((0.0, 1.0),))
 
 
 @pytest.mark.fault(
