@@ -82,11 +82,9 @@ def _thinned(points: Points) -> list[tuple[float, float]]:
     result = []
     for start in range(0, len(kept), size):
         part = [each for each in kept[start : start + size] if math.isfinite(each[1])]
-        ends = (
-            {min(part, key=lambda each: each[1]), max(part, key=lambda each: each[1])}
-            if part
-            else ()
-        )
+        # Where none is a number, one that is not keeps the gap.
+        part = part or [kept[start]]
+        ends = {min(part, key=lambda each: each[1]), max(part, key=lambda each: each[1])}
         result += sorted(ends)
     return result
 

@@ -34,8 +34,8 @@ def heat_map(
     """
     values = np.asarray(counts, dtype=np.float64).reshape(len(row_names), len(col_names))
     totals = np.where(np.isfinite(values), values, 0.0).sum(axis=1, keepdims=True)
-    shares = np.divide(values, totals, out=np.full_like(values, np.nan), where=totals > 0)
-    draw = _table if max(values.shape, default=0) <= MOST_WITH_TEXT else _drawing
+    shares = values / np.where(totals > 0, totals, np.nan)
+    draw = _table if max(values.shape) <= MOST_WITH_TEXT else _drawing
     return draw(values, shares, row_names, col_names, corner, caption)
 
 

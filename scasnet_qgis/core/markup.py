@@ -23,7 +23,7 @@ def escaped(text: object) -> str:
 
 def value_text(value: object) -> str:
     """A cell of a table, escaped; a dash for None, NaN and what came of writing them."""
-    text = "" if value is None else str(value).strip()
+    text = str(value).strip()
     return NONE if text in _NO_VALUE else escaped(text)
 
 

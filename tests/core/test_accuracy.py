@@ -48,14 +48,25 @@ def test_windows_add_up_to_the_whole() -> None:
     assert whole.counts.sum() == 1200
 
 
+# QGIS shows warnings to the user.
+@pytest.mark.filterwarnings("error")
 def test_nothing_compared_is_not_a_number() -> None:
     matrix = ConfusionMatrix.empty(3)
-    assert np.isnan(matrix.overall_accuracy)
-    assert np.isnan(matrix.mean_iou)
+    assert matrix.counts.dtype == np.int64
+    assert matrix.counts.shape == (3, 3)
+    assert matrix.total == 0
+    assert np.isnan([matrix.overall_accuracy, matrix.mean_iou, matrix.mean_precision]).all()
+    assert np.isnan([matrix.iou, matrix.precision, matrix.recall, matrix.f1]).all()
+
+
+@pytest.mark.parametrize(("reference", "mapped"), [(-1, 0), (2, 0), (0, -1), (0, 2)])
+def test_what_is_just_outside_the_classes_is_left_out(reference, mapped) -> None:
+    pair = np.array([reference, 1]), np.array([mapped, 1])
+    assert ConfusionMatrix.of(*pair, 2).counts.tolist() == [[0, 0], [0, 1]]
 
 
 def test_windows_of_two_sizes_are_refused() -> None:
-    with pytest.raises(SettingError, match="one size"):
+    with pytest.raises(SettingError, match=r"\(2, 3\) .* \(3, 2\): .* one size"):
         ConfusionMatrix.of(np.zeros((2, 3), int), np.zeros((3, 2), int), 2)
 
 

@@ -64,8 +64,8 @@ def test_page_is_one_document_that_loads_nothing() -> None:
 
 
 def test_text_without_place_in_a_document_is_left_out() -> None:
-    text = html.paragraph("a\x00b\x08c\ud800d\ne")
-    assert read(text).text == "abc?d\ne"
+    text = html.paragraph("a\x00b\x08c\ud800d\ne\tf")
+    assert read(text).text == "abc?d\ne\tf"
     assert text.encode("utf-8")
 
 
@@ -83,6 +83,10 @@ def test_table_has_heads_swatches_and_dashes() -> None:
     assert table.texts("td") == ["1,200", "0.5", "–", "–", "7", "–"]
     swatches = [each.attributes["style"] for each in table.all("span")]
     assert swatches == ["background:#C8502F", "background:#ffffff"]
+
+
+def test_a_table_without_caption_has_none() -> None:
+    assert not read(html.table(["Class"], [["road"]])).all("caption")
 
 
 def test_facts_are_pairs() -> None:

@@ -6,7 +6,15 @@ import math
 
 import pytest
 
-from scasnet_qgis.core.markup import count, decimal, luminance, percent, safe_color, shade
+from scasnet_qgis.core.markup import (
+    count,
+    decimal,
+    luminance,
+    percent,
+    safe_color,
+    shade,
+    value_text,
+)
 
 
 @pytest.mark.parametrize("none", [None, math.nan, math.inf, -math.inf])
@@ -18,17 +26,29 @@ def test_numbers() -> None:
     assert decimal(0.91249) == "0.912"
     assert decimal(1234.5, 1) == "1,234.5"
     assert percent(0.1234) == "12.3 %"
-    assert [count(each) for each in (0, 1234567, 12.0, 0.123456)] == [
-        "0",
-        "1,234,567",
-        "12",
-        "0.1235",
-    ]
+    assert decimal(0.5, 0) == "0"
+    assert percent(0.12345, 2) == "12.35 %"
+    counts = {0: "0", 1234567: "1,234,567", 12.0: "12", 0.123456: "0.1235", 1234.6: "1,235"}
+    assert {each: count(each) for each in counts} == counts
+
+
+@pytest.mark.parametrize("none", [None, math.nan, math.inf, -math.inf, "", "nan", " None\n"])
+def test_a_cell_without_value_is_a_dash(none) -> None:
+    assert value_text(none) == "–"
+
+
+def test_a_cell_holds_its_text_without_space_around() -> None:
+    assert [value_text(each) for each in (" 7 < 8\n", 0, "none")] == ["7 &lt; 8", "0", "none"]
 
 
 @pytest.mark.parametrize("color", ["", "red", "#12345", "#1234567", "#12345g", "#123456;x:y", None])
 def test_only_plain_colours_get_into_a_style(color) -> None:
     assert safe_color(color) == "#ffffff"
+
+
+@pytest.mark.parametrize("color", ["#c8502f", "#C8502F", "#012345"])
+def test_plain_colours_are_kept(color) -> None:
+    assert safe_color(color) == color
 
 
 def contrast(first: str, second: str) -> float:
@@ -39,7 +59,27 @@ def contrast(first: str, second: str) -> float:
 
 def test_contrast_of_black_and_white() -> None:
     assert contrast("#000000", "#ffffff") == pytest.approx(21)
-    assert luminance("#777777") == pytest.approx(0.1845, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("color", "expected"),
+    [
+        ("#ff0000", 0.2126),
+        ("#00ff00", 0.7152),
+        ("#0000ff", 0.0722),
+        ("#808080", 0.2158605),
+        # The last of the straight part and the first of the curve.
+        ("#0a0a0a", 0.0030353),
+        ("#0b0b0b", 0.0033465),
+    ],
+)
+def test_luminance_is_that_of_wcag(color, expected) -> None:
+    assert luminance(color) == pytest.approx(expected, abs=1e-7)
+
+
+def test_shades_go_from_white_over_blue_to_dark_blue() -> None:
+    backs = [shade(each)[0] for each in (0, 0.25, 0.5, 0.75, 1)]
+    assert backs == ["#ffffff", "#b5d6ea", "#6baed6", "#3a6fa0", "#08306b"]
 
 
 def test_every_shade_can_be_read_on_and_more_is_darker() -> None:
