@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.memory import growth
+from benchmarks.memory import SIZES, growth
+from benchmarks.rasters import size_of
 from benchmarks.sections import table
 
 GROWTH, MEMORY_LIMIT = 1.1, 1500  # times the least peak; megabytes
@@ -98,13 +99,16 @@ def sparse_section(result: dict[str, Any]) -> str:
 
 
 def memory_section(results: list[dict[str, Any]]) -> str:
-    rows = [
-        [
-            f"{each['rows']:,} x {each['cols']:,}",
+    found = {
+        (each["rows"], each["cols"]): [
             f"{each['peak_megabytes']:,.0f}",
             f"{each['computed_per_delivered']:.2f}",
         ]
         for each in results
+    }
+    rows = [
+        [f"{size[0]:,} x {size[1]:,}", *found.get(size, ["not measured", ""])]
+        for size in map(size_of, SIZES)
     ]
     largest = max(each["peak_megabytes"] for each in results)
     return (

@@ -69,7 +69,12 @@ def measure_seams() -> list[dict[str, Any]]:
 
 
 def measure_memory() -> list[dict[str, Any]]:
-    return [memory.measure(*size_of(each)) for each in memory.SIZES]
+    results: list[dict[str, Any]] = []
+    for each in memory.SIZES:
+        results.append(memory.measure(*size_of(each)))
+        keep("memory", results)  # should the run be broken off
+        write_page()
+    return results
 
 
 def measure_refinements() -> dict[str, dict[str, float]]:
