@@ -117,4 +117,5 @@ def test_a_tile_without_data_gives_scores_of_the_same_type() -> None:
         assert done is not None
         assert done.scores.dtype == np.float32
         assert not done.scores.any()
+        assert done.valid.dtype == np.bool_
         assert not done.valid.any()
