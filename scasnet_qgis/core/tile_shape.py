@@ -25,9 +25,7 @@ def fitting_tiles(
     return plan_tiles(rows, cols, tile, overlap, fixed=fixed, panel_cols=panel_cols, block=block)
 
 
-def tile_shape(
-    rows: int, cols: int, tile: tuple[int, int], overlap: int, stretch: float = STRETCH
-) -> tuple[int, int]:
+def tile_shape(rows: int, cols: int, tile: tuple[int, int], overlap: int) -> tuple[int, int]:
     """Rows and columns of the tiles for a raster of ``rows`` x ``cols`` pixels.
 
     They hold at most the pixels of ``tile`` (rows, cols). Square tiles seldom fit both sides of a
@@ -35,9 +33,9 @@ def tile_shape(
     side gives up the other may take, so a tile's memory is much the same for all rasters.
     """
     shapes = [tile]
-    for side in range(SIZE_STEP, int(tile[0] * stretch) + 1, SIZE_STEP):
-        other = min(tile[0] * tile[1] // side, int(tile[1] * stretch)) // SIZE_STEP * SIZE_STEP
-        if overlap < side >= tile[0] / stretch and overlap < other >= tile[1] / stretch:
+    for side in range(SIZE_STEP, int(tile[0] * STRETCH) + 1, SIZE_STEP):
+        other = tile[0] * tile[1] // side // SIZE_STEP * SIZE_STEP
+        if overlap < side >= tile[0] / STRETCH and overlap < other >= tile[1] / STRETCH:
             shapes.append((side, other))
 
     def cost(shape: tuple[int, int]) -> tuple[int, float]:

@@ -44,8 +44,8 @@ def test_the_blocks_are_those_of_scores(rows: int, cols: int, tile: int, panel_c
     for found, wanted in pairs:
         assert (found.window, found.panel, found.row) == (wanted.window, wanted.panel, wanted.row)
         assert found.scores is None
-        np.testing.assert_array_equal(found.valid, wanted.valid)
-        np.testing.assert_array_equal(found.labels(), wanted.labels())
+        np.testing.assert_array_equal(found.valid, wanted.valid, strict=True)
+        np.testing.assert_array_equal(found.labels(), wanted.labels(), strict=True)
     assert sum(each.window.rows * each.window.cols for each, _ in pairs) == rows * cols
 
 

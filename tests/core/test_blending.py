@@ -70,6 +70,7 @@ def test_only_what_overlaps_is_kept() -> None:
     kept = Blender(5, plan, plan.panels[1])._below
     assert kept.shape[1] < 80
     assert kept.shape[2] < 1024 + 2 * 512
+    assert kept.dtype == np.float32
 
 
 def test_tile_without_data_passes_on_what_its_neighbours_gave() -> None:

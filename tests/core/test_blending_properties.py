@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from scasnet_qgis.core.blending import Blender, FinishedBlock, highest
@@ -63,8 +63,13 @@ def summed(plan: TilePlan, scores) -> np.ndarray:
     return total[:, : plan.rows, : plan.cols]
 
 
+# One pixel of the middle tile is its own alone.
+NARROW = plan_tiles(35, 35, (17, 17), 8, fixed=True, panel_cols=64, block=16)
+
+
 @settings(max_examples=40, deadline=None)
 @given(plans(), st.integers(0, 1000))
+@example(NARROW, 0)
 def test_it_is_the_weighted_sum_and_each_pixel_comes_once(plan: TilePlan, seed: int) -> None:
     def scores(row: int, col: int) -> np.ndarray:
         return tile_scores(plan, seed, row, col)
@@ -117,4 +122,5 @@ def test_a_tile_without_data_gives_scores_of_the_same_type() -> None:
         assert done is not None
         assert done.scores.dtype == np.float32
         assert not done.scores.any()
+        assert done.valid.dtype == np.bool_
         assert not done.valid.any()

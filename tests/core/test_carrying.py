@@ -43,10 +43,10 @@ def walk(source: CountingSource, tile: int, overlap: int, margin: int = 0) -> No
                 assert before.window.row_end == after.window.row
             at = np.s_[window.row : window.row_end, window.col : window.col_end]
             found = np.concatenate([part.raw for part in parts], axis=1)
-            np.testing.assert_array_equal(found, source.image[(slice(None), *at)])
+            np.testing.assert_array_equal(found, source.image[(slice(None), *at)], strict=True)
             if source.mask is not None:
                 valid = np.concatenate([part.valid for part in parts])
-                np.testing.assert_array_equal(valid, source.mask[at])
+                np.testing.assert_array_equal(valid, source.mask[at], strict=True)
 
 
 @settings(max_examples=60, deadline=None)
@@ -90,3 +90,16 @@ def test_what_is_kept_is_only_what_overlaps() -> None:
     kept = reader._kept[0]
     assert (kept.window.row, kept.window.row_end) == (480, 512)
     assert kept.raw.base.shape[1] <= 20 + 32 + 16, "a view would keep the whole tile in memory"
+
+
+def test_pieces_of_one_size_are_kept_down_a_column() -> None:
+    """However many rows are left of a block, so that memory gets no gaps."""
+    reader = CarryingReader(CountingSource(1000, 8, 32), Window(0, 0, 1000, 8))
+    rows, sizes = set(), set()
+    for top in range(0, 800, 80):
+        reader.read(0, Window(top, 0, 100, 8), top + 80)
+        rows.add(reader._kept[0].window.rows)
+        sizes.add(reader._kept[0].raw.base.shape[1])
+    assert len(rows) > 1
+    assert len(sizes) == 1
+    assert max(sizes) < 20 + 32 + 16

@@ -65,12 +65,12 @@ def test_tiles_that_are_left_out_harm_no_other(
                 parts = reader.read(each.col, window, following)
                 at = np.s_[window.row : window.row_end, window.col : window.col_end]
                 raw = np.concatenate([part.raw for part in parts], axis=1)
-                np.testing.assert_array_equal(raw, source.image[(slice(None), *at)])
+                np.testing.assert_array_equal(raw, source.image[(slice(None), *at)], strict=True)
                 valid = [
                     np.ones(part.raw.shape[1:], bool) if part.valid is None else part.valid
                     for part in parts
                 ]
-                np.testing.assert_array_equal(np.concatenate(valid), source.mask[at])
+                np.testing.assert_array_equal(np.concatenate(valid), source.mask[at], strict=True)
 
 
 @settings(max_examples=60, deadline=None)

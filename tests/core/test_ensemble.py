@@ -7,6 +7,8 @@ import pytest
 
 from scasnet_qgis.core.choices import FLIPS
 from scasnet_qgis.core.ensemble import (
+    LARGEST_SCALE,
+    SMALLEST_SCALE,
     AveragingBackend,
     Looks,
     averaging,
@@ -52,6 +54,12 @@ def test_one_look_is_the_backend_itself() -> None:
     assert averaging(backend, Looks()) is backend
     assert isinstance(averaging(backend, Looks((1.0,), "mirror")), AveragingBackend)
     assert isinstance(averaging(backend, Looks((1.25,))), AveragingBackend)
+
+
+def test_the_looks_asked_for_are_taken() -> None:
+    backend = Seeing()
+    averaging(backend, Looks((0.75, 1.0), "mirror")).predict(tiles())
+    assert [each.shape[2:] for each in backend.seen] == [(64, 72)] * 2 + [(64, 96)] * 2
 
 
 @pytest.mark.parametrize("margin", [0, 5])
@@ -134,10 +142,25 @@ def test_whole_numbers_are_averaged_as_what_they_stand_for(looks: Looks) -> None
     np.testing.assert_allclose(found, wanted, atol=0.02)
 
 
+def test_scaled_pixels_are_rounded_to_the_nearest_whole_number() -> None:
+    """Cutting the rest off would darken what the model sees."""
+    pixels, seen = np.rint(tiles() * 255).astype(np.uint8), []
+
+    class Watching(Rounding):
+        def predict(self, tiles: np.ndarray) -> np.ndarray:
+            seen.append(tiles.copy())
+            return super().predict(tiles)
+
+    AveragingBackend(Watching(), Looks((1.25,))).predict(pixels)
+    exact = resize(pixels.astype(np.float32), 80, 120)
+    np.testing.assert_array_equal(seen[0], np.rint(exact))
+
+
 def test_the_loop_sees_what_it_needs() -> None:
     inner = Seeing(4)
     backend = AveragingBackend(inner, ALL)
     assert (backend.classes, backend.workers, backend.margin) == (2, 3, 4)
+    assert not backend.gives_labels, "scores are averaged"
     backend.cancel()
     with pytest.raises(Cancelled):
         backend.predict(tiles())
@@ -166,6 +189,7 @@ def test_scaled_sizes_are_what_networks_take() -> None:
         ("0.75;1;1.25", (0.75, 1.0, 1.25)),
         (" 1.5 ; 0,5; 1 ;", (0.5, 1.0, 1.5)),
         ("2 1 1", (1.0, 2.0)),
+        ("0.25;4", (SMALLEST_SCALE, LARGEST_SCALE)),
     ],
 )
 def test_scales_are_read(text: str, scales: tuple[float, ...]) -> None:
@@ -175,8 +199,12 @@ def test_scales_are_read(text: str, scales: tuple[float, ...]) -> None:
 
 @pytest.mark.parametrize("text", ["", ";", "big", "0", "-1", "0.1;1", "9", "nan", "inf", "0.5,1,2"])
 def test_scales_that_cannot_be_used_are_refused(text: str) -> None:
-    with pytest.raises(SettingError, match=r"0\.75;1;1\.25"):
+    with pytest.raises(SettingError) as caught:
         parse_scales(text)
+    assert caught.value.sentence == (
+        f"The scales '{text}' cannot be used: give numbers from 0.25 to 4 with semicolons between "
+        "them, such as 0.75;1;1.25."
+    )
 
 
 @pytest.mark.parametrize(

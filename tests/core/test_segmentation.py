@@ -15,7 +15,7 @@ from scasnet_qgis.core.blending import FinishedBlock
 from scasnet_qgis.core.errors import Cancelled, InputError, ModelError, OutputError, ScasNetError
 from scasnet_qgis.core.preprocessing import Scaling
 from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.core.segmentation import READ_AHEAD, RunReport, Segmentation
+from scasnet_qgis.core.segmentation import READ_AHEAD, RunReport, Segmentation, as_float
 from scasnet_qgis.core.windows import Window, plan_tiles
 from tests.conftest import Recorder
 
@@ -286,11 +286,120 @@ def test_8_bit_in_and_8_bit_out(margin: int) -> None:
     np.testing.assert_array_equal(labels, truth_of(image, mask))
 
 
+class LabelBackend(PixelBackend):
+    """Gives the class itself: 1 for the first."""
+
+    gives_labels = True
+
+    def predict(self, tiles: np.ndarray) -> np.ndarray:
+        return (super().predict(tiles).argmax(axis=1, keepdims=True) + 1).astype(np.uint8)
+
+
+@pytest.mark.parametrize("panel_cols", [64, 10_000])
+@pytest.mark.parametrize("batch", [1, 3])
+def test_labels_in_place_of_scores(batch: int, panel_cols: int) -> None:
+    image = image_of(128, 192)
+    mask = np.random.default_rng(2).random((128, 192)) > 0.3
+    mask[:70, :70] = False
+    blocks: list[FinishedBlock] = []
+    source = ArraySource(image, mask)
+    run = job(source, LabelBackend(), overlap=0, batch=batch, panel_cols=panel_cols)
+    report = run.run(blocks.append, Recorder())
+    assert report.skipped_tiles > 0
+    labels = np.zeros((128, 192), dtype=np.uint8)
+    for block in blocks:
+        at = block.window
+        labels[at.row : at.row_end, at.col : at.col_end] = block.labels()
+        assert block.scores is None
+        assert block.labels().dtype == np.uint8
+    np.testing.assert_array_equal(labels, truth_of(image, mask))
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [
+        (np.uint8([0, 51, 255]), [0.0, 0.2, 1.0]),
+        (np.float64([0.0, 0.2, 1.0]), [0.0, 0.2, 1.0]),
+        (np.float32([0.0, 0.2, 1.0]), [0.0, 0.2, 1.0]),
+    ],
+)
+def test_scores_are_shares_of_one_in_single_precision(
+    scores: np.ndarray, expected: list[float]
+) -> None:
+    found = as_float(scores)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, atol=1e-7)
+
+
+@pytest.mark.parametrize(("batch", "sizes"), [(0, {1}), (1, {1}), (2, {1, 2}), (9, {3})])
+def test_so_many_tiles_of_a_row_are_computed_together(batch: int, sizes: set[int]) -> None:
+    seen = set()
+    backend = PixelBackend(before=lambda tiles: seen.add(len(tiles)))
+    classify(image_of(64, 150), backend=backend, batch=batch)
+    assert seen == sizes
+
+
+def test_one_thread_reads_and_no_more_compute_than_a_backend_takes() -> None:
+    """GDAL's datasets are not made for several threads, nor each backend for more."""
+    names: dict[str, set[str]] = {"read": set(), "compute": set()}
+
+    def note(kind: str) -> None:
+        names[kind].add(threading.current_thread().name)
+        time.sleep(0.002)
+
+    source = ArraySource(image_of(400, 64))
+    read = source.read
+    source.read = lambda window: (note("read"), read(window))[1]
+    backend = PixelBackend(workers=2, before=lambda _: note("compute"))
+    job(source, backend).run(Canvas(400, 64), Recorder())
+    assert [each.startswith("scasnet-read") for each in names["read"]] == [True]
+    assert 1 <= len(names["compute"]) <= backend.workers
+    assert all(each.startswith("scasnet-compute") for each in names["compute"])
+
+
+def test_nothing_is_under_way_once_a_run_has_failed() -> None:
+    """The caller closes the image then, and a read in a closed one crashes."""
+    under_way: list[str] = []
+
+    def slowly(_: object) -> None:
+        under_way.append("")
+        time.sleep(0.2)
+        under_way.pop()
+
+    source = ArraySource(image_of(400, 64))
+    read = source.read
+    source.read = lambda window: (slowly(window), read(window))[1]
+    error = OutputError("no")
+    with pytest.raises(OutputError):
+        job(source, PixelBackend(before=slowly)).run(Boom(error, at=1), Recorder())
+    assert not under_way
+    assert not [each.name for each in threading.enumerate() if each.name.startswith("scasnet")]
+
+
+@pytest.mark.parametrize("margin", [0, 12])
+def test_no_pixel_is_read_twice_down_a_column_of_tiles(margin: int) -> None:
+    source = ArraySource(image_of(400, 60))
+    reads = np.zeros((400, 60), dtype=int)
+    read = source.read
+
+    def counting(window: Window) -> tuple[np.ndarray, np.ndarray | None]:
+        reads[window.row : window.row_end, window.col : window.col_end] += 1
+        return read(window)
+
+    source.read = counting
+    area = Window(50, 0, 300, 60)
+    job(source, PixelBackend(margin=margin), area=area).run(Canvas(300, 60), Recorder())
+    assert reads[50:350].min() == 1
+    assert reads.max() == 1
+
+
 def test_rows_come_in_order_with_several_workers() -> None:
     delays = iter(np.random.default_rng(5).random(10_000) * 0.01)
     backend = PixelBackend(workers=4, before=lambda _: time.sleep(next(delays)))
     image = image_of(300, 200)
+    started = time.monotonic()
     labels, report, windows = classify(image, backend=backend, panel_cols=64)
+    assert 0 < report.seconds <= time.monotonic() - started
     np.testing.assert_array_equal(labels, truth_of(image))
     ends = {}
     for window in windows:
@@ -298,14 +407,14 @@ def test_rows_come_in_order_with_several_workers() -> None:
         ends[window.col] = window.row_end
     assert list(ends) == sorted(ends), "panel by panel"
     assert set(ends.values()) == {300}
-    assert report.seconds > 0
 
 
 @pytest.mark.parametrize("rows", [400, 1600])
 def test_what_is_under_way_does_not_grow_with_the_raster(rows: int) -> None:
-    source = ArraySource(image_of(rows, 64))
+    source = ArraySource(image_of(rows, 112))
     backend = PixelBackend(workers=2, before=lambda _: time.sleep(0.002))
     run = job(source, backend, batch=2)
+    assert len(run.plan.horizontal) == run.batch
     ahead = []
 
     class Watch(Recorder):
@@ -314,21 +423,21 @@ def test_what_is_under_way_does_not_grow_with_the_raster(rows: int) -> None:
             ahead.append(source.reads - round(fraction * run.plan.count))
 
     watch = Watch()
-    run.run(Canvas(rows, 64), watch)
+    run.run(Canvas(rows, 112), watch)
     assert max(ahead) <= (backend.workers + READ_AHEAD) * run.batch
     assert watch.fractions == sorted(watch.fractions)
     assert watch.fractions[-1] == 1.0
 
 
 class Boom:
-    """Raises ``error`` at its third call."""
+    """Raises ``error`` at one of its calls."""
 
-    def __init__(self, error: ScasNetError) -> None:
-        self.error, self.calls = error, 0
+    def __init__(self, error: ScasNetError, at: int = 3) -> None:
+        self.error, self.at, self.calls = error, at, 0
 
     def __call__(self, _: object) -> None:
         self.calls += 1
-        if self.calls == 3:
+        if self.calls == self.at:
             raise self.error
 
 

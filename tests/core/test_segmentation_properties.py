@@ -40,6 +40,7 @@ def test_tiles_are_single_precision_and_filled_where_there_is_no_data(
     run.run(lambda block: blocks.append((block.window, block.valid.copy())), Progress())
     for tiles in seen:
         assert tiles.dtype == np.float32
+        assert len(tiles) == 1, "one at a time unless told otherwise"
         values = np.unique(tiles)
         assert (np.isclose(values, fill, atol=1e-6) | (values < 0.5)).all()
     for window, valid in blocks:

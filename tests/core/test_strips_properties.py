@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scasnet_qgis.core.blending import Blender
-from scasnet_qgis.core.strips import strips_after, tiles_before
+from scasnet_qgis.core.strips import strips_after, tiles_again, tiles_before
 from scasnet_qgis.core.windows import TilePlan, plan_tiles
 
 
@@ -38,7 +38,7 @@ def test_rows_are_done_once_and_in_order(drawn: tuple[TilePlan, int]) -> None:
     widths = [len(panel.tile_cols) for panel, _ in every]
     assert tiles_before(plan, start) == sum(widths[:start])
     again = [len(s.panel.tile_cols) for s in strips for row in s.rows if row < s.first]
-    assert sum(strip.tiles_again for strip in strips) == sum(again)
+    assert tiles_again(plan, start) == sum(again)
     assert tiles_before(plan, len(every)) == plan.count
 
 

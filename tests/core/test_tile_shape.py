@@ -7,7 +7,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from scasnet_qgis.core.tile_shape import STRETCH, fitting_tiles, tile_shape
-from scasnet_qgis.core.windows import TilePlan, plan_tiles
+from scasnet_qgis.core.windows import SIZE_STEP, TilePlan, plan_tiles
 
 
 def plan_of(rows: int, cols: int, tile: tuple[int, int], overlap: int) -> TilePlan:
@@ -29,7 +29,9 @@ def test_less_is_computed_in_no_more_memory(
     shape = tile_shape(rows, cols, tile, overlap)
     assert shape[0] * shape[1] <= tile[0] * tile[1]
     assert min(shape) > overlap
-    assert all(side <= most * STRETCH for side, most in zip(shape, tile))
+    assert all(most / STRETCH <= side <= most * STRETCH for side, most in zip(shape, tile))
+    assert all(isinstance(side, int) for side in shape)
+    assert shape == tile or not any(side % SIZE_STEP for side in shape), "networks reduce by it"
     shaped, square = (plan_of(rows, cols, each, overlap) for each in (shape, tile))
     assert shaped.computed_pixels <= square.computed_pixels
 
@@ -50,3 +52,21 @@ def test_tiles_of_a_fixed_size_keep_it(fixed: bool, sizes: tuple[int, int]) -> N
 
 def test_what_fits_stays_square() -> None:
     assert tile_shape(1952, 1952, (512, 512), 32) == (512, 512)
+
+
+def test_of_shapes_that_compute_the_same_the_squarest_is_taken() -> None:
+    """The raster is mirrored up to what a network needs, however large the tile."""
+    assert tile_shape(10, 10, (400, 640), 16) == (504, 504)
+
+
+@pytest.mark.parametrize(("size", "tile"), [((192, 80), (136, 113)), ((88, 176), (124, 125))])
+def test_a_side_may_be_half_as_long_again_where_one_tile_then_does(
+    size: tuple[int, int], tile: tuple[int, int]
+) -> None:
+    assert tile_shape(*size, tile, 8) == size
+
+
+def test_no_side_is_as_short_as_the_overlap() -> None:
+    """80 x 120 would hold the same pixels, but tiles could not move on."""
+    for rows, cols in [(500, 500), (80, 120), (120, 80)]:
+        assert min(tile_shape(rows, cols, (100, 100), 80)) > 80

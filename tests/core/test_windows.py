@@ -126,6 +126,21 @@ def test_panels_partition_the_columns(panel_cols: int, block: int, **wanted: Any
             assert (index in panel.tile_cols) == touches
 
 
+@pytest.mark.parametrize(
+    ("cols", "panel_cols", "widths"),
+    [
+        (1000, 256, [256, 256, 256, 232]),
+        (1300, 1100, [768, 532]),
+        (1024, 1024, [1024]),
+        (1025, 1024, [768, 257]),
+        (300, 100, [256, 44]),
+    ],
+)
+def test_panels_are_few_and_about_equal(cols: int, panel_cols: int, widths: list[int]) -> None:
+    plan = plan_tiles(80, cols, (64, 64), 8, fixed=False, panel_cols=panel_cols, block=256)
+    assert [panel.cols for panel in plan.panels] == widths
+
+
 @pytest.mark.parametrize("fixed", [True, False])
 @pytest.mark.parametrize("panel_cols", [256, 10_000])
 def test_counts_and_pixels_are_those_of_the_tiles(fixed: bool, panel_cols: int) -> None:
