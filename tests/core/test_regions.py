@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -30,6 +32,7 @@ def check(values: np.ndarray) -> None:
     ids, count = label_regions(values)
     expected = as_found_elsewhere(values)
     assert count == expected.max()
+    assert ids.dtype == np.int32
     np.testing.assert_array_equal(ids == 0, values == 0)
     assert set(np.unique(ids)) - {0} == set(range(1, count + 1))
     pairs = np.unique(np.stack([ids.ravel(), expected.ravel()]), axis=1)
@@ -39,6 +42,26 @@ def check(values: np.ndarray) -> None:
 @given(MAPS)
 def test_any_map(values: np.ndarray) -> None:
     check(values)
+
+
+@pytest.mark.parametrize(
+    ("values", "most"),
+    [
+        (np.random.default_rng(1).integers(1, 3, (400, 500)), 11),
+        (np.indices((400, 500)).sum(axis=0) % 2 + 1, 9),
+    ],
+    ids=["noise", "checkerboard"],
+)
+def test_memory_is_a_small_multiple_of_the_numbers(values: np.ndarray, most: float) -> None:
+    """Of maps with as many regions as can be."""
+    given_map = values.astype(np.uint8)
+    tracemalloc.start()
+    try:
+        ids, _ = label_regions(given_map)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < most * ids.nbytes
 
 
 def spiral(size: int) -> np.ndarray:
@@ -96,6 +119,7 @@ def tally_of(*entries: tuple[int, int, int]) -> Tally:
 def test_the_largest_kind_and_of_equal_ones_the_lower() -> None:
     tally = tally_of((0, 3, 5), (0, 2, 4), (0, 2, 1), (2, 9, 1), (2, 1, 7), (2, 200, 6))
     assert tally.largest(4).tolist() == [2, 0, 1, 0]
+    assert tally.largest(4).dtype == np.uint8
     assert tally.amounts_of(2, 4).tolist() == [5, 0, 0, 0]
 
 
@@ -110,3 +134,4 @@ def test_regions_move_and_meet() -> None:
     tally = tally_of((0, 1, 2), (1, 1, 3), (2, 5, 4), (3, 1, 9)).moved(np.array([7, 7, 0, -1]))
     assert np.divmod(tally.keys, KINDS)[0].tolist() == [0, 7]
     assert tally.amounts.tolist() == [4, 5]
+    assert tally.keys.dtype == tally.amounts.dtype == np.int64
