@@ -78,7 +78,7 @@ class Regridder:
     """
 
     def __init__(
-        self, classes: int, how: MapPlan, valid: Valid, *, with_scores: bool, done: int = 0
+        self, classes: int, how: MapPlan, valid: Valid, *, with_scores: bool, done: int
     ) -> None:
         self._classes, self._how, self._valid = classes, how, valid
         self._with_scores = with_scores

@@ -111,9 +111,9 @@ def _producers(
             continue
         accuracy = proportions[j, j] / share
         parts = weights**2 * variances[:, j]
-        others = parts.sum() - parts[j] if not np.isnan(parts[j]) else np.delete(parts, j).sum()
+        others = np.delete(parts, j).sum()
         variance = (parts[j] * (1.0 - accuracy) ** 2 + accuracy**2 * others) / share**2
-        result.append(Estimate(float(accuracy), max(float(variance), 0.0) ** 0.5))
+        result.append(Estimate(float(accuracy), float(variance) ** 0.5))
     return tuple(result)
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scasnet_qgis.core.blending import FinishedBlock
-from scasnet_qgis.core.regridding import MapPlan, Regridder
+from scasnet_qgis.core.regridding import PIECE_BYTES, MapPlan, Regridder
 from scasnet_qgis.core.two_grids import AxisLink, nearest_two
 from scasnet_qgis.core.windows import Panel, TilePlan, Window, plan_tiles
 
@@ -98,7 +98,10 @@ def gathered(
             )
             assert (labels[at] == 255).all(), "each pixel comes once"
             labels[at] = each.labels()
+            assert (each.valid.shape, each.valid.dtype) == (labels[at].shape, bool)
             if with_scores:
+                assert each.scores is not None
+                assert each.scores.dtype == np.float32
                 found[(slice(None), *at)] = each.scores
             blocks.append(each)
     return labels, found, blocks
@@ -181,6 +184,36 @@ def test_what_is_done_is_left_out_and_the_rest_is_the_same(
     rows = {(each.panel, each.window.row) for each in before[2]}
     left = {(each.panel, each.window.row) for each in after[2]}
     assert len(rows) - len(left) == done
+
+
+@settings(max_examples=40, deadline=None)
+@given(links, links, st.integers(8, 30), st.data())
+def test_no_row_of_tiles_is_given_out_again_without_need(
+    down: AxisLink, across: AxisLink, tile: int, data: st.DataObject
+) -> None:
+    """Each costs a row of the network's work."""
+    width = -(-max(32, int(2 * across.factor)) // BLOCK) * BLOCK
+    how = plan_of(down, across, tile, width, 16)
+    starts = how.plan.vertical.starts
+    panels = len(how.panels)
+    assert how.first_needed(how.strips * panels) == panels * len(starts)
+    done = data.draw(st.integers(0, how.strips * panels - 1))
+    panel, row = divmod(how.first_needed(done), len(starts))
+    assert panel == done // how.strips
+    top, _ = down.needed(done % how.strips * how.strip_rows, 1)
+    assert starts[row] <= top
+    assert row + 1 == len(starts) or starts[row + 1] > top
+
+
+@pytest.mark.parametrize(("rows", "width"), [(2048, 128), (3000, 80), (17_000, BLOCK)])
+def test_pieces_are_as_wide_as_their_scores_may_take(rows: int, width: int) -> None:
+    """But one block at least."""
+    down, across = AxisLink(rows, 40, 0, rows), AxisLink(256, 30, 0, 256)
+    how = plan_of(down, across, 16, 256, rows)
+    scores = field(40, 30)
+    _, _, blocks = gathered(how, scores, np.ones((40, 30), bool), with_scores=False)
+    assert {each.window.cols for each in blocks[:-1]} == {width}
+    assert width == BLOCK or 4 * CLASSES * rows * width <= PIECE_BYTES
 
 
 def test_blocks_are_in_the_order_that_writers_want() -> None:

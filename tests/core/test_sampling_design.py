@@ -64,6 +64,15 @@ def test_estimators_by_hand() -> None:
     assert result.shares[1].error == pytest.approx(0.9 * (0.09 / 9) ** 0.5)
 
 
+def test_both_strata_count_in_a_producer_s_error() -> None:
+    """Equation 7 by hand, for two strata of half of the map each."""
+    result = area_adjusted(ConfusionMatrix(np.array([[8, 4], [2, 6]])), (50, 50))
+    own, other = 0.25 * 0.8 * 0.2 / 9, 0.25 * 0.4 * 0.6 / 9
+    variance = (own * (1 / 3) ** 2 + (2 / 3) ** 2 * other) / 0.6**2
+    assert result.producers[0].value == pytest.approx(2 / 3)
+    assert result.producers[0].error == pytest.approx(variance**0.5)
+
+
 def test_the_errors_are_those_of_repeated_samples() -> None:
     """Equations 5, 7 and 10 against the spread over many samples of one known map."""
     generator = np.random.default_rng(3)
@@ -102,6 +111,14 @@ def test_a_class_without_pixels_or_points_says_nothing_and_harms_nothing() -> No
         assert np.isnan(each.value)
         assert np.isnan(each.error)
         assert np.isnan(each.half_width)
+
+
+def test_what_comes_behind_a_class_that_is_nowhere_is_there_too() -> None:
+    counts = np.zeros((3, 3), dtype=int)
+    counts[::2, ::2] = [[9, 1], [0, 10]]
+    result = area_adjusted(ConfusionMatrix(counts.T), (900, 0, 100))
+    assert result.producers[::2] == simple(wrong=1).producers
+    assert result.users[::2] == simple(wrong=1).users
 
 
 def test_one_point_in_a_class_without_pixels_spoils_nothing_else() -> None:
@@ -163,7 +180,11 @@ def test_shares_by_area_with_a_least_number() -> None:
 
 
 def test_too_few_points_for_the_least_number() -> None:
-    with pytest.raises(SettingError, match=r"99 points are too few for 2 classes .* at least 100"):
+    expected = (
+        r"99 points are too few for 2 classes with at least 50 points each: "
+        r"ask for at least 100 points"
+    )
+    with pytest.raises(SettingError, match=expected):
         allocate([1000, 0, 1000], 99, 50)
 
 

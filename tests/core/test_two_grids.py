@@ -101,8 +101,9 @@ def test_touching_leaves_out_no_pixel(own: int, seen: int, data: st.DataObject) 
     if beside.size:
         assert start <= beside[0]
         assert stop > beside[-1]
-        assert beside[0] - start <= 2 * own / seen + 2
-        assert stop - beside[-1] <= 2 * own / seen + 3
+        assert beside[0] - start <= 1
+        assert stop - beside[-1] <= 2
+        assert isinstance(stop, int)
 
 
 @settings(deadline=None, max_examples=50)
@@ -111,6 +112,7 @@ def test_a_cubic_curve_goes_through_a_line(here: int, there: int) -> None:
     """Away from the ends, where a line does not go on; and nothing changes where pixels grow."""
     places, weights = taps(0, here, here, there, cubic=True)
     np.testing.assert_allclose(weights.sum(axis=0), 1, atol=1e-6)
+    assert 0 <= places.min() <= places.max() < there
     if here <= there:
         np.testing.assert_array_equal(weights, taps(0, here, here, there)[1])
     else:
