@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import tracemalloc
 
 import numpy as np
@@ -106,9 +107,17 @@ def test_joined_numbers_get_the_lowest_of_their_set(pairs: list[tuple[int, int]]
     assert join(30, one, other).tolist() == [min(each) for each in sets]
 
 
-def test_a_long_chain_in_the_worst_order() -> None:
-    order = np.random.default_rng(2).permutation(5000)
-    assert not join(5000, order[:-1], order[1:]).any()
+@pytest.mark.parametrize("shape", ["chain", "star"])
+def test_large_sets_take_few_rounds(shape: str) -> None:
+    """A round for each number would take minutes."""
+    count = 50_000
+    order = np.random.default_rng(2).permutation(count)
+    one, other = order[:-1], order[1:]
+    if shape == "star":  # all are joined with the highest
+        one, other = np.arange(count - 1), np.full(count - 1, count - 1)
+    begin = time.process_time()
+    assert not join(count, one, other).any()
+    assert time.process_time() - begin < 5
 
 
 def tally_of(*entries: tuple[int, int, int]) -> Tally:

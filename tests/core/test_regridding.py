@@ -99,6 +99,7 @@ def gathered(
             assert (labels[at] == 255).all(), "each pixel comes once"
             labels[at] = each.labels()
             assert (each.valid.shape, each.valid.dtype) == (labels[at].shape, bool)
+            assert each.labels().dtype == np.uint8
             if with_scores:
                 assert each.scores is not None
                 assert each.scores.dtype == np.float32
@@ -216,11 +217,13 @@ def test_pieces_are_as_wide_as_their_scores_may_take(rows: int, width: int) -> N
     assert width == BLOCK or 4 * CLASSES * rows * width <= PIECE_BYTES
 
 
-def test_blocks_are_in_the_order_that_writers_want() -> None:
+@pytest.mark.parametrize("with_scores", [True, False])
+def test_blocks_are_in_the_order_that_writers_want(with_scores: bool) -> None:
     down, across = AxisLink(200, 61, 7, 180), AxisLink(300, 90, 0, 300)
     how = plan_of(down, across, 24, 96, 16)
     scores = field(down.seen_count, across.seen_count)
-    _, _, blocks = gathered(how, scores, np.ones(scores.shape[1:], bool), with_scores=True)
+    holds = np.ones(scores.shape[1:], bool)
+    _, _, blocks = gathered(how, scores, holds, with_scores=with_scores)
     expected = [(col, row) for col, _ in how.panels for row in range(0, down.count, how.strip_rows)]
     assert list(dict.fromkeys((each.row.col, each.window.row) for each in blocks)) == expected
     for before, after in zip(blocks, blocks[1:]):
@@ -238,6 +241,25 @@ def test_a_panel_without_data_is_given_out_empty() -> None:
     labels, _, blocks = gathered(how, scores, np.zeros((20, 20), bool), with_scores=False)
     assert not labels.any()
     assert not any(each.valid.any() for each in blocks)
+
+
+def test_a_piece_between_pixels_without_data_is_empty_whatever_lies_behind_them() -> None:
+    """Which of its pixels are to be mapped need not be read then."""
+    down, across = AxisLink(34_000, 40, 0, 34_000), AxisLink(64, 30, 0, 64)
+    how = plan_of(down, across, 16, 64, 17_000)
+    holds = np.ones((40, 30), bool)
+    holds[: down.needed(0, 17_000)[1], : across.needed(0, BLOCK)[1]] = False
+    _, _, blocks = gathered(how, field(40, 30), holds, with_scores=False)
+    assert [each.valid.any() for each in blocks] == [False] + [True] * 7
+    assert blocks[0].window == Window(0, 0, 17_000, BLOCK)
+
+
+def test_blocks_without_scores_are_refused() -> None:
+    how = plan_of(AxisLink(60, 20, 0, 60), AxisLink(64, 20, 0, 64), 16, 64, 16)
+    regridder = Regridder(CLASSES, how, lambda _: None, with_scores=False, done=0)
+    block = FinishedBlock(Window(0, 0, 16, 16), None, np.ones((16, 16), bool), (0, 20))
+    with pytest.raises(ValueError, match="blocks that have scores"):
+        list(regridder.add(block))
 
 
 @pytest.mark.parametrize("factor", [0.5, 3.0, 20.0])
