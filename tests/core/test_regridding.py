@@ -162,9 +162,23 @@ def test_neighbours_without_data_do_not_count(down: AxisLink, across: AxisLink, 
     found, given_out, _ = gathered(how, scores, holds, valid, with_scores=True)
     np.testing.assert_allclose(given_out[:, valid], means[:, valid], atol=1e-4)
     np.testing.assert_array_equal(found == 0, ~valid)
+    assert np.isfinite(given_out).all()
     plain, _, _ = gathered(how, scores, holds, valid, with_scores=False)
     gap = np.diff(np.sort(np.nan_to_num(means), axis=0)[-2:], axis=0)[0] > 1e-4
     np.testing.assert_array_equal(plain[gap], labels[gap])
+
+
+def test_a_hole_changes_nothing_beside_it() -> None:
+    """Not even by a rounding: what is in a block depends on the tiles and the panels."""
+    down, across = AxisLink(60, 20, 0, 60), AxisLink(64, 20, 0, 64)
+    how = plan_of(down, across, 16, 64, 16)
+    scores, holds = field(20, 20), np.ones((20, 20), bool)
+    _, expected, _ = gathered(how, scores, holds, with_scores=True)
+    holds[:3, :3] = False
+    _, found, _ = gathered(how, scores, holds, with_scores=True)
+    beside = (down.neighbours(0, 60)[0] >= 3)[:, None] | (across.neighbours(0, 64)[0] >= 3)
+    np.testing.assert_array_equal(found[:, beside], expected[:, beside])
+    assert (found[:, ~beside] != expected[:, ~beside]).any()
 
 
 @settings(max_examples=40, deadline=None)
