@@ -228,6 +228,7 @@ def test_pieces_are_as_wide_as_their_scores_may_take(rows: int, width: int) -> N
     scores = field(40, 30)
     _, _, blocks = gathered(how, scores, np.ones((40, 30), bool), with_scores=False)
     assert {each.window.cols for each in blocks[:-1]} == {width}
+    assert {(each.row.col, each.row.cols) for each in blocks} == {(0, 256)}
     assert width == BLOCK or 4 * CLASSES * rows * width <= PIECE_BYTES
 
 
@@ -257,15 +258,17 @@ def test_a_panel_without_data_is_given_out_empty() -> None:
     assert not any(each.valid.any() for each in blocks)
 
 
-def test_a_piece_between_pixels_without_data_is_empty_whatever_lies_behind_them() -> None:
+@pytest.mark.parametrize("empty", [0, 5])
+def test_a_piece_between_pixels_without_data_is_empty_whatever_lies_behind_them(empty: int) -> None:
     """Which of its pixels are to be mapped need not be read then."""
-    down, across = AxisLink(34_000, 40, 0, 34_000), AxisLink(64, 30, 0, 64)
+    down, across = AxisLink(51_000, 60, 0, 51_000), AxisLink(64, 30, 0, 64)
     how = plan_of(down, across, 16, 64, 17_000)
-    holds = np.ones((40, 30), bool)
-    holds[: down.needed(0, 17_000)[1], : across.needed(0, BLOCK)[1]] = False
-    _, _, blocks = gathered(how, field(40, 30), holds, with_scores=False)
-    assert [each.valid.any() for each in blocks] == [False] + [True] * 7
-    assert blocks[0].window == Window(0, 0, 17_000, BLOCK)
+    rows, cols = down.needed(empty // 4 * 17_000, 17_000), across.needed(empty % 4 * BLOCK, BLOCK)
+    holds = np.ones((60, 30), bool)
+    holds[slice(*rows), slice(*cols)] = False
+    _, _, blocks = gathered(how, field(60, 30), holds, with_scores=False)
+    assert [index for index, each in enumerate(blocks) if not each.valid.any()] == [empty]
+    assert len(blocks) == 12
 
 
 def test_blocks_without_scores_are_refused() -> None:
