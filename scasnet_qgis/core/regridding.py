@@ -78,7 +78,7 @@ class Regridder:
     """
 
     def __init__(
-        self, classes: int, how: MapPlan, valid: Valid, *, with_scores: bool, done: int = 0
+        self, classes: int, how: MapPlan, valid: Valid, *, with_scores: bool, done: int
     ) -> None:
         self._classes, self._how, self._valid = classes, how, valid
         self._with_scores = with_scores
@@ -123,10 +123,9 @@ class Regridder:
             valid = np.ones(_shape(window), dtype=np.bool_)
         if self._with_scores:
             return FinishedBlock(window, _scores(scores, labels, down, across), valid, panel)
+        found = None  # a block without any valid pixel knows its labels
         if valid.any():
             found = _labels(scores, labels, down, across) * valid.view(np.uint8)
-        else:
-            found = np.zeros(_shape(window), dtype=np.uint8)
         return FinishedBlock(window, None, valid, panel, found)
 
     def _around(

@@ -65,12 +65,12 @@ def area_adjusted(matrix: ConfusionMatrix, pixels: Sequence[int]) -> AreaAdjuste
             translate("ScasNet", "Every class of the map needs a point with a reference class.")
         )
     weights = whole / whole.sum()
-    rates = np.divide(counts, points[:, None], out=np.zeros_like(counts), where=points[:, None] > 0)
+    rates = counts / np.maximum(points, 1.0)[:, None]
     variances = _variances(rates, points, weights)
     proportions = weights[:, None] * rates  # equation 4
     shares = proportions.sum(axis=0)  # equation 9
     users = np.where(points > 0, np.diag(rates), nan)  # equation 2
-    users_variance = np.where(points > 0, np.diag(variances), nan)  # equation 6
+    users_variance = np.where(points > 1, np.diag(variances), nan)  # equation 6
     overall = float(np.trace(proportions))  # equation 1
     overall_variance = float((weights**2 * np.diag(variances)).sum())  # equation 5
     share_variances = (weights[:, None] ** 2 * variances).sum(axis=0)  # equation 10
@@ -111,9 +111,9 @@ def _producers(
             continue
         accuracy = proportions[j, j] / share
         parts = weights**2 * variances[:, j]
-        others = parts.sum() - parts[j] if not np.isnan(parts[j]) else np.delete(parts, j).sum()
+        others = np.delete(parts, j).sum()
         variance = (parts[j] * (1.0 - accuracy) ** 2 + accuracy**2 * others) / share**2
-        result.append(Estimate(float(accuracy), max(float(variance), 0.0) ** 0.5))
+        result.append(Estimate(float(accuracy), float(variance) ** 0.5))
     return tuple(result)
 
 

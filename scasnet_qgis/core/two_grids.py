@@ -66,7 +66,7 @@ def _cubic(first: int, count: int, here: int, there: int) -> Taps:
     away = np.abs(rest / (2 * here) - np.arange(-1, 3)[:, None])
     near = (1.5 * away - 2.5) * away**2 + 1
     far = ((-0.5 * away + 2.5) * away - 4) * away + 2
-    weights = np.where(away <= 1, near, np.where(away < 2, far, 0.0))
+    weights = np.where(away <= 1, near, far)  # none is farther than 2, where far is 0
     return np.clip(places, 0, there - 1).astype(np.intp), weights.astype(np.float32)
 
 

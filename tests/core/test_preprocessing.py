@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -35,6 +37,25 @@ def test_each_band_has_its_own_limits() -> None:
 def test_nan_and_infinity_are_no_values() -> None:
     raw = np.array([[[np.nan, 1.0, np.inf, -np.inf]]], dtype=np.float64)
     np.testing.assert_allclose(scaling(0, 2)(raw, None), [[[0.4, 0.5, 0.4, 0.4]]], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "bits", "low", "expected"),
+    [
+        (np.float32, 0x7FA00000, 0, 0.4),
+        (np.float32, 0x7FA00000, 1, 0.4),
+        (np.float64, 0x7FF4000000000000, 0, 0.4),
+        (np.float64, 0x7E37E43C8800759C, 0, 1),  # 1e300, more than 32 bits hold
+        (np.float64, 0xFE37E43C8800759C, 1, 0),  # -1e300
+    ],
+)
+def test_odd_numbers_set_off_no_warning(kind: type, bits: int, low: float, expected: float) -> None:
+    """Files may hold signalling NaN, which makes a processor speak up where it reckons."""
+    whole = np.array([[[bits]]], dtype=f"u{np.dtype(kind).itemsize}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        scaled = scaling(low, 2)(whole.view(kind), None)
+    np.testing.assert_allclose(scaled, [[[expected]]], atol=1e-6)
 
 
 def test_pixels_without_data_hold_the_fill() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -30,6 +33,7 @@ def check(values: np.ndarray) -> None:
     ids, count = label_regions(values)
     expected = as_found_elsewhere(values)
     assert count == expected.max()
+    assert ids.dtype == np.int32
     np.testing.assert_array_equal(ids == 0, values == 0)
     assert set(np.unique(ids)) - {0} == set(range(1, count + 1))
     pairs = np.unique(np.stack([ids.ravel(), expected.ravel()]), axis=1)
@@ -39,6 +43,26 @@ def check(values: np.ndarray) -> None:
 @given(MAPS)
 def test_any_map(values: np.ndarray) -> None:
     check(values)
+
+
+@pytest.mark.parametrize(
+    ("values", "most"),
+    [
+        (np.ones((400, 500)), 3.5),
+        (np.indices((400, 500)).sum(axis=0) % 2 + 1, 9),
+    ],
+    ids=["one region", "checkerboard"],
+)
+def test_memory_is_a_small_multiple_of_the_numbers(values: np.ndarray, most: float) -> None:
+    """Of maps with as few and as many regions as can be."""
+    given_map = values.astype(np.uint8)
+    tracemalloc.start()
+    try:
+        ids, _ = label_regions(given_map)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < most * ids.nbytes
 
 
 def spiral(size: int) -> np.ndarray:
@@ -83,9 +107,17 @@ def test_joined_numbers_get_the_lowest_of_their_set(pairs: list[tuple[int, int]]
     assert join(30, one, other).tolist() == [min(each) for each in sets]
 
 
-def test_a_long_chain_in_the_worst_order() -> None:
-    order = np.random.default_rng(2).permutation(5000)
-    assert not join(5000, order[:-1], order[1:]).any()
+@pytest.mark.parametrize("shape", ["chain", "star"])
+def test_large_sets_take_few_rounds(shape: str) -> None:
+    """A round for each number would take minutes."""
+    count = 50_000
+    order = np.random.default_rng(2).permutation(count)
+    one, other = order[:-1], order[1:]
+    if shape == "star":  # all are joined with the highest
+        one, other = np.arange(count - 1), np.full(count - 1, count - 1)
+    begin = time.process_time()
+    assert not join(count, one, other).any()
+    assert time.process_time() - begin < 5
 
 
 def tally_of(*entries: tuple[int, int, int]) -> Tally:
@@ -96,6 +128,7 @@ def tally_of(*entries: tuple[int, int, int]) -> Tally:
 def test_the_largest_kind_and_of_equal_ones_the_lower() -> None:
     tally = tally_of((0, 3, 5), (0, 2, 4), (0, 2, 1), (2, 9, 1), (2, 1, 7), (2, 200, 6))
     assert tally.largest(4).tolist() == [2, 0, 1, 0]
+    assert tally.largest(4).dtype == np.uint8
     assert tally.amounts_of(2, 4).tolist() == [5, 0, 0, 0]
 
 
@@ -110,3 +143,4 @@ def test_regions_move_and_meet() -> None:
     tally = tally_of((0, 1, 2), (1, 1, 3), (2, 5, 4), (3, 1, 9)).moved(np.array([7, 7, 0, -1]))
     assert np.divmod(tally.keys, KINDS)[0].tolist() == [0, 7]
     assert tally.amounts.tolist() == [4, 5]
+    assert tally.keys.dtype == tally.amounts.dtype == np.int64

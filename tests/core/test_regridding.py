@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scasnet_qgis.core.blending import FinishedBlock
-from scasnet_qgis.core.regridding import MapPlan, Regridder
+from scasnet_qgis.core.regridding import PIECE_BYTES, MapPlan, Regridder
 from scasnet_qgis.core.two_grids import AxisLink, nearest_two
 from scasnet_qgis.core.windows import Panel, TilePlan, Window, plan_tiles
 
@@ -98,7 +98,11 @@ def gathered(
             )
             assert (labels[at] == 255).all(), "each pixel comes once"
             labels[at] = each.labels()
+            assert (each.valid.shape, each.valid.dtype) == (labels[at].shape, bool)
+            assert each.labels().dtype == np.uint8
             if with_scores:
+                assert each.scores is not None
+                assert each.scores.dtype == np.float32
                 found[(slice(None), *at)] = each.scores
             blocks.append(each)
     return labels, found, blocks
@@ -158,9 +162,23 @@ def test_neighbours_without_data_do_not_count(down: AxisLink, across: AxisLink, 
     found, given_out, _ = gathered(how, scores, holds, valid, with_scores=True)
     np.testing.assert_allclose(given_out[:, valid], means[:, valid], atol=1e-4)
     np.testing.assert_array_equal(found == 0, ~valid)
+    assert np.isfinite(given_out).all()
     plain, _, _ = gathered(how, scores, holds, valid, with_scores=False)
     gap = np.diff(np.sort(np.nan_to_num(means), axis=0)[-2:], axis=0)[0] > 1e-4
     np.testing.assert_array_equal(plain[gap], labels[gap])
+
+
+def test_a_hole_changes_nothing_beside_it() -> None:
+    """Not even by a rounding: what is in a block depends on the tiles and the panels."""
+    down, across = AxisLink(60, 20, 0, 60), AxisLink(64, 20, 0, 64)
+    how = plan_of(down, across, 16, 64, 16)
+    scores, holds = field(20, 20), np.ones((20, 20), bool)
+    _, expected, _ = gathered(how, scores, holds, with_scores=True)
+    holds[:3, :3] = False
+    _, found, _ = gathered(how, scores, holds, with_scores=True)
+    beside = (down.neighbours(0, 60)[0] >= 3)[:, None] | (across.neighbours(0, 64)[0] >= 3)
+    np.testing.assert_array_equal(found[:, beside], expected[:, beside])
+    assert (found[:, ~beside] != expected[:, ~beside]).any()
 
 
 @settings(max_examples=40, deadline=None)
@@ -183,11 +201,44 @@ def test_what_is_done_is_left_out_and_the_rest_is_the_same(
     assert len(rows) - len(left) == done
 
 
-def test_blocks_are_in_the_order_that_writers_want() -> None:
+@settings(max_examples=40, deadline=None)
+@given(links, links, st.integers(8, 30), st.data())
+def test_no_row_of_tiles_is_given_out_again_without_need(
+    down: AxisLink, across: AxisLink, tile: int, data: st.DataObject
+) -> None:
+    """Each costs a row of the network's work."""
+    width = -(-max(32, int(2 * across.factor)) // BLOCK) * BLOCK
+    how = plan_of(down, across, tile, width, 16)
+    starts = how.plan.vertical.starts
+    panels = len(how.panels)
+    assert how.first_needed(how.strips * panels) == panels * len(starts)
+    done = data.draw(st.integers(0, how.strips * panels - 1))
+    panel, row = divmod(how.first_needed(done), len(starts))
+    assert panel == done // how.strips
+    top, _ = down.needed(done % how.strips * how.strip_rows, 1)
+    assert starts[row] <= top
+    assert row + 1 == len(starts) or starts[row + 1] > top
+
+
+@pytest.mark.parametrize(("rows", "width"), [(2048, 128), (3000, 80), (17_000, BLOCK)])
+def test_pieces_are_as_wide_as_their_scores_may_take(rows: int, width: int) -> None:
+    """But one block at least."""
+    down, across = AxisLink(rows, 40, 0, rows), AxisLink(256, 30, 0, 256)
+    how = plan_of(down, across, 16, 256, rows)
+    scores = field(40, 30)
+    _, _, blocks = gathered(how, scores, np.ones((40, 30), bool), with_scores=False)
+    assert {each.window.cols for each in blocks[:-1]} == {width}
+    assert {(each.row.col, each.row.cols) for each in blocks} == {(0, 256)}
+    assert width == BLOCK or 4 * CLASSES * rows * width <= PIECE_BYTES
+
+
+@pytest.mark.parametrize("with_scores", [True, False])
+def test_blocks_are_in_the_order_that_writers_want(with_scores: bool) -> None:
     down, across = AxisLink(200, 61, 7, 180), AxisLink(300, 90, 0, 300)
     how = plan_of(down, across, 24, 96, 16)
     scores = field(down.seen_count, across.seen_count)
-    _, _, blocks = gathered(how, scores, np.ones(scores.shape[1:], bool), with_scores=True)
+    holds = np.ones(scores.shape[1:], bool)
+    _, _, blocks = gathered(how, scores, holds, with_scores=with_scores)
     expected = [(col, row) for col, _ in how.panels for row in range(0, down.count, how.strip_rows)]
     assert list(dict.fromkeys((each.row.col, each.window.row) for each in blocks)) == expected
     for before, after in zip(blocks, blocks[1:]):
@@ -205,6 +256,27 @@ def test_a_panel_without_data_is_given_out_empty() -> None:
     labels, _, blocks = gathered(how, scores, np.zeros((20, 20), bool), with_scores=False)
     assert not labels.any()
     assert not any(each.valid.any() for each in blocks)
+
+
+@pytest.mark.parametrize("empty", [0, 5])
+def test_a_piece_between_pixels_without_data_is_empty_whatever_lies_behind_them(empty: int) -> None:
+    """Which of its pixels are to be mapped need not be read then."""
+    down, across = AxisLink(51_000, 60, 0, 51_000), AxisLink(64, 30, 0, 64)
+    how = plan_of(down, across, 16, 64, 17_000)
+    rows, cols = down.needed(empty // 4 * 17_000, 17_000), across.needed(empty % 4 * BLOCK, BLOCK)
+    holds = np.ones((60, 30), bool)
+    holds[slice(*rows), slice(*cols)] = False
+    _, _, blocks = gathered(how, field(60, 30), holds, with_scores=False)
+    assert [index for index, each in enumerate(blocks) if not each.valid.any()] == [empty]
+    assert len(blocks) == 12
+
+
+def test_blocks_without_scores_are_refused() -> None:
+    how = plan_of(AxisLink(60, 20, 0, 60), AxisLink(64, 20, 0, 64), 16, 64, 16)
+    regridder = Regridder(CLASSES, how, lambda _: None, with_scores=False, done=0)
+    block = FinishedBlock(Window(0, 0, 16, 16), None, np.ones((16, 16), bool), (0, 20))
+    with pytest.raises(ValueError, match="blocks that have scores"):
+        list(regridder.add(block))
 
 
 @pytest.mark.parametrize("factor", [0.5, 3.0, 20.0])

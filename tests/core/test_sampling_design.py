@@ -64,6 +64,15 @@ def test_estimators_by_hand() -> None:
     assert result.shares[1].error == pytest.approx(0.9 * (0.09 / 9) ** 0.5)
 
 
+def test_both_strata_count_in_a_producer_s_error() -> None:
+    """Equation 7 by hand, for two strata of half of the map each."""
+    result = area_adjusted(ConfusionMatrix(np.array([[8, 4], [2, 6]])), (50, 50))
+    own, other = 0.25 * 0.8 * 0.2 / 9, 0.25 * 0.4 * 0.6 / 9
+    variance = (own * (1 / 3) ** 2 + (2 / 3) ** 2 * other) / 0.6**2
+    assert result.producers[0].value == pytest.approx(2 / 3)
+    assert result.producers[0].error == pytest.approx(variance**0.5)
+
+
 def test_the_errors_are_those_of_repeated_samples() -> None:
     """Equations 5, 7 and 10 against the spread over many samples of one known map."""
     generator = np.random.default_rng(3)
@@ -98,8 +107,43 @@ def test_a_class_without_pixels_or_points_says_nothing_and_harms_nothing() -> No
     assert result.overall == simple(wrong=1).overall
     assert result.shares[:2] == simple(wrong=1).shares
     assert result.shares[2].value == 0
-    assert np.isnan(result.users[2].value)
-    assert np.isnan(result.producers[2].value)
+    for each in (result.users[2], result.producers[2]):
+        assert np.isnan(each.value)
+        assert np.isnan(each.error)
+        assert np.isnan(each.half_width)
+
+
+def test_what_comes_behind_a_class_that_is_nowhere_is_there_too() -> None:
+    counts = np.zeros((3, 3), dtype=int)
+    counts[::2, ::2] = [[9, 1], [0, 10]]
+    result = area_adjusted(ConfusionMatrix(counts.T), (900, 0, 100))
+    assert result.producers[::2] == simple(wrong=1).producers
+    assert result.users[::2] == simple(wrong=1).users
+
+
+def test_one_point_in_a_class_without_pixels_spoils_nothing_else() -> None:
+    """As where the map was replaced by one on which the class is gone."""
+    counts = np.zeros((3, 3), dtype=int)
+    counts[:2, :2] = [[9, 1], [0, 10]]
+    counts[2, 2] = 1
+    result = area_adjusted(ConfusionMatrix(counts.T), (900, 100, 0))
+    assert (result.users[2].value, result.shares[2].value) == (1, 0)
+    assert np.isnan(result.users[2].error)
+    assert result.overall == simple(wrong=1).overall
+    assert result.shares[:2] == simple(wrong=1).shares
+
+
+def test_two_points_are_enough_for_an_error() -> None:
+    result = area_adjusted(ConfusionMatrix(np.array([[1, 0], [1, 8]])), (50, 50))
+    assert result.users[0].value == 0.5
+    assert result.users[0].error == pytest.approx(0.5)
+    assert result.overall.error == pytest.approx(0.25)
+
+
+def test_a_map_of_a_single_class_is_right_everywhere() -> None:
+    result = area_adjusted(ConfusionMatrix(np.array([[5, 0], [0, 0]])), (70, 0))
+    for each in (result.overall, result.users[0], result.producers[0], result.shares[0]):
+        assert (each.value, each.error) == (1, 0)
 
 
 def test_a_class_that_is_not_on_the_map_but_on_the_ground_is_found() -> None:
@@ -110,7 +154,7 @@ def test_a_class_that_is_not_on_the_map_but_on_the_ground_is_found() -> None:
     assert result.producers[1].error == 0
 
 
-@pytest.mark.parametrize("pixels", [(900, 100), (0, 0)])
+@pytest.mark.parametrize("pixels", [(900, 100), (900, 1), (0, 0), (900,)])
 def test_a_class_of_the_map_without_a_point_is_refused(pixels) -> None:
     matrix = ConfusionMatrix(np.array([[5, 0], [1, 0]]))
     with pytest.raises(SettingError, match="needs a point"):
@@ -136,7 +180,11 @@ def test_shares_by_area_with_a_least_number() -> None:
 
 
 def test_too_few_points_for_the_least_number() -> None:
-    with pytest.raises(SettingError, match=r"99 points are too few for 2 classes .* at least 100"):
+    expected = (
+        r"99 points are too few for 2 classes with at least 50 points each: "
+        r"ask for at least 100 points"
+    )
+    with pytest.raises(SettingError, match=expected):
         allocate([1000, 0, 1000], 99, 50)
 
 

@@ -24,14 +24,17 @@ def test_weights_add_up_to_one(here: int, there: int) -> None:
 
 
 @settings(deadline=None, max_examples=50)
-@given(lengths, lengths, st.data())
-def test_a_part_is_made_as_in_the_whole(here: int, there: int, data: st.DataObject) -> None:
+@given(lengths, lengths, st.booleans(), st.data())
+def test_a_part_is_made_as_in_the_whole(
+    here: int, there: int, cubic: bool, data: st.DataObject
+) -> None:
     first = data.draw(st.integers(0, here - 1))
     count = data.draw(st.integers(1, here - first))
     values = np.random.default_rng(1).random(there)
 
     def made(first: int, count: int) -> np.ndarray:
-        places, weights = taps(first, count, here, there)
+        places, weights = taps(first, count, here, there, cubic=cubic)
+        assert (places.dtype, weights.dtype) == (np.intp, np.float32)
         return (values[places] * weights).sum(axis=0)
 
     np.testing.assert_allclose(made(first, count), made(0, here)[first : first + count], atol=1e-12)
@@ -61,6 +64,7 @@ def test_parts_of_pixels_count_by_what_is_covered() -> None:
 @given(lengths, lengths)
 def test_a_centre_lies_between_the_two(here: int, there: int) -> None:
     before, behind, share = nearest_two(0, here, here, there)
+    assert (before.dtype, behind.dtype, share.dtype) == (np.intp, np.intp, np.float32)
     for index in range(here):
         place = Fraction(2 * index + 1, 2 * here) * there - Fraction(1, 2)
         place = min(max(place, Fraction(0)), Fraction(there - 1))
@@ -97,8 +101,9 @@ def test_touching_leaves_out_no_pixel(own: int, seen: int, data: st.DataObject) 
     if beside.size:
         assert start <= beside[0]
         assert stop > beside[-1]
-        assert beside[0] - start <= 2 * own / seen + 2
-        assert stop - beside[-1] <= 2 * own / seen + 3
+        assert beside[0] - start <= 1
+        assert stop - beside[-1] <= 2
+        assert isinstance(stop, int)
 
 
 @settings(deadline=None, max_examples=50)
@@ -107,6 +112,7 @@ def test_a_cubic_curve_goes_through_a_line(here: int, there: int) -> None:
     """Away from the ends, where a line does not go on; and nothing changes where pixels grow."""
     places, weights = taps(0, here, here, there, cubic=True)
     np.testing.assert_allclose(weights.sum(axis=0), 1, atol=1e-6)
+    assert 0 <= places.min() <= places.max() < there
     if here <= there:
         np.testing.assert_array_equal(weights, taps(0, here, here, there)[1])
     else:
