@@ -46,7 +46,7 @@ fuzz: ## Fuzz the readers of strangers' files (FUZZ_SECONDS=600 each)
 	    { tail -40 build/fuzz/logs/$$each.log; exit 1; }; done
 	@$(PYTHON) scripts/fuzz_report.py
 
-mutation: ## Change core/ at random and count what no test notices (hours; ARGS="windows --most 100")
+mutation: ## Change core/ bit by bit and count what no test notices (hours; ARGS="windows --most 100")
 	@scripts/setup test
 	@test -d build/mutation/packages || \
 	  $(PYTHON) -m pip install -q --no-deps --target build/mutation/packages -r requirements/mutation.txt

@@ -71,9 +71,9 @@ def measure_seams() -> list[dict[str, Any]]:
 def measure_memory() -> list[dict[str, Any]]:
     results: list[dict[str, Any]] = []
     for each in memory.SIZES:
+        if results:
+            keep("memory", results)  # should the run be broken off
         results.append(memory.measure(*size_of(each)))
-        keep("memory", results)  # should the run be broken off
-        write_page()
     return results
 
 

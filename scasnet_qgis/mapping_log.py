@@ -79,7 +79,8 @@ def tell_plan(plan: TilePlan, overlap: int, progress: Progress) -> None:
         return
     text = translate(
         "ScasNet",
-        "{count:,} tiles of {cols} columns x {rows} rows each, which overlap by {overlap} pixels.",
+        "{count:,} tiles of {cols} columns x {rows} rows each, which overlap by at least {overlap} "
+        "pixels.",
     )
     progress.info(message(text, count=plan.count, overlap=overlap, **sizes))
 
@@ -143,5 +144,5 @@ def describe(backend: OnnxBackend) -> str:
     if backend.provider in ON_PROCESSOR:
         parts.append(f"{backend.threads} thread" + ("s" if backend.threads != 1 else ""))
     if backend.eight_bit:
-        parts.append("labels" if backend.gives_labels else "8-bit scores")
+        parts.append("labels only" if backend.gives_labels else "8-bit scores")
     return ", ".join(parts)

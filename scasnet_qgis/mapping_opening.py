@@ -59,7 +59,7 @@ def open_backend(
 ) -> OnnxBackend:
     """The model for the tiles of a plan of the raster's pixels, which are ``raw``.
 
-    ``labels`` will do where tiles are not blended, nor resampled to the map's pixels.
+    It gives ``labels``, if they will do, unless several looks are averaged.
     """
     # Rounded scores would do for a plain map, but not where they are the result, and not where
     # tiles are resized.
@@ -76,5 +76,5 @@ def open_backend(
         progress=progress,
         raw=raw,
         eight_bit=False if exact else None,
-        labels=labels and plan.apart and request.looks.only_one,
+        labels=labels and request.looks.only_one,
     )

@@ -1,4 +1,4 @@
-"""Changes core/ at random and counts the changes that no test notices.
+"""Changes core/ in one place at a time and counts the changes that no test notices.
 
 mutmut makes the changes in a copy of the checkout (build/mutation) and runs those of tests/core
 that reach the changed function. Without --most all are tried, which takes hours; of a run that was
@@ -64,12 +64,17 @@ def main() -> None:
     tree = arguments.report or _laid_out()
     metas = {each.name[:-8]: each for each in sorted(_core(tree).glob("*.py.meta"))}
     if arguments.report is None:
-        wanted = arguments.modules or [each.stem for each in sorted(_core(ROOT).glob("*.py"))]
+        there = [each.stem for each in sorted(_core(ROOT).glob("*.py"))]
+        if unknown := set(arguments.modules) - set(there):
+            parser.error(f"core has no module {', '.join(sorted(unknown))}")
+        wanted = arguments.modules or there
         _mutmut(tree, "run", "scasnet_qgis.core.areas.*")  # makes all mutants
         metas = {each.name[:-8]: each for each in sorted(_core(tree).glob("*.py.meta"))}
         picked = [_results(metas[module]) for module in wanted if module in metas]
         names = [_sample(sorted(each), arguments.most, arguments.seed) for each in picked]
-        _mutmut(tree, "run", *(name for part in names for name in part))
+        flat = [name for part in names for name in part]
+        if flat:  # without a name, mutmut would try all
+            _mutmut(tree, "run", *flat)
     known = json.loads(EQUIVALENT.read_text(encoding="utf-8"))
     rows = [row for each, meta in metas.items() if (row := _row(tree, each, meta, known))]
     totals = [sum(int(row[index]) for row in rows) for index in range(1, len(_HEAD))]

@@ -23,7 +23,8 @@ def test_a_single_tile_has_no_overlap(recorder: Recorder) -> None:
 def test_several_tiles(recorder: Recorder) -> None:
     plan = plan_tiles(300, 100, (100, 100), 20, fixed=True, panel_cols=999, block=16)
     tell_plan(plan, 20, recorder)
-    words = f"{plan.count} tiles of 100 columns x 100 rows each, which overlap by 20 pixels."
+    tiles = f"{plan.count} tiles of 100 columns x 100 rows each"
+    words = f"{tiles}, which overlap by at least 20 pixels."
     assert recorder.infos == [words]
 
 

@@ -68,7 +68,7 @@ def test_probabilities_of_many_tiles_and_panels(
         ("CPUExecutionProvider", "", 2, False, False, "CPUExecutionProvider, 2 threads"),
         ("CPUExecutionProvider", "", 1, False, True, "CPUExecutionProvider, 1 thread"),
         (CUDA, "H200", 16, True, False, CUDA + ", H200, 8-bit scores"),
-        (CUDA, "H200", 16, True, True, CUDA + ", H200, labels"),
+        (CUDA, "H200", 16, True, True, CUDA + ", H200, labels only"),
         (CUDA, "", 16, False, False, CUDA),
     ],
 )

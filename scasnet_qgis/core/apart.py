@@ -1,4 +1,4 @@
-"""Labels of tiles that share no pixel: there is nothing to blend."""
+"""Labels of tiles that are not blended."""
 
 from __future__ import annotations
 
@@ -7,33 +7,41 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scasnet_qgis.core.blending import NODATA_LABEL, FinishedBlock
-from scasnet_qgis.core.windows import Panel, Tile, TilePlan, Window
+from scasnet_qgis.core.windows import Axis, Panel, Tile, TilePlan, Window
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
 class TilesApart:
-    """Makes finished blocks as the ``Blender`` does, from labels in place of scores."""
+    """Makes finished blocks as the ``Blender`` does, from labels in place of scores.
+
+    Where tiles share pixels, because their sizes are rounded or fixed, each has them up to the
+    middle.
+    """
 
     def __init__(self, plan: TilePlan, panel: Panel) -> None:
-        if not plan.apart:
-            raise ValueError("labels of tiles that overlap cannot be blended")
         self._plan, self._panel = plan, panel
 
     def add(
         self, tile: Tile, labels: NDArray[np.uint8] | None, valid: NDArray[np.bool_] | None
     ) -> FinishedBlock | None:
-        """The block that a tile is; None if nothing of it lies in the panel.
+        """The block that a tile gives; None if nothing of it lies in the panel.
 
         ``labels`` [1, rows, cols] over ``tile.out`` are classes from 1 on, None for a tile without
         data; ``valid`` [rows, cols] says which pixels hold data (None: all).
         """
-        window = tile.out.intersect(Window(0, self._panel.col, self._plan.rows, self._panel.cols))
+        top, bottom = _own(self._plan.vertical, tile.row)
+        left, right = _own(self._plan.horizontal, tile.col)
+        own = Window(top, left, bottom - top, right - left)
+        window = own.intersect(Window(0, self._panel.col, self._plan.rows, self._panel.cols))
         if window.empty:
             return None
-        first = window.col - tile.out.col
-        part = slice(window.rows), slice(first, first + window.cols)
+        first_row, first_col = window.row - tile.out.row, window.col - tile.out.col
+        part = (
+            slice(first_row, first_row + window.rows),
+            slice(first_col, first_col + window.cols),
+        )
         shape = (window.rows, window.cols)
         if labels is None:
             holds_data, found = np.zeros(shape, np.bool_), np.full(shape, NODATA_LABEL, np.uint8)
@@ -42,3 +50,15 @@ class TilesApart:
             found = labels[0][part] * holds_data.view(np.uint8)
         panel = (self._panel.col, self._panel.cols)
         return FinishedBlock(window, None, holds_data, panel, found)
+
+
+def _own(axis: Axis, index: int) -> tuple[int, int]:
+    """Where a tile's own pixels begin and end: in the middle of what it shares with others."""
+    middles = [
+        (axis.starts[at] + axis.size + axis.starts[at + 1]) // 2
+        for at in (index - 1, index)
+        if 0 <= at < len(axis) - 1
+    ]
+    start = middles[0] if index > 0 else axis.starts[0]
+    end = middles[-1] if index < len(axis) - 1 else axis.starts[-1] + axis.size
+    return start, end

@@ -164,7 +164,10 @@ def _resolution(values: Mapping[str, Any], ours: Mapping[str, Any]) -> tuple[flo
 
 
 def _tiles(values: Mapping[str, Any], ours: Mapping[str, Any]) -> tuple[int, int]:
-    """Tile size and overlap in pixels; the peers give the overlap in percent."""
+    """Tile size and overlap in pixels; the peers give the overlap in percent.
+
+    Half of theirs would do (see ``card.to_metadata``), but how little a model needs is not known.
+    """
     tile = number(values.get("tile_size", values.get("tiles_size")), 8, 16384)
     size = int(tile) if tile is not None else DEFAULT_TILE
     overlap = number(ours.get("overlap"), 0, 16384)

@@ -145,6 +145,8 @@ class AveragingBackend:
     """
 
     def __init__(self, backend: Backend, looks: Looks) -> None:
+        if backend.gives_labels:
+            raise ValueError("labels cannot be averaged")
         self._backend, self._looks = backend, looks
         self.classes, self.workers, self.margin = backend.classes, backend.workers, backend.margin
         self.takes_raw, self.gives_labels = backend.takes_raw, False

@@ -194,11 +194,6 @@ class TilePlan:
         return len(self.vertical) * sum(len(panel.tile_cols) for panel in self.panels)
 
     @property
-    def apart(self) -> bool:
-        """Whether no two tiles share a pixel, so that nothing is blended."""
-        return not (self.vertical.largest_overlap or self.horizontal.largest_overlap)
-
-    @property
     def computed_pixels(self) -> int:
         return self.count * self.vertical.size * self.horizontal.size
 

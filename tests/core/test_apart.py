@@ -1,4 +1,4 @@
-"""Tiles that share no pixel: labels make the same blocks as scores do."""
+"""Tiles that are not blended: labels make the same blocks as scores do."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def blocks(plan: TilePlan, kind: str) -> Iterator[FinishedBlock]:
 )
 def test_the_blocks_are_those_of_scores(rows: int, cols: int, tile: int, panel_cols: int) -> None:
     plan = plan_tiles(rows, cols, (64, tile), 0, fixed=False, panel_cols=panel_cols, block=64)
-    assert plan.apart
+    assert plan.vertical.largest_overlap == plan.horizontal.largest_overlap == 0
     pairs = list(zip(blocks(plan, "labels"), blocks(plan, "scores"), strict=True))
     for found, wanted in pairs:
         assert (found.window, found.panel, found.row) == (wanted.window, wanted.panel, wanted.row)
@@ -55,9 +55,33 @@ def test_a_tile_beside_the_panel_gives_nothing() -> None:
     assert TilesApart(plan, plan.panels[2]).add(tile, None, None) is None
 
 
-@pytest.mark.parametrize(("rows", "cols"), [(64, 100), (100, 64)])
-def test_tiles_that_overlap_are_refused(rows: int, cols: int) -> None:
-    plan = plan_tiles(rows, cols, (64, 64), 16, fixed=False, panel_cols=1000, block=64)
-    assert not plan.apart
-    with pytest.raises(ValueError, match="overlap"):
-        TilesApart(plan, plan.panels[0])
+@pytest.mark.parametrize("fixed", [False, True])
+@pytest.mark.parametrize(("rows", "cols", "panel_cols"), [(131, 387, 1000), (70, 201, 96)])
+def test_pixels_that_tiles_share_go_to_the_nearer_one(
+    rows: int, cols: int, panel_cols: int, fixed: bool
+) -> None:
+    plan = plan_tiles(rows, cols, (64, 64), 0, fixed=fixed, panel_cols=panel_cols, block=32)
+    assert plan.vertical.largest_overlap > 0 < plan.horizontal.largest_overlap
+    times = np.zeros((rows, cols), dtype=int)
+    for panel in plan.panels:
+        maker = TilesApart(plan, panel)
+        for row in range(len(plan.vertical)):
+            for tile in plan.row_tiles(panel, row):
+                number = np.uint8(1 + tile.row * len(plan.horizontal) + tile.col)
+                labels = np.full((1, tile.out.rows, tile.out.cols), number)
+                block = maker.add(tile, labels, None)
+                if block is None:
+                    continue
+                at = block.window
+                assert tile.out.intersect(at) == at
+                assert (block.labels() == number).all()
+                times[at.row : at.row_end, at.col : at.col_end] += 1
+                for axis, index, start, end in (
+                    (plan.vertical, tile.row, at.row, at.row_end),
+                    (plan.horizontal, tile.col, at.col, at.col_end),
+                ):
+                    own = np.abs(np.arange(start, end) + 0.5 - axis.starts[index] - axis.size / 2)
+                    for other in axis.starts:
+                        away = np.abs(np.arange(start, end) + 0.5 - other - axis.size / 2)
+                        assert (own <= away + 1).all()
+    assert (times == 1).all()

@@ -227,3 +227,11 @@ def test_what_a_model_can_do_is_not(flips: str) -> None:
     Looks((1.0,), flips).check((64, 64), 8)
     Looks((0.5, 1.0), flips).check(None, 0)
     Looks((1.0,), "mirror").check((64, 96), 0)
+
+
+def test_labels_are_not_averaged() -> None:
+    backend = Seeing()
+    backend.gives_labels = True
+    with pytest.raises(ValueError, match="labels"):
+        averaging(backend, Looks((1.0,), "mirror"))
+    assert averaging(backend, Looks()) is backend

@@ -85,7 +85,7 @@ def test_every_kind_of_model_gives_rounded_scores(tmp_path: Path, kind: str) -> 
 
 
 @pytest.mark.parametrize("eight_bit", [False, True])
-@pytest.mark.parametrize("kind", [each for each in KINDS if "half" not in each])
+@pytest.mark.parametrize("kind", list(KINDS))
 def test_every_kind_of_model_gives_labels(tmp_path: Path, kind: str, eight_bit: bool) -> None:
     path = tiny.pixelwise(tmp_path / "m.onnx", **KINDS[kind])
     image = scaled(pixels("uint8"))
