@@ -11,6 +11,8 @@ import pytest
 from scasnet_qgis import mapping
 from scasnet_qgis.core.ensemble import Looks
 from scasnet_qgis.models import opening
+from scasnet_qgis.raster import work
+from tests.interrupting import fresh, interrupted, mapped, request_in
 from tests.test_mapping import direct, noise, run
 from tests.test_resampling import FINE, patches, placed
 from tests.test_resampling import run as run_at
@@ -94,3 +96,16 @@ def test_scores_come_where_they_are_resampled(
     _, result = run_at(raster, tmp_path, FINE, tile_size=512)
     assert result.plan.count == 1
     assert [each.gives_labels for each in opened] == [False]
+
+
+def test_such_a_map_goes_on_where_it_was_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: list[Any]
+) -> None:
+    monkeypatch.setattr(work, "WORTH_SECONDS", 0.0)
+    request = request_in(tmp_path, **ALONE)
+    for share in (0.3, 0.7):
+        interrupted(request, share)
+    progress, _ = mapped(request)
+    assert progress.kept
+    assert request.output.read_bytes() == fresh(request, tmp_path / "fresh")
+    assert all(each.gives_labels for each in opened)
