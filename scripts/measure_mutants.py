@@ -50,7 +50,7 @@ import json, sys
 from mutmut.mutation.diff_apply import get_diff_for_mutant
 print(json.dumps({each: get_diff_for_mutant(each, path=sys.argv[1]) for each in sys.argv[2:]}))
 """
-_CONTEXT = '"ScasNet",'
+_CONTEXT, _NO_CONTEXT = '"ScasNet",', re.compile(r"(^|translate\()None,")
 _TEXT = re.compile(r"""f?("[^"]*"|'[^']*')""")
 
 
@@ -164,7 +164,7 @@ def _row(tree: Path, module: str, meta: Path, known: dict[str, dict[str, str]]) 
 
 def _only_wording(gone: str, come: str) -> bool:
     """Whether texts alone are others, or the context that only the tools of translators read."""
-    come = come.replace("translate(None,", f"translate({_CONTEXT}")
+    come = _NO_CONTEXT.sub(rf"\1{_CONTEXT}", come)
     return gone == _CONTEXT or (bool(come) and _TEXT.sub("", gone) == _TEXT.sub("", come))
 
 

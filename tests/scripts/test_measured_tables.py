@@ -107,6 +107,7 @@ def test_a_sample_of_mutants_is_the_same_each_time() -> None:
         ('"ScasNet",', "None,", True),
         ('"ScasNet",', "", True),
         ('translate("ScasNet", "a")', 'translate(None, "a")', True),
+        ('"ScasNet", "a"', 'None, "a"', True),
         ('text = "a" + b', 'text = "a" - b', False),
         ("return 1", "", False),
     ],
