@@ -168,9 +168,7 @@ def make_map(request: MapRequest, progress: Progress, style: Style) -> MapResult
             request.layer.begin(area, inside, progress)
         grow_cache(sight.source.cache_for((plan.vertical.size, plan.horizontal.size)))
         raw = RawInput(str(reader.dtype), scaling.low, scaling.high)
-        blended = plan.count > 1 and tiling.overlap > 0
-        labels = not blended and seen is None and not request.needs_scores
-        with open_backend(request, plan, raw, labels, progress) as backend:
+        with open_backend(request, tiling, raw, seen is not None, progress) as backend:
             record.check_model()
             tell_input(reader, scaling, card, grid, progress)
             tell_extent(grid, request.extent, progress)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.segmentation import Inside
-from scasnet_qgis.core.windows import TilePlan, Window
+from scasnet_qgis.core.windows import Window
 from scasnet_qgis.models.backend import OnnxBackend
 from scasnet_qgis.models.compact import RawInput
 from scasnet_qgis.raster.area_of_interest import AreaOfInterest
@@ -18,6 +18,7 @@ from scasnet_qgis.raster.reader import RasterReader, file_of, files_of
 
 if TYPE_CHECKING:
     from scasnet_qgis.mapping import MapRequest
+    from scasnet_qgis.mapping_resume import Tiling
 
 
 def open_image(request: MapRequest, progress: Progress) -> Image:
@@ -55,12 +56,15 @@ def inside_of(request: MapRequest, grid: Grid, area: Window, progress: Progress)
 
 
 def open_backend(
-    request: MapRequest, plan: TilePlan, raw: RawInput, labels: bool, progress: Progress
+    request: MapRequest, tiling: Tiling, raw: RawInput, resampled: bool, progress: Progress
 ) -> OnnxBackend:
-    """The model for the tiles of a plan of the raster's pixels, which are ``raw``.
+    """The model for the tiles of the raster's pixels, which are ``raw``, or ``resampled`` ones.
 
-    It gives ``labels``, if they will do, unless several looks are averaged.
+    It gives labels where they will do.
     """
+    plan = tiling.plan
+    blended = plan.count > 1 and tiling.overlap > 0
+    averaged = not request.looks.only_one
     # Rounded scores would do for a plain map, but not where they are the result, and not where
     # tiles are resized.
     margin = 2 * request.model.margin
@@ -76,5 +80,5 @@ def open_backend(
         progress=progress,
         raw=raw,
         eight_bit=False if exact else None,
-        labels=labels and request.looks.only_one,
+        labels=not (blended or averaged or resampled or request.needs_scores),
     )

@@ -2,9 +2,9 @@
 
 mutmut makes the changes in a copy of the checkout (build/mutation) and runs those of tests/core
 that reach the changed function. Without --most all are tried, which takes hours; of a run that was
-broken off --report counts what there is. Survivors
-that change nothing but the wording of a text are counted apart, and so are those that
-tests/mutation/equivalent.json gives a reason for; the rest is printed and wants a test.
+broken off --report counts what there is. Survivors that change nothing but the wording of a text
+are counted apart, and so are those that tests/mutation/equivalent.json gives a reason for; the rest
+is printed and wants a test.
 """
 
 from __future__ import annotations
@@ -70,11 +70,10 @@ def main() -> None:
         wanted = arguments.modules or there
         _mutmut(tree, "run", "scasnet_qgis.core.areas.*")  # makes all mutants
         metas = {each.name[:-8]: each for each in sorted(_core(tree).glob("*.py.meta"))}
-        picked = [_results(metas[module]) for module in wanted if module in metas]
-        names = [_sample(sorted(each), arguments.most, arguments.seed) for each in picked]
-        flat = [name for part in names for name in part]
-        if flat:  # without a name, mutmut would try all
-            _mutmut(tree, "run", *flat)
+        picked = [sorted(_results(metas[module])) for module in wanted if module in metas]
+        names = [n for each in picked for n in _sample(each, arguments.most, arguments.seed)]
+        if names:  # without a name, mutmut would try all
+            _mutmut(tree, "run", *names)
     known = json.loads(EQUIVALENT.read_text(encoding="utf-8"))
     rows = [row for each, meta in metas.items() if (row := _row(tree, each, meta, known))]
     totals = [sum(int(row[index]) for row in rows) for index in range(1, len(_HEAD))]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scasnet_qgis.core.blending import NODATA_LABEL, FinishedBlock
+from scasnet_qgis.core.preprocessing import part_of
 from scasnet_qgis.core.windows import Axis, Panel, Tile, TilePlan, Window
 
 if TYPE_CHECKING:
@@ -37,11 +38,7 @@ class TilesApart:
         window = own.intersect(Window(0, self._panel.col, self._plan.rows, self._panel.cols))
         if window.empty:
             return None
-        first_row, first_col = window.row - tile.out.row, window.col - tile.out.col
-        part = (
-            slice(first_row, first_row + window.rows),
-            slice(first_col, first_col + window.cols),
-        )
+        part = part_of(window, tile.out)[1:]
         shape = (window.rows, window.cols)
         if labels is None:
             holds_data, found = np.zeros(shape, np.bool_), np.full(shape, NODATA_LABEL, np.uint8)
@@ -54,11 +51,7 @@ class TilesApart:
 
 def _own(axis: Axis, index: int) -> tuple[int, int]:
     """Where a tile's own pixels begin and end: in the middle of what it shares with others."""
-    middles = [
-        (axis.starts[at] + axis.size + axis.starts[at + 1]) // 2
-        for at in (index - 1, index)
-        if 0 <= at < len(axis) - 1
-    ]
-    start = middles[0] if index > 0 else axis.starts[0]
-    end = middles[-1] if index < len(axis) - 1 else axis.starts[-1] + axis.size
+    starts, last = axis.starts, len(axis) - 1
+    start = 0 if index == 0 else (starts[index - 1] + axis.size + starts[index]) // 2
+    end = axis.length if index == last else (starts[index] + axis.size + starts[index + 1]) // 2
     return start, end

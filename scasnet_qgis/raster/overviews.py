@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Callable
 import numpy as np
 from osgeo import gdal
 
+from scasnet_qgis.core.preprocessing import part_of
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.windows import Window
 
@@ -85,7 +86,7 @@ class _Level:
                     shape = (len(values), at.rows, at.cols)
                     block = _Open(np.empty(shape, values.dtype), at.rows * at.cols)
                 part = at.intersect(window)
-                block.values[_within(part, at)] = values[_within(part, window)]
+                block.values[part_of(part, at)] = values[part_of(part, window)]
                 block.missing -= part.rows * part.cols
                 if block.missing:
                     self._wait(row, col, block)
@@ -191,12 +192,6 @@ def _fours(values: NDArray[np.generic]) -> NDArray[np.generic]:
     if rows % 2 or cols % 2:
         values = np.pad(values, ((0, 0), (0, rows % 2), (0, cols % 2)), mode="edge")
     return np.stack([values[:, row::2, col::2] for row in (0, 1) for col in (0, 1)])
-
-
-def _within(part: Window, whole: Window) -> tuple[slice, slice, slice]:
-    """Where a part of a window lies in its array [bands, rows, cols]."""
-    rows = slice(part.row - whole.row, part.row_end - whole.row)
-    return slice(None), rows, slice(part.col - whole.col, part.col_end - whole.col)
 
 
 def close(dataset: gdal.Dataset) -> None:
