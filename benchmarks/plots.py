@@ -138,7 +138,7 @@ def memory(axes: Axes, results: list[dict[str, Any]]) -> bool:
     return True
 
 
-def softmax(axes: Axes, result: dict[str, Any]) -> bool:
+def graph(axes: Axes, result: dict[str, Any]) -> bool:
     rows = [
         (name, each, OURS if "numpy" in name else OTHER) for name, each in result["ways"].items()
     ]
@@ -231,7 +231,7 @@ DRAWINGS: dict[str, Callable[[Axes, Any], bool]] = {
     "providers": providers,
     "gpu": gpu,
     "memory": memory,
-    "softmax": softmax,
+    "graph": graph,
     "resolutions": resolutions,
     "sparse": sparse,
     "startup": startup,

@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks import accuracy, memory, plots, precision, refinements, resolutions, seams
 from benchmarks.gpu import measure_gpu
+from benchmarks.graph import measure_graph
 from benchmarks.map_sections import (
     accuracy_section,
     memory_section,
@@ -37,12 +38,11 @@ from benchmarks.sections import (
     precision_section,
     refinements_section,
 )
-from benchmarks.softmax import measure_softmax
 from benchmarks.sparse import measure_sparse
 from benchmarks.speed_sections import (
     gpu_section,
+    graph_section,
     providers_section,
-    softmax_section,
     stages_section,
     startup_section,
     threads_section,
@@ -92,7 +92,7 @@ def measure_precision() -> dict[str, dict[str, float | None]]:
 SECTIONS: dict[str, Callable[[Any], str]] = {
     "accuracy": accuracy_section,
     "throughput": throughput_section,
-    "softmax": softmax_section,
+    "graph": graph_section,
     "stages": stages_section,
     "threads": threads_section,
     "providers": providers_section,
@@ -111,7 +111,7 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
 MEASURES: dict[str, Callable[[], Any]] = {
     "accuracy": measure_accuracy,
     "throughput": measure_throughput,
-    "softmax": measure_softmax,
+    "graph": measure_graph,
     "stages": measure_stages,
     "threads": measure_threads,
     "providers": measure_providers,

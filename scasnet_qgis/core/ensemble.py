@@ -77,6 +77,11 @@ class Looks:
         """Rows and columns of the largest tile that the model gets."""
         return scaled_size(tile, max(self.scales))
 
+    def least_columns(self, tile: tuple[int, int]) -> int:
+        """Columns of the narrowest tile that the model gets."""
+        rows, cols = scaled_size(tile, min(self.scales))
+        return min(rows, cols) if any(each.transposed for each in self.views) else cols
+
     def check(self, fixed_size: tuple[int, int] | None, margin: int) -> None:
         """Raise SettingError where a model with these properties cannot look that way."""
         if self.scales != (1.0,) and (fixed_size is not None or margin):

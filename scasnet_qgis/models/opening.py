@@ -17,8 +17,8 @@ from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.models import openvino_session
 from scasnet_qgis.models.arena import use_shared
 from scasnet_qgis.models.compact import CompactModel, RawInput, compact_model
+from scasnet_qgis.models.for_processor import ProcessorModel, for_processor
 from scasnet_qgis.models.onnx_file import TYPES, ModelInfo
-from scasnet_qgis.models.open_end import without_softmax
 from scasnet_qgis.models.providers import PROVIDERS, choose, short_name
 from scasnet_qgis.models.runtime import (
     CPU,
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _PROBE = 256  # pixels; enough to see what a model gives, and quick
+_LEAST_ROWS = 64  # of a probe that has to be wider
 _POLL_SECONDS = 0.1
 # Tiles of one size come again and again, but a try of every algorithm takes memory and seconds.
 _CUDA_OPTIONS = {
@@ -70,6 +71,7 @@ class OpenModel:
 class Opening:
     """How a model is to be opened: ``helpers`` are threads on a CPU that help inside tiles.
 
+    ``columns`` are the pixels across the narrowest tile, 0 where that is not known.
     ``warnings`` and ``notes`` say for the user what happened.
     """
 
@@ -81,6 +83,7 @@ class Opening:
     eight_bit: bool | None = None
     workers: int = 1
     labels: bool = False
+    columns: int = 0
     warnings: list[Message] = field(default_factory=list)
     notes: list[Message] = field(default_factory=list)
 
@@ -115,15 +118,27 @@ class Opening:
         )
 
     def _on_processor(self) -> OpenModel:
-        """On the CPU, where numpy is quicker at a softmax over the classes than ONNX Runtime."""
+        """On the CPU, with the graph that is fastest there."""
+        edited = self._for_processor(self.columns if self.info.card.network else 0)
+        if edited.wide:
+            try:
+                return self._as_edited(edited)
+            except ModelError:  # a network that is not what it is called; as it is it may well run
+                self.progress.check()
+                edited = self._for_processor(0)
+        return self._as_edited(edited)
+
+    def _for_processor(self, columns: int) -> ProcessorModel:
         try:
-            # Of a single channel it would make ones, which stand for something else.
-            content = b"" if self.info.sigmoid else without_softmax(self.info.path)
+            # The softmax of a single channel makes ones, which numpy's would stand for otherwise.
+            return for_processor(self.info.path, columns, keep_end=self.info.sigmoid)
         except (OSError, ValueError):  # the session will say what is wrong
-            content = b""
-        session = self._session(CPU, content)
-        activation = self._probe(session)
-        return OpenModel(session, CPU, softmax if content else activation)
+            return ProcessorModel()
+
+    def _as_edited(self, edited: ProcessorModel) -> OpenModel:
+        session = self._session(CPU, edited.content)
+        activation = self._probe(session, self.columns if edited.wide else 0)
+        return OpenModel(session, CPU, softmax if edited.open_end else activation)
 
     def _session(self, provider: str, content: bytes = b"") -> Any:
         if provider == openvino_session.NAME:
@@ -182,13 +197,16 @@ class Opening:
         self.notes.append(message(text, reason=reason))
         return plain
 
-    def _shape(self) -> tuple[int, int, int, int]:
+    def _shape(self, columns: int = 0) -> tuple[int, int, int, int]:
+        """Of a probe, at least so many columns wide."""
         info = self.info
         rows, cols = info.fixed_size or (min(each, _PROBE) for each in self.tile_size)
+        if cols < columns:
+            rows, cols = min(rows, max(_PROBE**2 // columns, _LEAST_ROWS)), columns
         return info.fixed_batch or 1, info.bands, rows, cols
 
-    def _probe(self, session: Any) -> Activation:
-        info, shape = self.info, self._shape()
+    def _probe(self, session: Any, columns: int = 0) -> Activation:
+        info, shape = self.info, self._shape(columns)
         options = run_options()
         # In a thread, because a tile of a large fixed size takes long and a user may cancel.
         with ThreadPoolExecutor(1, thread_name_prefix="scasnet-probe") as pool:

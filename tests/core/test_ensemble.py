@@ -235,3 +235,17 @@ def test_labels_are_not_averaged() -> None:
     with pytest.raises(ValueError, match="labels"):
         averaging(backend, Looks((1.0,), "mirror"))
     assert averaging(backend, Looks()) is backend
+
+
+@pytest.mark.parametrize(
+    ("looks", "wanted"),
+    [
+        (Looks(), 640),
+        (Looks(flips="mirror"), 640),
+        (Looks(flips="full"), 400),
+        (Looks(scales=(0.5, 1.0)), 320),
+        (Looks(scales=(0.5, 2.0), flips="full"), 200),
+    ],
+)
+def test_narrowest_tile_of_several_looks(looks: Looks, wanted: int) -> None:
+    assert looks.least_columns((400, 640)) == wanted

@@ -14,14 +14,18 @@ from onnx import TensorProto, helper
 
 from scasnet_qgis import paths
 from scasnet_qgis.models.backend import OnnxBackend
+from scasnet_qgis.models.for_processor import for_processor
 from scasnet_qgis.models.onnx_file import inspect
-from scasnet_qgis.models.open_end import without_softmax
 from scasnet_qgis.models.scores import softmax
 
 from . import tiny_models as tiny
 from .tiny_models import pixelwise, save
 
 IMAGE = np.random.default_rng(3).random((2, 3, 70, 50), dtype=np.float32)
+
+
+def without_softmax(path: Path) -> bytes:
+    return for_processor(path).content
 
 
 def run(model: bytes | str, image: np.ndarray) -> np.ndarray:

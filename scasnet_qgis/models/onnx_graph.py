@@ -1,0 +1,257 @@
+"""The graph in an ONNX file, and the bytes of the same file with other nodes.
+
+No package is needed: nodes are exchanged in the bytes of the file. Field numbers are those of
+onnx.proto.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scasnet_qgis.models.onnx_wire import Value, Wire
+
+FLOAT = 1  # the type of a tensor in single precision
+_INTS = 7  # the type of an attribute of whole numbers
+_MODEL_GRAPH, _MODEL_OPSET = 7, 8
+_NODE, _INITIALISER, _OUTPUT = 1, 5, 12
+_INPUTS, _OUTPUTS, _OPERATOR, _ATTRIBUTES, _DOMAIN = 1, 2, 4, 5, 7
+_NAME, _INTEGER, _TENSOR, _INTEGERS, _TYPE, _SUBGRAPHS = 1, 3, 5, 8, 20, (6, 11)
+_DIMS, _KIND, _TENSOR_NAME, _RAW, _PLACE = 1, 2, 8, 9, 14
+_MOST_LETTERS = 1_000
+
+
+@dataclass(frozen=True)
+class Node:
+    """An operator of ONNX's own; ``numbers`` are its attributes of whole numbers, by name."""
+
+    place: slice
+    operator: bytes
+    inputs: tuple[bytes, ...]
+    outputs: tuple[bytes, ...]
+    numbers: Mapping[bytes, tuple[int, ...]]
+    attributes: Mapping[bytes, slice]
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A tensor in the file: ``kind`` as in onnx.proto; ``raw`` is None where it is stored oddly."""
+
+    dims: tuple[int, ...]
+    kind: int
+    raw: slice | None
+
+
+@dataclass
+class Graph:
+    """Nodes in the order of the file, those of other makers left out; ``uses`` of each tensor.
+
+    ``simple`` is False where weights lie in files of their own or operators have graphs inside.
+    """
+
+    data: mmap.mmap
+    place: slice
+    opset: int
+    nodes: list[Node] = field(default_factory=list)
+    weights: dict[bytes, Weights] = field(default_factory=dict)
+    outputs: list[bytes] = field(default_factory=list)
+    uses: Counter[bytes] = field(default_factory=Counter)
+    simple: bool = True
+
+    def followers(self) -> dict[bytes, Node]:
+        """By tensor, the node that is all that takes it."""
+        return {
+            name: node
+            for node in self.nodes
+            for name in node.inputs
+            if self.uses[name] == 1 and name not in self.outputs
+        }
+
+    def edited(
+        self, exchanged: Mapping[int, Sequence[bytes]], tensors: Sequence[bytes] = ()
+    ) -> bytes:
+        """The file with other nodes, and more weights; empty where it is written in an odd way.
+
+        ``exchanged`` has, by the place where a node begins, what stands there instead.
+        """
+        parts, place = [], self.place.start
+        for node in self.nodes:
+            if node.place.start not in exchanged:
+                continue
+            before, after = self._around(_NODE, node.place)
+            if before < 0:
+                return b""
+            parts += [self.data[place:before], *exchanged[node.place.start]]
+            place = after
+        parts += [self.data[place : self.place.stop], *tensors]
+        start, end = self._around(_MODEL_GRAPH, self.place)
+        if start < 0:
+            return b""
+        head = _key(_MODEL_GRAPH) + _varint(sum(map(len, parts)))
+        return b"".join([self.data[:start], head, *parts, self.data[end:]])
+
+    def _around(self, number: int, content: slice) -> tuple[int, int]:
+        """Where a field with this content begins and ends; -1 where it is written in an odd way."""
+        head = _key(number) + _varint(content.stop - content.start)
+        start = content.start - len(head)
+        if start < 0 or self.data[start : content.start] != head:
+            return -1, -1
+        return start, content.stop
+
+    def kept(self, node: Node, names: Sequence[bytes]) -> list[bytes]:
+        """Some attributes of a node as they lie in the file, to be given to another one."""
+        return [
+            _field(_ATTRIBUTES, self.data[node.attributes[name]])
+            for name in names
+            if name in node.attributes
+        ]
+
+
+@contextmanager
+def opened_graph(path: Path) -> Iterator[Graph | None]:
+    """The graph of a file while that is open; None where it has none, or more than one.
+
+    Raises ValueError for what is no ONNX file, OSError where it cannot be read.
+    """
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        yield _read(Wire(data), data)
+
+
+def a_node(
+    operator: bytes,
+    inputs: Sequence[bytes],
+    output: bytes,
+    attributes: Sequence[bytes] = (),
+    **numbers: Sequence[int],
+) -> bytes:
+    """A node as it stands in a graph; ``numbers`` are attributes of several whole numbers each."""
+    parts = [_field(_INPUTS, name) for name in inputs]
+    parts += [_field(_OUTPUTS, output), _field(_OPERATOR, operator), *attributes]
+    for name, values in numbers.items():
+        content = _field(_NAME, name.encode()) + _number(_TYPE, _INTS)
+        content += b"".join(_number(_INTEGERS, each) for each in values)
+        parts.append(_field(_ATTRIBUTES, content))
+    return _field(_NODE, b"".join(parts))
+
+
+def a_number(name: bytes, value: int) -> bytes:
+    """An attribute of one whole number, not below 0."""
+    kind = _number(_TYPE, 2)
+    return _field(_ATTRIBUTES, _field(_NAME, name) + _number(_INTEGER, value) + kind)
+
+
+def a_tensor(name: bytes, dims: Sequence[int], kind: int, raw: bytes) -> bytes:
+    """Weights as they stand in a graph; ``raw`` are numbers with their lowest byte first."""
+    head = b"".join(_number(_DIMS, each) for each in dims) + _number(_KIND, kind)
+    return _field(_INITIALISER, head + _field(_TENSOR_NAME, name) + _field(_RAW, raw))
+
+
+def _read(wire: Wire, data: mmap.mmap) -> Graph | None:
+    places: list[slice] = []
+    opset = 0
+    for number, value in wire.all():
+        if number == _MODEL_GRAPH and isinstance(value, slice):
+            places.append(value)
+        elif number == _MODEL_OPSET:
+            opset = max(opset, _own_opset(wire, value))
+    if len(places) != 1:
+        return None
+    graph = Graph(data, places[0], opset)
+    for number, value in wire.inside(graph.place):
+        if number == _NODE and isinstance(value, slice):
+            _add_node(wire, value, graph)
+        elif number == _OUTPUT:
+            graph.outputs += [wire.name(each) for at, each in wire.inside(value) if at == 1]
+        elif number == _INITIALISER:
+            _add_weights(wire, value, graph)
+    return graph
+
+
+def _own_opset(wire: Wire, value: Value) -> int:
+    """The version of ONNX's own operators; 0 for those of others, which have a domain."""
+    parts = dict(wire.inside(value))
+    version = parts.get(2)
+    other = 1 in parts and wire.text(parts[1], _MOST_LETTERS) not in ("", "ai.onnx")
+    return version if isinstance(version, int) and not other else 0
+
+
+def _add_weights(wire: Wire, tensor: Value, graph: Graph) -> None:
+    dims: list[int] = []
+    parts: dict[int, Value] = {}
+    for number, value in wire.inside(tensor):
+        parts[number] = value
+        if number == _DIMS:
+            dims += wire.numbers(value)
+    if parts.get(_PLACE):
+        graph.simple = False
+    kind, raw, name = (parts.get(each) for each in (_KIND, _RAW, _TENSOR_NAME))
+    if name is not None:
+        graph.weights[wire.name(name)] = Weights(
+            tuple(dims),
+            kind if isinstance(kind, int) else 0,
+            raw if isinstance(raw, slice) else None,
+        )
+
+
+def _add_node(wire: Wire, node: slice, graph: Graph) -> None:
+    names: dict[int, list[bytes]] = {_INPUTS: [], _OUTPUTS: [], _OPERATOR: [], _DOMAIN: []}
+    attributes: list[slice] = []
+    for number, part in wire.inside(node):
+        if number in names:
+            names[number].append(wire.name(part))
+        elif number == _ATTRIBUTES and isinstance(part, slice):
+            attributes.append(part)
+    graph.uses.update(names[_INPUTS])
+    places: dict[bytes, slice] = {}
+    numbers: dict[bytes, tuple[int, ...]] = {}
+    for each in attributes:
+        name, found = _attribute(wire, each, graph)
+        places[name], numbers[name] = each, found
+    if names[_DOMAIN] in ([], [b""], [b"ai.onnx"]) and len(names[_OPERATOR]) == 1:
+        inputs, outputs = tuple(names[_INPUTS]), tuple(names[_OUTPUTS])
+        graph.nodes.append(Node(node, names[_OPERATOR][0], inputs, outputs, numbers, places))
+
+
+def _attribute(wire: Wire, attribute: slice, graph: Graph) -> tuple[bytes, tuple[int, ...]]:
+    """Name and whole numbers of an attribute."""
+    name, numbers = b"", []
+    for number, value in wire.inside(attribute):
+        if number == _NAME:
+            name = wire.name(value)
+        elif number in (_INTEGER, _INTEGERS):
+            numbers += wire.numbers(value)
+        elif number in _SUBGRAPHS or (number == _TENSOR and _lies_outside(wire, value)):
+            graph.simple = False
+    return name, tuple(numbers)
+
+
+def _lies_outside(wire: Wire, tensor: Value) -> bool:
+    """Whether a tensor's numbers are in a file of their own."""
+    return any(at == _PLACE and each for at, each in wire.inside(tensor))
+
+
+def _field(number: int, content: bytes) -> bytes:
+    return _key(number) + _varint(len(content)) + content
+
+
+def _key(number: int) -> bytes:
+    """The head of a field of bytes; for numbers below 16."""
+    return bytes([number << 3 | 2])
+
+
+def _number(number: int, value: int) -> bytes:
+    return _varint(number << 3) + _varint(value)
+
+
+def _varint(value: int) -> bytes:
+    """Groups of seven bits, the lowest first; negative numbers as in 64 bits."""
+    value &= 2**64 - 1
+    groups = bytearray()
+    while value > 0x7F:
+        groups.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*groups, value])
