@@ -81,5 +81,5 @@ def open_backend(
         raw=raw,
         eight_bit=False if exact else None,
         labels=not (blended or averaged or resampled or request.needs_scores),
-        columns=request.looks.least_columns(tile),
+        least_width=request.looks.least_width(tile),
     )

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 POLL_SECONDS = 0.1
-READ_AHEAD = 2  # batches read before a worker is free for them
+READ_AHEAD = 2  # batches read before a worker is free for them; tiles take unevenly long
 
 
 class Backend(Protocol):

@@ -60,12 +60,12 @@ class OnnxBackend:
         raw: RawInput | None = None,
         eight_bit: bool | None = None,
         labels: bool = False,
-        columns: int = 0,
+        least_width: int = 0,
     ) -> None:
         """``tiles`` will be computed (None: many), ``batch`` in a call (0: as memory allows).
 
-        ``columns`` are the pixels across the narrowest of them; to a ScasNet on a CPU none that is
-        narrower may be given then (0: not known; what is faster in wide ones is not done).
+        ``least_width`` are the pixels across the narrowest of them, where their size is not fixed;
+        none that is narrower may be given to ``predict`` then (0: not known, which is slower).
 
         ``progress`` may cancel. With ``eight_bit`` (None: on a card) scores come as
         uint8, and where ``raw`` says what the pixels are, those are taken; this needs onnx. Of
@@ -89,7 +89,7 @@ class OnnxBackend:
             eight_bit,
             self.workers,
             labels,
-            info.fixed_size[1] if info.fixed_size else columns,
+            info.fixed_size[1] if info.fixed_size else least_width,
         )
         self._calls = RunningCalls()
         self._model: OpenModel | None = opening.best(device)

@@ -1,14 +1,13 @@
 """A model's graph without the softmax it ends with.
 
 Across the planes of class scores ONNX Runtime's softmax is slow on a processor; numpy's, some rows
-at a time, is not (benchmarks/softmax.py).
+at a time, is not (benchmarks/graph.py).
 """
 
 from __future__ import annotations
 
-from scasnet_qgis.models.onnx_graph import Graph, Node, a_node
+from scasnet_qgis.models.graph_bytes import Graph, Node, a_node
 
-_LEAST_OPSET = 13  # before, a softmax took all axes from the given one on together
 _HANDING_ON, _MOST_HANDING_ON = (b"Cast", b"Identity"), 8
 _CLASSES = ((1,), (-3,))  # the axis of [N, classes, rows, cols]
 
@@ -26,7 +25,7 @@ def without_softmax(graph: Graph) -> dict[int, list[bytes]]:
 
 def _last_softmax(graph: Graph) -> Node | None:
     """The one that the first output of the graph comes from and nothing else."""
-    if graph.opset < _LEAST_OPSET or not graph.outputs:
+    if not graph.outputs:
         return None
     nodes = {name: node for node in graph.nodes for name in node.outputs}
     name = graph.outputs[0]

@@ -71,7 +71,7 @@ class OpenModel:
 class Opening:
     """How a model is to be opened: ``helpers`` are threads on a CPU that help inside tiles.
 
-    ``columns`` are the pixels across the narrowest tile, 0 where that is not known.
+    ``least_width`` are the pixels across the narrowest tile, 0 where that is not known.
     ``warnings`` and ``notes`` say for the user what happened.
     """
 
@@ -83,7 +83,7 @@ class Opening:
     eight_bit: bool | None = None
     workers: int = 1
     labels: bool = False
-    columns: int = 0
+    least_width: int = 0
     warnings: list[Message] = field(default_factory=list)
     notes: list[Message] = field(default_factory=list)
 
@@ -119,25 +119,25 @@ class Opening:
 
     def _on_processor(self) -> OpenModel:
         """On the CPU, with the graph that is fastest there."""
-        edited = self._for_processor(self.columns if self.info.card.network else 0)
-        if edited.wide:
+        edited = self._for_processor(self.least_width if self.info.card.network else 0)
+        if edited.cut:
             try:
                 return self._as_edited(edited)
             except ModelError:  # a network that is not what it is called; as it is it may well run
-                self.progress.check()
+                del edited  # as large as the next one
                 edited = self._for_processor(0)
         return self._as_edited(edited)
 
-    def _for_processor(self, columns: int) -> ProcessorModel:
+    def _for_processor(self, least_width: int) -> ProcessorModel:
         try:
-            # The softmax of a single channel makes ones, which numpy's would stand for otherwise.
-            return for_processor(self.info.path, columns, keep_end=self.info.sigmoid)
+            # Of a single channel a softmax makes ones, which stand for something else.
+            return for_processor(self.info.path, least_width, keep_end=self.info.sigmoid)
         except (OSError, ValueError):  # the session will say what is wrong
             return ProcessorModel()
 
     def _as_edited(self, edited: ProcessorModel) -> OpenModel:
         session = self._session(CPU, edited.content)
-        activation = self._probe(session, self.columns if edited.wide else 0)
+        activation = self._probe(session, self.least_width if edited.cut else None)
         return OpenModel(session, CPU, softmax if edited.open_end else activation)
 
     def _session(self, provider: str, content: bytes = b"") -> Any:
@@ -197,16 +197,16 @@ class Opening:
         self.notes.append(message(text, reason=reason))
         return plain
 
-    def _shape(self, columns: int = 0) -> tuple[int, int, int, int]:
-        """Of a probe, at least so many columns wide."""
+    def _shape(self, width: int | None = None) -> tuple[int, int, int, int]:
+        """Of a probe, so many pixels wide where the size is not fixed and it matters."""
         info = self.info
         rows, cols = info.fixed_size or (min(each, _PROBE) for each in self.tile_size)
-        if cols < columns:
-            rows, cols = min(rows, max(_PROBE**2 // columns, _LEAST_ROWS)), columns
+        if width is not None and info.fixed_size is None:
+            rows, cols = min(rows, max(_PROBE**2 // width, _LEAST_ROWS)), width
         return info.fixed_batch or 1, info.bands, rows, cols
 
-    def _probe(self, session: Any, columns: int = 0) -> Activation:
-        info, shape = self.info, self._shape(columns)
+    def _probe(self, session: Any, width: int | None = None) -> Activation:
+        info, shape = self.info, self._shape(width)
         options = run_options()
         # In a thread, because a tile of a large fixed size takes long and a user may cancel.
         with ThreadPoolExecutor(1, thread_name_prefix="scasnet-probe") as pool:

@@ -238,14 +238,16 @@ def test_labels_are_not_averaged() -> None:
 
 
 @pytest.mark.parametrize(
-    ("looks", "wanted"),
+    ("looks", "tile", "wanted"),
     [
-        (Looks(), 640),
-        (Looks(flips="mirror"), 640),
-        (Looks(flips="full"), 400),
-        (Looks(scales=(0.5, 1.0)), 320),
-        (Looks(scales=(0.5, 2.0), flips="full"), 200),
+        (Looks(), (400, 640), 640),
+        (Looks(flips="mirror"), (400, 640), 640),
+        (Looks(flips="full"), (400, 640), 400),
+        (Looks((0.5, 1.0)), (400, 640), 320),
+        (Looks((0.5, 2.0), "full"), (400, 640), 200),
+        (Looks((0.99, 1.0)), (102, 102), 102),  # 101 is rounded to a multiple of 8, 104
+        (Looks((1.0, 1.001)), (99, 99), 96),
     ],
 )
-def test_narrowest_tile_of_several_looks(looks: Looks, wanted: int) -> None:
-    assert looks.least_columns((400, 640)) == wanted
+def test_narrowest_tile_of_several_looks(looks: Looks, tile: tuple[int, int], wanted: int) -> None:
+    assert looks.least_width(tile) == wanted

@@ -44,6 +44,7 @@ def _models() -> list[bytes]:
             tiny.slow(path, 3, 4).read_bytes(),
             _resized(path).read_bytes(),
             _branched(path).read_bytes(),
+            _dilated(path, metadata).read_bytes(),
         ]
 
 
@@ -59,6 +60,20 @@ def _resized(path: Path) -> Path:
     ]
     constants = {"scale": np.float32(0.5).reshape(()), "double": np.float32([1, 1, 2, 2])}
     return tiny.save(path, nodes, constants, {"image": ["n", 3, "h", "w"]}, None)
+
+
+def _dilated(path: Path, metadata: dict[str, str]) -> Path:
+    """What is computed otherwise on a processor: a wide view, pointwise layers, a softmax."""
+    pads, dilations = [6] * 4, [6, 6]
+    nodes = [
+        helper.make_node("Conv", ["image", "w"], ["view"], pads=pads, dilations=dilations, group=1),
+        helper.make_node("Relu", ["view"], ["seen"]),
+        helper.make_node("Conv", ["seen", "p"], ["logits"], pads=[0] * 4, strides=[1, 1]),
+        helper.make_node("Softmax", ["logits"], ["scores"], axis=1),
+    ]
+    weights = {"w": np.ones((2, 3, 3, 3), np.float32), "p": np.ones((3, 2, 1, 1), np.float32)}
+    shapes = {"image": ["n", 3, "h", "w"]}
+    return tiny.save(path, nodes, weights, shapes, ["n", 3, "h", "w"], metadata=metadata)
 
 
 def _branched(path: Path) -> Path:

@@ -11,7 +11,7 @@ from pathlib import Path
 from scasnet_qgis.core.card import MAX_CLASSES, ModelCard, from_metadata
 from scasnet_qgis.core.errors import ScasNetError
 
-_TILE = (64, 64)
+_TILE = (64, 136)  # 17 columns of 8 pixels: enough for a dilation of 6 to be cut
 _LONGEST = 500  # letters of a sentence
 
 
@@ -40,6 +40,7 @@ def model(data: bytes) -> None:
     """A model file: what it is, what lies in it, and opening it."""
     from scasnet_qgis.core.progress import Progress
     from scasnet_qgis.models import onnx_file
+    from scasnet_qgis.models.for_processor import for_processor
     from scasnet_qgis.models.onnx_contents import contents
     from scasnet_qgis.models.opening import Opening
 
@@ -52,7 +53,9 @@ def model(data: bytes) -> None:
         _check_texts(info.card)
         with suppress(ValueError):  # its callers expect that
             contents(path)
-        Opening(info, _TILE, 0, Progress()).best("cpu")
+        with suppress(ValueError):
+            assert len(for_processor(path, 8000).content) < 20 * len(data) + 10_000
+        Opening(info, _TILE, 0, Progress(), least_width=_TILE[1]).best("cpu")
 
 
 def caffe(data: bytes) -> None:

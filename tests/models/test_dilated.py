@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +15,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 
+from benchmarks.measures import map_image
 from scasnet_qgis import paths
-from scasnet_qgis.models import dilated
+from scasnet_qgis.core.ensemble import Looks
+from scasnet_qgis.core.errors import Cancelled
+from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.core.windows import SIZE_STEP
+from scasnet_qgis.models import dilated, opening
 from scasnet_qgis.models.backend import OnnxBackend
-from scasnet_qgis.models.for_processor import STRIDE, for_processor
-from scasnet_qgis.models.onnx_file import inspect
+from scasnet_qgis.models.for_processor import ProcessorModel, for_processor
+from scasnet_qgis.models.onnx_file import ModelInfo, inspect
 from scasnet_qgis.models.scores import softmax
 
 from .tiny_models import save
 
+DEMO = paths.resources() / "demo" / "dubai.tif"
 RANDOM = np.random.default_rng(11)
-WIDE = 49 * STRIDE  # pixels: the least that a dilation of 24 can be cut in
+WIDE = 49 * SIZE_STEP  # pixels: the least that a dilation of 24 can be cut in
 
 
 def run(model: bytes | str, image: np.ndarray) -> np.ndarray:
@@ -64,7 +72,7 @@ def operators(content: bytes) -> list[str]:
 def test_shipped_model_gives_the_same_scores(rows: int, cols: int, cuts: int) -> None:
     path = paths.default_model()
     edited = for_processor(path, cols)
-    assert edited.wide
+    assert edited.cut
     assert edited.open_end
     assert operators(edited.content).count("Slice") - operators(path.read_bytes()).count(
         "Slice"
@@ -84,9 +92,9 @@ def test_edited_graph_is_a_good_one_and_serves_wider_tiles() -> None:
 
 
 def test_narrow_tiles_leave_the_graph_alone() -> None:
-    assert not for_processor(paths.default_model(), 12 * STRIDE).wide
-    assert for_processor(paths.default_model(), 13 * STRIDE).wide
-    assert not for_processor(paths.default_model()).wide
+    assert not for_processor(paths.default_model(), 12 * SIZE_STEP).cut
+    assert for_processor(paths.default_model(), 13 * SIZE_STEP).cut
+    assert not for_processor(paths.default_model()).cut
 
 
 @settings(max_examples=60, deadline=None)
@@ -117,12 +125,12 @@ def test_any_such_convolution_gives_the_same(
         nodes.append(helper.make_node(layer, inputs, [f"x{index + 1}"]))
     nodes[-1].output[0] = "scores"
     path = model(tmp_path_factory.getbasetemp() / "a.onnx", nodes, constants, bands=4)
-    edited = for_processor(path, cols * STRIDE)
-    assert edited.wide
+    edited = for_processor(path, cols * SIZE_STEP)
+    assert edited.cut
     # What looks at one pixel is cut with it, up to the first layer of another kind.
     pointwise = [*layers, "Sigmoid"].index("Sigmoid")
-    wanted = ["Slice", "Conv", *layers[:pointwise], "Conv", *layers[:pointwise], "Slice", "Conv"]
-    assert operators(edited.content)[: len(wanted)] == wanted
+    wanted = ["Slice", "Slice", *["Conv", *layers[:pointwise]] * 3, "Concat", *layers[pointwise:]]
+    assert operators(edited.content) == wanted
     image = RANDOM.standard_normal((2, 4, rows, cols)).astype(np.float32)
     np.testing.assert_allclose(run(edited.content, image), run(str(path), image), atol=1e-3)
 
@@ -148,7 +156,7 @@ def test_any_such_convolution_gives_the_same(
 def test_other_convolutions_stay(
     tmp_path: Path, nodes: list[onnx.NodeProto], constants: dict[str, np.ndarray]
 ) -> None:
-    assert not for_processor(model(tmp_path / "a.onnx", nodes, constants), 8000).wide
+    assert not for_processor(model(tmp_path / "a.onnx", nodes, constants), 8000).cut
 
 
 def test_padding_that_is_left_to_the_program_stays(tmp_path: Path) -> None:
@@ -156,7 +164,7 @@ def test_padding_that_is_left_to_the_program_stays(tmp_path: Path) -> None:
         "Conv", ["image", "w"], ["scores"], auto_pad="SAME_UPPER", dilations=[6, 6]
     )
     path = model(tmp_path / "a.onnx", [node], {"w": weights(3, 3, 3, 3)})
-    assert not for_processor(path, 8000).wide
+    assert not for_processor(path, 8000).cut
 
 
 def test_half_precision_stays(tmp_path: Path) -> None:
@@ -166,7 +174,7 @@ def test_half_precision_stays(tmp_path: Path) -> None:
         helper.make_node("Cast", ["out"], ["scores"], to=1),
     ]
     path = model(tmp_path / "a.onnx", nodes, {"w": weights(3, 3, 3, 3).astype(np.float16)})
-    assert not for_processor(path, 8000).wide
+    assert not for_processor(path, 8000).cut
 
 
 def test_weights_stored_as_a_list_stay(tmp_path: Path) -> None:
@@ -176,7 +184,7 @@ def test_weights_stored_as_a_list_stay(tmp_path: Path) -> None:
     tensor = helper.make_tensor("w", 1, values.shape, values.ravel().tolist())
     loaded.graph.initializer[0].CopyFrom(tensor)
     onnx.save(loaded, str(path))
-    assert not for_processor(path, 8000).wide
+    assert not for_processor(path, 8000).cut
 
 
 def test_layers_that_others_look_at_too_are_not_cut(tmp_path: Path) -> None:
@@ -192,14 +200,98 @@ def test_layers_that_others_look_at_too_are_not_cut(tmp_path: Path) -> None:
     np.testing.assert_allclose(run(content, image), run(str(path), image), atol=1e-4)
 
 
-def test_names_that_are_taken(tmp_path: Path) -> None:
-    nodes = [conv("image", "scasnet_cut_0_left"), conv("scasnet_cut_0_left", "scores", name="v")]
-    constants = {"w": weights(3, 3, 3, 3), "v": weights(3, 3, 3, 3)}
-    path = model(tmp_path / "a.onnx", nodes, constants)
+def test_outputs_are_not_cut(tmp_path: Path) -> None:
+    """What the graph gives out in the middle of a chain is there afterwards, too."""
+    nodes = [conv("image", "seen"), helper.make_node("Relu", ["seen"], ["scores"])]
+    path = model(tmp_path / "a.onnx", nodes, {"w": weights(3, 3, 3, 3)})
+    loaded = onnx.load(str(path))
+    loaded.graph.output.append(helper.make_tensor_value_info("seen", 1, None))
+    onnx.save(loaded, str(path))
     content = for_processor(path, 8000).content
-    assert operators(content).count("Concat") == 2
+    assert operators(content).count("Relu") == 1
     image = RANDOM.random((1, 3, 20, 30), dtype=np.float32)
-    np.testing.assert_allclose(run(content, image), run(str(path), image), atol=1e-3)
+    np.testing.assert_allclose(run(content, image), run(str(path), image), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("layer", "taken"),
+    [
+        (helper.make_node("Conv", ["seen", "p"], ["scores"], pads=[1] * 4), (2, 3, 1, 1)),
+        (helper.make_node("Conv", ["seen", "p"], ["scores"], strides=[2, 2]), (2, 3, 1, 1)),
+        (helper.make_node("Conv", ["seen", "p"], ["scores"], auto_pad="VALID"), (2, 3, 1, 1)),
+        (helper.make_node("Conv", ["seen", "p"], ["scores"], pads=[0, 1, 0, 1]), (2, 3, 1, 3)),
+        (helper.make_node("LeakyRelu", ["seen"], ["scores"]), (1,)),
+    ],
+    ids=["padded", "reducing", "padded by the program", "three columns", "another kind"],
+)
+def test_layers_of_other_kinds_are_not_cut(
+    tmp_path: Path, layer: onnx.NodeProto, taken: tuple[int, ...]
+) -> None:
+    constants = {"w": weights(3, 3, 3, 3), "p": weights(*taken)}
+    path = model(tmp_path / "a.onnx", [conv("image", "seen"), layer], constants)
+    content = for_processor(path, 8000).content
+    assert operators(content)[-2:] == ["Concat", layer.op_type]
+    image = RANDOM.random((1, 3, 20, 30), dtype=np.float32)
+    np.testing.assert_allclose(run(content, image), run(str(path), image), atol=1e-4)
+
+
+def test_pointwise_layer_in_groups(tmp_path: Path) -> None:
+    layer = helper.make_node("Conv", ["seen", "p"], ["scores"], group=3)
+    constants = {"w": weights(6, 3, 3, 3), "p": weights(9, 2, 1, 1)}
+    path = model(tmp_path / "a.onnx", [conv("image", "seen"), layer], constants)
+    content = for_processor(path, 8000).content
+    assert operators(content)[-1] == "Concat"
+    image = RANDOM.random((1, 3, 20, 30), dtype=np.float32)
+    np.testing.assert_allclose(run(content, image), run(str(path), image), atol=1e-4)
+
+
+def test_softmax_of_one_channel_stays_where_the_rest_is_cut(tmp_path: Path) -> None:
+    nodes = [conv("image", "seen"), helper.make_node("Softmax", ["seen"], ["scores"], axis=1)]
+    path = model(tmp_path / "a.onnx", nodes, {"w": weights(1, 3, 3, 3)})
+    edited = for_processor(path, 8000, keep_end=True)
+    assert (edited.cut, edited.open_end) == (True, False)
+    assert operators(edited.content)[-1] == "Softmax"
+    assert operators(for_processor(path, 8000).content)[-1] == "Identity"
+
+
+@pytest.mark.parametrize(
+    "name", ["scasnet_cut_", "scasnet_cut_0_left", "scasnet_cut_" + "_" * 10**6]
+)
+def test_names_that_are_taken(tmp_path: Path, name: str) -> None:
+    nodes = [conv("image", name), helper.make_node("Softmax", [name], ["scores"], axis=1)]
+    path = model(tmp_path / "a.onnx", nodes, {"w": weights(3, 3, 3, 3)})
+    edited = for_processor(path, 8000)
+    assert (edited.cut, edited.open_end) == (False, True)
+
+
+def test_operators_with_another_meaning(tmp_path: Path) -> None:
+    nodes = [conv("image", "seen"), helper.make_node("Softmax", ["seen"], ["scores"], axis=1)]
+    path = model(tmp_path / "a.onnx", nodes, {"w": weights(3, 3, 3, 3)})
+    for domain, changed in (("com.example", True), ("", False)):
+        loaded = onnx.load(str(path))
+        inner = helper.make_node("Neg", ["x"], ["y"])
+        own = [helper.make_opsetid("", 17)]
+        loaded.functions.append(helper.make_function(domain, "Slice", ["x"], ["y"], [inner], own))
+        onnx.save(loaded, str(tmp_path / "b.onnx"))
+        assert bool(for_processor(tmp_path / "b.onnx", 8000).content) is changed
+
+
+def test_odd_way_of_writing_costs_only_what_it_is_about(tmp_path: Path) -> None:
+    """A length in more bytes than it needs cannot be found from behind."""
+    nodes = [conv("image", "seen"), helper.make_node("Softmax", ["seen"], ["scores"], axis=1)]
+    loaded = onnx.load(str(model(tmp_path / "a.onnx", nodes, {"w": weights(3, 3, 3, 3)})))
+    first = loaded.graph.node[0].SerializeToString()
+    del loaded.graph.node[0]
+    odd = b"\x0a" + bytes([len(first) | 0x80, 0]) + first
+    graph = odd + loaded.graph.SerializeToString()
+    loaded.ClearField("graph")
+    size = bytes([len(graph) & 0x7F | 0x80, len(graph) >> 7])
+    (tmp_path / "a.onnx").write_bytes(loaded.SerializeToString() + b"\x3a" + size + graph)
+    edited = for_processor(tmp_path / "a.onnx", 8000)
+    assert (edited.cut, edited.open_end) == (False, True)
+    image = RANDOM.random((1, 3, 20, 30), dtype=np.float32)
+    found = softmax(run(edited.content, image))
+    np.testing.assert_allclose(found, run(str(tmp_path / "a.onnx"), image), atol=1e-5)
 
 
 def test_large_networks_are_not_made_larger(
@@ -208,14 +300,14 @@ def test_large_networks_are_not_made_larger(
     path = model(tmp_path / "a.onnx", [conv("image", "scores")], {"w": weights(3, 3, 3, 3)})
     added = 2 * 3 * 3 * 3 * 2 * 4  # two columns of three, twice, of four bytes each
     monkeypatch.setattr(dilated, "MOST_BYTES", added)
-    assert for_processor(path, 8000).wide
+    assert for_processor(path, 8000).cut
     monkeypatch.setattr(dilated, "MOST_BYTES", added - 1)
-    assert not for_processor(path, 8000).wide
+    assert not for_processor(path, 8000).cut
 
 
 def test_narrower_tiles_fail_and_are_never_computed_wrongly(tmp_path: Path) -> None:
     path = model(tmp_path / "a.onnx", [conv("image", "scores")], {"w": weights(3, 3, 3, 3)})
-    content = for_processor(path, 13 * STRIDE).content
+    content = for_processor(path, 13 * SIZE_STEP).content
     for cols in range(1, 16):
         image = RANDOM.random((1, 3, 9, cols), dtype=np.float32)
         wanted = run(str(path), image)
@@ -227,63 +319,124 @@ def test_narrower_tiles_fail_and_are_never_computed_wrongly(tmp_path: Path) -> N
         np.testing.assert_allclose(found, wanted, atol=1e-4)
 
 
-@settings(max_examples=150, deadline=None)
-@given(place=st.integers(0, 10**6), byte=st.integers(0, 255))
-def test_damaged_files_end_in_a_model_or_a_value_error(
-    tmp_path_factory: pytest.TempPathFactory, place: int, byte: int
-) -> None:
-    folder = tmp_path_factory.getbasetemp()
-    nodes, constants = [conv("image", "scores")], {"w": weights(2, 3, 3, 3)}
-    whole = model(folder / "whole.onnx", nodes, constants).read_bytes()
-    damaged = bytearray(whole)
-    damaged[place % len(whole)] = byte
-    (folder / "damaged.onnx").write_bytes(damaged)
-    try:
-        edited = for_processor(folder / "damaged.onnx", 8000)
-    except ValueError:
-        return
-    assert len(edited.content) < 5 * len(whole)
+def test_damaged_files_end_in_a_model_or_a_value_error(tmp_path: Path) -> None:
+    nodes = [
+        conv("image", "seen"),
+        helper.make_node("Relu", ["seen"], ["x"]),
+        helper.make_node("Conv", ["x", "p"], ["scores"], strides=[1, 1]),
+    ]
+    constants = {"w": np.ones((1, 1, 1, 3), np.float32), "p": np.ones((1, 1, 1, 1), np.float32)}
+    whole = model(tmp_path / "whole.onnx", nodes, constants).read_bytes()
+    assert for_processor(tmp_path / "whole.onnx", 8000).cut
+    path, cut = tmp_path / "damaged.onnx", 0
+    for place in range(len(whole)):
+        for byte in (0x00, 0x08, 0x0A, 0x12, 0x1A, 0x22, 0x32, 0x4A, 0x7F, 0xFF, whole[place] ^ 1):
+            path.write_bytes(whole[:place] + bytes([byte]) + whole[place + 1 :])
+            try:
+                edited = for_processor(path, 8000)
+            except ValueError:
+                continue
+            cut += edited.cut
+            assert len(edited.content) < len(whole) + 2_000
+    assert cut > len(whole)  # most bytes belong to names and values
 
 
-def opened(path: Path, columns: int, size: tuple[int, int]) -> tuple[list[str], np.ndarray]:
-    """Warnings of a backend, and its scores of a made-up tile."""
-    image = np.random.default_rng(2).random((1, 3, *size), dtype=np.float32)
-    with OnnxBackend(inspect(path), "cpu", 1, size, columns=columns) as backend:
-        return backend.warnings, backend.predict(image)
+class Watch:
+    """The files that were edited for a processor, and how."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.found: list[tuple[int, ProcessorModel]] = []
+        monkeypatch.setattr(opening, "for_processor", self._edit)
+
+    def _edit(self, path: Path, least_width: int, *, keep_end: bool) -> ProcessorModel:
+        edited = for_processor(path, least_width, keep_end=keep_end)
+        self.found.append((least_width, edited))
+        return edited
 
 
-def test_backend_gives_the_same_scores() -> None:
-    path, size = paths.default_model(), (64, 416)
-    warnings, plain = opened(path, 0, size)
-    assert warnings == []
-    warnings, cut = opened(path, size[1], size)
-    assert warnings == []
-    assert not np.array_equal(plain, cut)  # sums in another order: it was cut
+def scores(info: ModelInfo, size: tuple[int, int], least_width: int, batch: int = 1) -> np.ndarray:
+    """What a backend gives for made-up tiles."""
+    image = np.random.default_rng(2).random((batch, 3, *size), dtype=np.float32)
+    with OnnxBackend(info, "cpu", 1, size, least_width=least_width) as backend:
+        assert backend.warnings == []
+        return backend.predict(image)
+
+
+def test_backend_gives_the_same_scores(monkeypatch: pytest.MonkeyPatch) -> None:
+    watch, info, size = Watch(monkeypatch), inspect(paths.default_model()), (64, 416)
+    plain, cut = (scores(info, size, width) for width in (0, size[1]))
+    assert [edited.cut for _, edited in watch.found] == [False, True]
     np.testing.assert_allclose(cut, plain, atol=1e-5)
 
 
-def test_a_network_that_is_not_what_it_is_called_runs_as_it_is(tmp_path: Path) -> None:
-    """Its columns are fewer than those of ScasNet, so that the cut graph fails."""
+def scasnet(path: Path, stride: int, dilation: int, size: Sequence[int | str]) -> ModelInfo:
+    """A model that calls itself ScasNet, and makes ``stride`` pixels a column."""
     nodes = [
-        helper.make_node("MaxPool", ["image"], ["small"], kernel_shape=[32, 32], strides=[32, 32]),
-        conv("small", "seen", 24),
+        helper.make_node(
+            "MaxPool", ["image"], ["small"], kernel_shape=[stride] * 2, strides=[stride] * 2
+        ),
+        conv("small", "seen", dilation),
         helper.make_node("Resize", ["seen", "", "scales"], ["scores"]),
     ]
-    scales = np.array([1, 1, 32, 32], dtype=np.float32)
-    path = model(tmp_path / "a.onnx", nodes, {"w": weights(2, 3, 3, 3), "scales": scales})
-    assert for_processor(path, WIDE + 24).wide
-    plain, cut = (opened_as_scasnet(path, each) for each in (0, WIDE + 24))
-    np.testing.assert_array_equal(cut, plain)
+    scales = np.array([1, 1, stride, stride], dtype=np.float32)
+    constants = {"w": weights(2, 3, 3, 3), "scales": scales}
+    metadata = {"class_names": '{"0": "water", "1": "forest"}'}
+    shape = {"image": ["n", 3, *size]}
+    info = inspect(save(path, nodes, constants, shape, ["n", 2, *size], metadata=metadata))
+    return replace(info, card=replace(info.card, network="ScasNet VGG"))
 
 
-def opened_as_scasnet(path: Path, columns: int) -> np.ndarray:
-    loaded = onnx.load(str(path))
-    classes = '{"0": "water", "1": "forest"}'
-    helper.set_model_props(loaded, {"class_names": classes})
-    onnx.save(loaded, str(path))
-    info = inspect(path)
-    object.__setattr__(info.card, "network", "ScasNet VGG")
-    size = (64, WIDE + 24)
-    image = np.random.default_rng(2).random((1, 3, *size), dtype=np.float32)
-    with OnnxBackend(info, "cpu", 1, size, columns=columns) as backend:
-        return backend.predict(image)
+def test_a_network_that_is_not_what_it_is_called_runs_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its columns are fewer than those of ScasNet, so that the cut graph fails."""
+    watch, info = Watch(monkeypatch), scasnet(tmp_path / "a.onnx", 32, 24, ("h", "w"))
+    size = (64, 416)
+    plain, found = (scores(info, size, width) for width in (0, size[1]))
+    assert [edited.cut for _, edited in watch.found] == [False, True, False]
+    np.testing.assert_array_equal(found, plain)
+
+
+def test_a_cut_graph_is_tried_with_the_narrowest_tile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The widest one it could compute; what comes first is what it is opened for."""
+    watch, info = Watch(monkeypatch), scasnet(tmp_path / "a.onnx", 16, 6, ("h", "w"))
+    size = (256, 256)
+    with OnnxBackend(info, "cpu", 1, size, least_width=128) as backend:
+        assert [edited.cut for _, edited in watch.found] == [True, False]
+        assert backend.predict(np.zeros((1, 3, 128, 128), np.float32)).shape == (1, 2, 128, 128)
+
+
+def test_fixed_sizes_are_wide_enough_or_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = Watch(monkeypatch)
+    for cols in (104, 96):
+        info = scasnet(tmp_path / f"{cols}.onnx", 8, 6, (64, cols))
+        assert scores(info, (64, cols), 0).shape == (1, 2, 64, cols)
+    assert [(width, each.cut) for width, each in watch.found] == [(104, True), (96, False)]
+
+
+def test_networks_of_others_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    watch, info = Watch(monkeypatch), scasnet(tmp_path / "a.onnx", 8, 6, ("h", "w"))
+    scores(info, (64, 416), 416)
+    scores(replace(info, card=replace(info.card, network="")), (64, 416), 416)
+    assert [(width, edited.cut) for width, edited in watch.found] == [(416, True), (0, False)]
+
+
+def test_cancel_while_a_cut_graph_is_tried(tmp_path: Path) -> None:
+    class Unwanted(Progress):
+        cancelled = True
+
+    info = scasnet(tmp_path / "a.onnx", 8, 6, ("h", "w"))
+    with pytest.raises(Cancelled):
+        OnnxBackend(info, "cpu", 1, (64, 416), progress=Unwanted(), least_width=416)
+
+
+def test_map_says_how_narrow_tiles_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    watch = Watch(monkeypatch)
+    looks = Looks((0.5, 1.0), "full")
+    result = map_image(DEMO, tmp_path / "map.tif", looks=looks, tile_size=256)
+    plan = result.plan
+    assert watch.found[-1][0] == looks.least_width((plan.vertical.size, plan.horizontal.size))

@@ -16,8 +16,8 @@ from pathlib import Path
 from scasnet_qgis.models.onnx_wire import Value, Wire
 
 FLOAT = 1  # the type of a tensor in single precision
-_INTS = 7  # the type of an attribute of whole numbers
-_MODEL_GRAPH, _MODEL_OPSET = 7, 8
+_INT, _INTS = 2, 7  # the types of attributes of one and of several whole numbers
+_MODEL_GRAPH, _MODEL_OPSET, _MODEL_FUNCTION, _FUNCTION_DOMAIN = 7, 8, 25, 10
 _NODE, _INITIALISER, _OUTPUT = 1, 5, 12
 _INPUTS, _OUTPUTS, _OPERATOR, _ATTRIBUTES, _DOMAIN = 1, 2, 4, 5, 7
 _NAME, _INTEGER, _TENSOR, _INTEGERS, _TYPE, _SUBGRAPHS = 1, 3, 5, 8, 20, (6, 11)
@@ -27,14 +27,13 @@ _MOST_LETTERS = 1_000
 
 @dataclass(frozen=True)
 class Node:
-    """An operator of ONNX's own; ``numbers`` are its attributes of whole numbers, by name."""
+    """An operator of ONNX's own; ``numbers`` are the whole numbers of its attributes, by name."""
 
     place: slice
     operator: bytes
     inputs: tuple[bytes, ...]
     outputs: tuple[bytes, ...]
     numbers: Mapping[bytes, tuple[int, ...]]
-    attributes: Mapping[bytes, slice]
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,8 @@ class Weights:
 class Graph:
     """Nodes in the order of the file, those of other makers left out; ``uses`` of each tensor.
 
-    ``simple`` is False where weights lie in files of their own or operators have graphs inside.
+    ``simple`` is False where weights lie in files of their own, operators have graphs inside, or
+    the file gives ONNX's own operators another meaning.
     """
 
     data: mmap.mmap
@@ -64,11 +64,12 @@ class Graph:
 
     def followers(self) -> dict[bytes, Node]:
         """By tensor, the node that is all that takes it."""
+        given = set(self.outputs)
         return {
             name: node
             for node in self.nodes
             for name in node.inputs
-            if self.uses[name] == 1 and name not in self.outputs
+            if self.uses[name] == 1 and name not in given
         }
 
     def edited(
@@ -102,14 +103,6 @@ class Graph:
             return -1, -1
         return start, content.stop
 
-    def kept(self, node: Node, names: Sequence[bytes]) -> list[bytes]:
-        """Some attributes of a node as they lie in the file, to be given to another one."""
-        return [
-            _field(_ATTRIBUTES, self.data[node.attributes[name]])
-            for name in names
-            if name in node.attributes
-        ]
-
 
 @contextmanager
 def opened_graph(path: Path) -> Iterator[Graph | None]:
@@ -122,26 +115,18 @@ def opened_graph(path: Path) -> Iterator[Graph | None]:
 
 
 def a_node(
-    operator: bytes,
-    inputs: Sequence[bytes],
-    output: bytes,
-    attributes: Sequence[bytes] = (),
-    **numbers: Sequence[int],
+    operator: bytes, inputs: Sequence[bytes], output: bytes, **numbers: int | Sequence[int]
 ) -> bytes:
-    """A node as it stands in a graph; ``numbers`` are attributes of several whole numbers each."""
+    """A node as it stands in a graph; ``numbers`` are attributes, of one or several numbers."""
     parts = [_field(_INPUTS, name) for name in inputs]
-    parts += [_field(_OUTPUTS, output), _field(_OPERATOR, operator), *attributes]
-    for name, values in numbers.items():
-        content = _field(_NAME, name.encode()) + _number(_TYPE, _INTS)
-        content += b"".join(_number(_INTEGERS, each) for each in values)
-        parts.append(_field(_ATTRIBUTES, content))
+    parts += [_field(_OUTPUTS, output), _field(_OPERATOR, operator)]
+    for name, value in numbers.items():
+        if isinstance(value, int):
+            content = _number(_INTEGER, value) + _number(_TYPE, _INT)
+        else:
+            content = b"".join(_number(_INTEGERS, each) for each in value) + _number(_TYPE, _INTS)
+        parts.append(_field(_ATTRIBUTES, _field(_NAME, name.encode()) + content))
     return _field(_NODE, b"".join(parts))
-
-
-def a_number(name: bytes, value: int) -> bytes:
-    """An attribute of one whole number, not below 0."""
-    kind = _number(_TYPE, 2)
-    return _field(_ATTRIBUTES, _field(_NAME, name) + _number(_INTEGER, value) + kind)
 
 
 def a_tensor(name: bytes, dims: Sequence[int], kind: int, raw: bytes) -> bytes:
@@ -152,15 +137,17 @@ def a_tensor(name: bytes, dims: Sequence[int], kind: int, raw: bytes) -> bytes:
 
 def _read(wire: Wire, data: mmap.mmap) -> Graph | None:
     places: list[slice] = []
-    opset = 0
+    opset, simple = 0, True
     for number, value in wire.all():
         if number == _MODEL_GRAPH and isinstance(value, slice):
             places.append(value)
         elif number == _MODEL_OPSET:
             opset = max(opset, _own_opset(wire, value))
+        elif number == _MODEL_FUNCTION:
+            simple = simple and not _is_own(wire, dict(wire.inside(value)).get(_FUNCTION_DOMAIN))
     if len(places) != 1:
         return None
-    graph = Graph(data, places[0], opset)
+    graph = Graph(data, places[0], opset, simple=simple)
     for number, value in wire.inside(graph.place):
         if number == _NODE and isinstance(value, slice):
             _add_node(wire, value, graph)
@@ -175,8 +162,12 @@ def _own_opset(wire: Wire, value: Value) -> int:
     """The version of ONNX's own operators; 0 for those of others, which have a domain."""
     parts = dict(wire.inside(value))
     version = parts.get(2)
-    other = 1 in parts and wire.text(parts[1], _MOST_LETTERS) not in ("", "ai.onnx")
-    return version if isinstance(version, int) and not other else 0
+    return version if isinstance(version, int) and _is_own(wire, parts.get(1)) else 0
+
+
+def _is_own(wire: Wire, domain: Value | None) -> bool:
+    """Whether a domain is that of ONNX's own operators."""
+    return domain is None or wire.text(domain, _MOST_LETTERS) in ("", "ai.onnx")
 
 
 def _add_weights(wire: Wire, tensor: Value, graph: Graph) -> None:
@@ -206,14 +197,10 @@ def _add_node(wire: Wire, node: slice, graph: Graph) -> None:
         elif number == _ATTRIBUTES and isinstance(part, slice):
             attributes.append(part)
     graph.uses.update(names[_INPUTS])
-    places: dict[bytes, slice] = {}
-    numbers: dict[bytes, tuple[int, ...]] = {}
-    for each in attributes:
-        name, found = _attribute(wire, each, graph)
-        places[name], numbers[name] = each, found
+    numbers = dict(_attribute(wire, each, graph) for each in attributes)
     if names[_DOMAIN] in ([], [b""], [b"ai.onnx"]) and len(names[_OPERATOR]) == 1:
         inputs, outputs = tuple(names[_INPUTS]), tuple(names[_OUTPUTS])
-        graph.nodes.append(Node(node, names[_OPERATOR][0], inputs, outputs, numbers, places))
+        graph.nodes.append(Node(node, names[_OPERATOR][0], inputs, outputs, numbers))
 
 
 def _attribute(wire: Wire, attribute: slice, graph: Graph) -> tuple[bytes, tuple[int, ...]]:
