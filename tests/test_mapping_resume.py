@@ -55,6 +55,30 @@ def test_a_journal_is_gone_on_with_where_all_is_the_same(
 
 
 @pytest.mark.parametrize(
+    ("fact", "value"),
+    [
+        ("provider", "CUDAExecutionProvider"),
+        ("device_name", "H200"),
+        ("eight_bit", True),
+        ("takes_raw", True),
+        ("gives_labels", True),
+        ("cut", True),
+    ],
+)
+def test_what_computes_otherwise_begins_anew(
+    tmp_path: Path, backend: OnnxBackend, recorder: Recorder, fact: str, value: object
+) -> None:
+    """What it adds to the blocks that are there would not be what they are made of."""
+    path, tiling = tmp_path / "journal", tiling_of(300, 200)
+    Resuming(Journal(path), WANTED, True).begin(backend, tiling, recorder)
+    content = (path / "journal.jsonl").read_bytes()
+    assert getattr(backend, fact) != value
+    setattr(backend, fact, value)
+    Resuming(Journal(path), WANTED, True).begin(backend, tiling, recorder)
+    assert (path / "journal.jsonl").read_bytes() != content
+
+
+@pytest.mark.parametrize(
     "header",
     [
         {},

@@ -44,7 +44,8 @@ class OnnxBackend:
     should have; ``batch_limit`` is the number the model takes at once, None for any. The scores
     are ``margin`` pixels smaller than the tile on each side. ``takes_raw`` says that tiles are
     pixels as the raster holds them, ``eight_bit`` that scores are whole numbers up to 255, and
-    ``gives_labels`` that there are none, but the number of the likeliest class, from 1 on.
+    ``gives_labels`` that there are none, but the number of the likeliest class, from 1 on, and
+    ``cut`` that scores may differ in their last digits from those of a model that is not.
     ``warnings`` and ``notes`` are sentences for the user; more of them may come while it runs.
     """
 
@@ -105,6 +106,7 @@ class OnnxBackend:
         self.eight_bit = self._model.compact is not None
         self.takes_raw = self.eight_bit and raw is not None
         self.gives_labels = labels
+        self.cut = self._model.cut
         self.batch = info.fixed_batch or batch or self._fitting(size, pixel_bytes, tiles)
         self._most = self.batch  # tiles in a run; less after the memory has been too small
         self._halving = threading.Lock()

@@ -48,13 +48,14 @@ class OpenModel:
     """A session and what goes in and comes out of it.
 
     ``compact`` is None where the session takes and gives what the file says; ``activation`` is
-    what is missing behind that.
+    what is missing behind that. ``cut`` as of a ProcessorModel: it adds up in another order.
     """
 
     session: Any
     provider: str
     activation: Activation
     compact: CompactModel | None = None
+    cut: bool = False
 
     @property
     def description(self) -> str:
@@ -138,7 +139,8 @@ class Opening:
     def _as_edited(self, edited: ProcessorModel) -> OpenModel:
         session = self._session(CPU, edited.content)
         activation = self._probe(session, self.least_width if edited.cut else None)
-        return OpenModel(session, CPU, softmax if edited.open_end else activation)
+        missing = softmax if edited.open_end else activation
+        return OpenModel(session, CPU, missing, cut=edited.cut)
 
     def _session(self, provider: str, content: bytes = b"") -> Any:
         if provider == openvino_session.NAME:

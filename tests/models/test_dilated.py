@@ -405,6 +405,7 @@ def test_a_cut_graph_is_tried_with_the_narrowest_tile(
     size = (256, 256)
     with OnnxBackend(info, "cpu", 1, size, least_width=128) as backend:
         assert [edited.cut for _, edited in watch.found] == [True, False]
+        assert not backend.cut
         assert backend.predict(np.zeros((1, 3, 128, 128), np.float32)).shape == (1, 2, 128, 128)
 
 
