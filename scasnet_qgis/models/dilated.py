@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 LEAST_DILATION = 6  # the least of ScasNet's; with less there are few columns to be left out
 # Of weights that are stored twice: memory that networks of full width need for their tiles.
 MOST_BYTES = 2**25
+MOST_CONVOLUTIONS = 16  # ScasNet has four; each becomes six nodes, which take time to be opened
 PREFIX = b"scasnet_cut_"
 _INT64, _COLUMNS, _FLOAT_BYTES = 7, 3, 4
 _ALL = 2**31 - 1  # a slice ends where the image does
@@ -43,7 +44,7 @@ def cut_dilated(graph: Graph, columns: int) -> Cut:
 
     ``columns`` are what those convolutions get at least, in the narrowest tile: of fewer a graph
     that was cut makes nothing, but fails. The layers behind that look at one pixel each are cut
-    with them. Nothing is cut where that would take much memory.
+    with them. Nothing is cut where that would take much memory or time.
     """
     cut = Cut()
     found = [
@@ -52,7 +53,7 @@ def cut_dilated(graph: Graph, columns: int) -> Cut:
         if (dilation := _dilation(graph, node)) >= LEAST_DILATION and 2 * dilation < columns
     ]
     added = sum(_added_bytes(graph, node) for _, node, _ in found)
-    if not found or added > MOST_BYTES or _is_taken(graph, PREFIX):
+    if not 0 < len(found) <= MOST_CONVOLUTIONS or added > MOST_BYTES or _is_taken(graph, PREFIX):
         return cut
     followers = graph.followers()
     for number, node, dilation in found:
@@ -85,6 +86,7 @@ def _is_plain(graph: Graph, node: Node) -> bool:
         weights is not None
         and len(weights.dims) == 4
         and b"auto_pad" not in node.numbers
+        and len(node.numbers.get(b"group", (1,))) == 1
         and node.numbers.get(b"strides", _ONES) == _ONES
     )
 

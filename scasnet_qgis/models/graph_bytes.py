@@ -49,8 +49,8 @@ class Weights:
 class Graph:
     """Nodes in the order of the file, those of other makers left out; ``uses`` of each tensor.
 
-    ``simple`` is False where weights lie in files of their own, operators have graphs inside, or
-    the file gives ONNX's own operators another meaning.
+    ``simple`` is False where weights lie in files of their own or are there twice, operators have
+    graphs inside, or the file gives ONNX's own operators another meaning or two versions.
     """
 
     data: mmap.mmap
@@ -79,21 +79,23 @@ class Graph:
 
         ``exchanged`` has, by the place where a node begins, what stands there instead.
         """
-        parts, place = [], self.place.start
-        for node in self.nodes:
-            if node.place.start not in exchanged:
-                continue
-            before, after = self._around(_NODE, node.place)
-            if before < 0:
+        with memoryview(self.data) as data:  # a large file is copied once, into the result
+            parts: list[bytes | memoryview] = []
+            place = self.place.start
+            for node in self.nodes:
+                if node.place.start not in exchanged:
+                    continue
+                before, after = self._around(_NODE, node.place)
+                if before < 0:
+                    return b""
+                parts += [data[place:before], *exchanged[node.place.start]]
+                place = after
+            parts += [data[place : self.place.stop], *tensors]
+            start, end = self._around(_MODEL_GRAPH, self.place)
+            if start < 0:
                 return b""
-            parts += [self.data[place:before], *exchanged[node.place.start]]
-            place = after
-        parts += [self.data[place : self.place.stop], *tensors]
-        start, end = self._around(_MODEL_GRAPH, self.place)
-        if start < 0:
-            return b""
-        head = _key(_MODEL_GRAPH) + _varint(sum(map(len, parts)))
-        return b"".join([self.data[:start], head, *parts, self.data[end:]])
+            head = _key(_MODEL_GRAPH) + _varint(sum(map(len, parts)))
+            return b"".join([data[:start], head, *parts, data[end:]])
 
     def _around(self, number: int, content: slice) -> tuple[int, int]:
         """Where a field with this content begins and ends; -1 where it is written in an odd way."""
@@ -141,8 +143,8 @@ def _read(wire: Wire, data: mmap.mmap) -> Graph | None:
     for number, value in wire.all():
         if number == _MODEL_GRAPH and isinstance(value, slice):
             places.append(value)
-        elif number == _MODEL_OPSET:
-            opset = max(opset, _own_opset(wire, value))
+        elif number == _MODEL_OPSET and (own := _own_opset(wire, value)):
+            opset, simple = own, simple and not opset
         elif number == _MODEL_FUNCTION:
             simple = simple and not _is_own(wire, dict(wire.inside(value)).get(_FUNCTION_DOMAIN))
     if len(places) != 1:
@@ -181,7 +183,9 @@ def _add_weights(wire: Wire, tensor: Value, graph: Graph) -> None:
         graph.simple = False
     kind, raw, name = (parts.get(each) for each in (_KIND, _RAW, _TENSOR_NAME))
     if name is not None:
-        graph.weights[wire.name(name)] = Weights(
+        key = wire.name(name)
+        graph.simple = graph.simple and key not in graph.weights  # which of them holds?
+        graph.weights[key] = Weights(
             tuple(dims),
             kind if isinstance(kind, int) else 0,
             raw if isinstance(raw, slice) else None,

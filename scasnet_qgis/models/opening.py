@@ -14,6 +14,7 @@ import numpy as np
 from scasnet_qgis.core.errors import ModelError
 from scasnet_qgis.core.messages import Message, message, translate
 from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.core.windows import SIZE_STEP
 from scasnet_qgis.models import openvino_session
 from scasnet_qgis.models.arena import use_shared
 from scasnet_qgis.models.compact import CompactModel, RawInput, compact_model
@@ -204,7 +205,8 @@ class Opening:
         info = self.info
         rows, cols = info.fixed_size or (min(each, _PROBE) for each in self.tile_size)
         if width is not None and info.fixed_size is None:
-            rows, cols = min(rows, max(_PROBE**2 // width, _LEAST_ROWS)), width
+            enough = _PROBE**2 // width // SIZE_STEP * SIZE_STEP
+            rows, cols = min(rows, max(enough, _LEAST_ROWS)), width
         return info.fixed_batch or 1, info.bands, rows, cols
 
     def _probe(self, session: Any, width: int | None = None) -> Activation:

@@ -26,6 +26,7 @@ from scasnet_qgis.models.backend import OnnxBackend
 from scasnet_qgis.models.for_processor import ProcessorModel, for_processor
 from scasnet_qgis.models.onnx_file import ModelInfo, inspect
 from scasnet_qgis.models.scores import softmax
+from scasnet_qgis.models.shapes import probe
 
 from .tiny_models import save
 
@@ -305,6 +306,55 @@ def test_large_networks_are_not_made_larger(
     assert not for_processor(path, 8000).cut
 
 
+def test_many_convolutions_stay(tmp_path: Path) -> None:
+    """Each is six nodes afterwards, which ONNX Runtime would open for minutes."""
+    for count, cut in ((dilated.MOST_CONVOLUTIONS, True), (dilated.MOST_CONVOLUTIONS + 1, False)):
+        names = [f"w{index}" for index in range(count)]
+        nodes = [conv("image", f"x{index}", name=name) for index, name in enumerate(names)]
+        nodes.append(helper.make_node("Sum", [f"x{index}" for index in range(count)], ["scores"]))
+        path = model(tmp_path / "a.onnx", nodes, {name: weights(1, 3, 3, 3) for name in names})
+        assert for_processor(path, 8000).cut is cut
+
+
+def test_long_chains_are_cut_in_part(tmp_path: Path) -> None:
+    layers = [helper.make_node("Relu", [f"x{each}"], [f"x{each + 1}"]) for each in range(20)]
+    layers[-1].output[0] = "scores"
+    path = model(tmp_path / "a.onnx", [conv("image", "x0"), *layers], {"w": weights(3, 3, 3, 3)})
+    found = operators(for_processor(path, 8000).content)
+    assert found.index("Concat") == 2 + 3 * 9
+    assert found.count("Relu") == 3 * 8 + 12
+
+
+def test_an_attribute_without_its_number_stays(tmp_path: Path) -> None:
+    layer = helper.make_node("Conv", ["seen", "p"], ["scores"], group=1)
+    constants = {"w": weights(3, 3, 3, 3), "p": weights(3, 3, 1, 1)}
+    path = model(tmp_path / "a.onnx", [conv("image", "seen", group=1), layer], constants)
+    assert operators(for_processor(path, 8000).content)[-1] == "Concat"
+    for place, wanted in ((1, "Conv"), (0, "")):
+        loaded = onnx.load(str(path))
+        group = next(each for each in loaded.graph.node[place].attribute if each.name == "group")
+        group.ClearField("i")
+        onnx.save(loaded, str(tmp_path / "b.onnx"))
+        content = for_processor(tmp_path / "b.onnx", 8000).content
+        assert (operators(content)[-1] if content else "") == wanted
+
+
+@pytest.mark.parametrize("what", ["weights", "operators"])
+def test_what_is_there_twice_stays(tmp_path: Path, what: str) -> None:
+    """ONNX Runtime would take the one, and what is put in the other."""
+    nodes = [conv("image", "seen"), helper.make_node("Softmax", ["seen"], ["scores"], axis=1)]
+    path = model(tmp_path / "a.onnx", nodes, {"w": weights(3, 3, 3, 3)})
+    edited = for_processor(path, 8000)
+    assert (edited.cut, edited.open_end) == (True, True)
+    loaded = onnx.load(str(path))
+    if what == "weights":
+        loaded.graph.initializer.append(numpy_helper.from_array(weights(3, 3, 3, 3), "w"))
+    else:
+        loaded.opset_import.append(helper.make_opsetid("ai.onnx", 12))
+    onnx.save(loaded, str(path))
+    assert for_processor(path, 8000) == ProcessorModel()
+
+
 def test_narrower_tiles_fail_and_are_never_computed_wrongly(tmp_path: Path) -> None:
     path = model(tmp_path / "a.onnx", [conv("image", "scores")], {"w": weights(3, 3, 3, 3)})
     content = for_processor(path, 13 * SIZE_STEP).content
@@ -426,13 +476,38 @@ def test_networks_of_others_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert [(width, edited.cut) for width, edited in watch.found] == [(416, True), (0, False)]
 
 
-def test_cancel_while_a_cut_graph_is_tried(tmp_path: Path) -> None:
+def test_cancel_while_a_cut_graph_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Unwanted(Progress):
         cancelled = True
 
-    info = scasnet(tmp_path / "a.onnx", 8, 6, ("h", "w"))
+    watch, info = Watch(monkeypatch), scasnet(tmp_path / "a.onnx", 8, 6, ("h", "w"))
     with pytest.raises(Cancelled):
         OnnxBackend(info, "cpu", 1, (64, 416), progress=Unwanted(), least_width=416)
+    assert len(watch.found) == 1, "a cancelled run tries no other graph"
+
+
+@pytest.mark.parametrize(
+    ("tile", "least", "shape"),
+    [((640, 640), 640, (96, 640)), ((64, 8000), 8000, (64, 8000)), ((32, 416), 416, (32, 416))],
+)
+def test_probe_is_no_larger_than_it_must_be(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tile: tuple[int, int],
+    least: int,
+    shape: tuple[int, int],
+) -> None:
+    seen = []
+
+    def watched(name: str, session: Any, size: tuple[int, ...], *more: Any) -> np.ndarray:
+        seen.append(size)
+        return probe(name, session, size, *more)
+
+    monkeypatch.setattr(opening, "probe", watched)
+    info = scasnet(tmp_path / "a.onnx", 8, 6, ("h", "w"))
+    with OnnxBackend(info, "cpu", 1, tile, least_width=least) as backend:
+        assert backend.cut
+    assert seen == [(1, 3, *shape)]
 
 
 def test_map_says_how_narrow_tiles_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
