@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from scasnet_qgis.models.graph_bytes import a_field, a_node
 from scasnet_qgis.models.runtime import CPU, onnxruntime, quiet_options, run_options
 
 _SHARED = "session.use_env_allocators"
@@ -98,27 +99,18 @@ def _filling_model() -> bytes:
 
     Written as onnx.proto numbers its fields, because the package onnx may be missing.
     """
-    nodes = [
-        _message(1, first) + _message(2, second) + _message(4, kind)
-        for first, kind, second in ((b"x", b"ConstantOfShape", b"v"), (b"v", b"Size", b"y"))
-    ]
-    one = _message(1, b"\x08\x01")
+    one = a_field(1, b"\x08\x01")
     ends = [
-        _message(1, name) + _message(2, _message(1, b"\x08\x07" + _message(2, shape)))
+        a_field(1, name) + a_field(2, a_field(1, b"\x08\x07" + a_field(2, shape)))
         for name, shape in ((b"x", one), (b"y", b""))
     ]
     graph = b"".join(
-        _message(number, content)
-        for number, content in (
-            (1, nodes[0]),
-            (1, nodes[1]),
-            (2, b"g"),
-            (11, ends[0]),
-            (12, ends[1]),
+        (
+            a_node(b"ConstantOfShape", [b"x"], b"v"),
+            a_node(b"Size", [b"v"], b"y"),
+            a_field(2, b"g"),
+            a_field(11, ends[0]),
+            a_field(12, ends[1]),
         )
     )
-    return b"\x08\x08" + _message(7, graph) + _message(8, b"\x10\x0d")
-
-
-def _message(number: int, content: bytes) -> bytes:
-    return bytes([number << 3 | 2, len(content)]) + content
+    return b"\x08\x08" + a_field(7, graph) + a_field(8, b"\x10\x0d")

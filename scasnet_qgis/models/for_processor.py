@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scasnet_qgis.core.windows import SIZE_STEP
-from scasnet_qgis.models.dilated import Cut, cut_dilated
+from scasnet_qgis.models.dilated import cut_dilated
 from scasnet_qgis.models.graph_bytes import opened_graph
 from scasnet_qgis.models.open_end import without_softmax
 
@@ -40,7 +40,7 @@ def for_processor(path: Path, least_width: int = 0, keep_end: bool = False) -> P
         if graph is None or not graph.simple or graph.opset < _LEAST_OPSET:
             return ProcessorModel()
         end = {} if keep_end else without_softmax(graph)
-        cut = cut_dilated(graph, least_width // SIZE_STEP) if least_width else Cut()
+        cut = cut_dilated(graph, least_width // SIZE_STEP)
         if cut.exchanged:
             content = graph.edited({**end, **cut.exchanged}, cut.tensors)
             if content:

@@ -120,21 +120,26 @@ def a_node(
     operator: bytes, inputs: Sequence[bytes], output: bytes, **numbers: int | Sequence[int]
 ) -> bytes:
     """A node as it stands in a graph; ``numbers`` are attributes, of one or several numbers."""
-    parts = [_field(_INPUTS, name) for name in inputs]
-    parts += [_field(_OUTPUTS, output), _field(_OPERATOR, operator)]
+    parts = [a_field(_INPUTS, name) for name in inputs]
+    parts += [a_field(_OUTPUTS, output), a_field(_OPERATOR, operator)]
     for name, value in numbers.items():
         if isinstance(value, int):
             content = _number(_INTEGER, value) + _number(_TYPE, _INT)
         else:
             content = b"".join(_number(_INTEGERS, each) for each in value) + _number(_TYPE, _INTS)
-        parts.append(_field(_ATTRIBUTES, _field(_NAME, name.encode()) + content))
-    return _field(_NODE, b"".join(parts))
+        parts.append(a_field(_ATTRIBUTES, a_field(_NAME, name.encode()) + content))
+    return a_field(_NODE, b"".join(parts))
 
 
 def a_tensor(name: bytes, dims: Sequence[int], kind: int, raw: bytes) -> bytes:
     """Weights as they stand in a graph; ``raw`` are numbers with their lowest byte first."""
     head = b"".join(_number(_DIMS, each) for each in dims) + _number(_KIND, kind)
-    return _field(_INITIALISER, head + _field(_TENSOR_NAME, name) + _field(_RAW, raw))
+    return a_field(_INITIALISER, head + a_field(_TENSOR_NAME, name) + a_field(_RAW, raw))
+
+
+def a_field(number: int, content: bytes) -> bytes:
+    """A text, or a message in a message; for numbers below 16."""
+    return _key(number) + _varint(len(content)) + content
 
 
 def _read(wire: Wire, data: mmap.mmap) -> Graph | None:
@@ -223,10 +228,6 @@ def _attribute(wire: Wire, attribute: slice, graph: Graph) -> tuple[bytes, tuple
 def _lies_outside(wire: Wire, tensor: Value) -> bool:
     """Whether a tensor's numbers are in a file of their own."""
     return any(at == _PLACE and each for at, each in wire.inside(tensor))
-
-
-def _field(number: int, content: bytes) -> bytes:
-    return _key(number) + _varint(len(content)) + content
 
 
 def _key(number: int) -> bytes:
