@@ -282,7 +282,7 @@ def test_the_probe_of_a_large_fixed_tile_can_be_cancelled(
     timer.start()
     with pytest.raises(Cancelled):
         OnnxBackend(replace(info, fixed_size=(1024, 1024)), "cpu", 1, progress=recorder)
-    assert time.monotonic() - stopped[0] < CANCEL_SECONDS
+    assert time.monotonic() - stopped[0] < CANCEL_SECONDS - 0.5
     timer.join()
 
 
