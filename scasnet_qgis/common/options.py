@@ -1,0 +1,185 @@
+"""A setting, declared once.
+
+A settings class is a frozen dataclass whose fields are made by ``option``. From that one
+declaration follow the parameter in QGIS (qgis_ui/processing/options.py), its value for a run, what
+a resumed run is compared with (``identity``), the stamp in the file (``stamps``), the command that
+repeats the run (``arguments``), and its row in the record and the report (``given``, ``labels``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Callable, Union
+
+_KEY = "option"
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number from ``minimum`` to ``maximum``, both included; None: without that limit.
+
+    An ``optional`` one may be left empty, which gives None.
+    """
+
+    minimum: float | None = None
+    maximum: float | None = None
+    integer: bool = False
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of a few words, which are the same in every language."""
+
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Flag:
+    """Yes or no."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """A line of text; "" where it is left empty."""
+
+
+@dataclass(frozen=True)
+class BandNumbers:
+    """Bands of the raster that the parameter ``parent`` names, counted from 1, in the order given."""
+
+    parent: str
+
+
+@dataclass(frozen=True)
+class FilePath:
+    """An existing file, or a ``folder``; "" where it is left empty.
+
+    ``extension`` is without a dot; ``file_filter`` is as in a file dialog and wins over it.
+    """
+
+    extension: str = ""
+    file_filter: str = ""
+    folder: bool = False
+
+
+Kind = Union[Number, Choice, Flag, Text, BandNumbers, FilePath]
+
+
+@dataclass(frozen=True)
+class Option:
+    """The declaration of one setting.
+
+    ``parameter`` names it in Processing and, with ``stamped``, in the file's metadata. ``label``
+    and ``help`` are marked for translation and translated where they are shown. ``differs`` is the
+    reason, for the log, why a run with another value cannot go on; "" for a setting that a run may
+    change on the way. ``parse`` makes the value of what the user gives and raises SettingError;
+    ``write`` is its inverse and gives text.
+    """
+
+    parameter: str
+    label: str
+    help: str
+    kind: Kind
+    advanced: bool = False
+    differs: str = ""
+    stamped: bool = False
+    parse: Callable[[Any], Any] | None = None
+    write: Callable[[Any], str] | None = None
+    default: Any = None
+
+    @property
+    def part_of_identity(self) -> bool:
+        """Whether a run with another value is another run."""
+        return bool(self.differs)
+
+    def text(self, value: Any) -> str:
+        """A value for people and for the command line; "" for one that was left empty."""
+        if value is None:
+            return ""
+        if self.write is not None:
+            return self.write(value)
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if isinstance(value, (tuple, list)):
+            return ";".join(str(part) for part in value)
+        return repr(value) if isinstance(value, float) else str(value)
+
+
+def option(
+    default: Any,
+    parameter: str,
+    label: str,
+    help_text: str,
+    kind: Kind,
+    **details: Any,
+) -> Any:
+    """A field of a settings class; ``details`` are the other attributes of ``Option``.
+
+    Write label and help as ``translate("ScasNet", "...")`` of common/messages.py.
+    """
+    declared = Option(parameter, label, help_text, kind, default=default, **details)
+    return field(default=default, metadata={_KEY: declared})
+
+
+def options_of(settings: Any) -> dict[str, Option]:
+    """The declared options of a settings class or of one of its values, by attribute, in order."""
+    return {
+        attribute.name: attribute.metadata[_KEY]
+        for attribute in fields(settings)
+        if _KEY in attribute.metadata
+    }
+
+
+def _with_values(settings: Any) -> Iterator[tuple[str, Option, Any]]:
+    for name, declared in options_of(settings).items():
+        yield name, declared, getattr(settings, name)
+
+
+def given(settings: Any) -> dict[str, Any]:
+    """All settings as they were given, by attribute; text where a value needs ``write``."""
+    return {
+        name: value if declared.write is None else declared.text(value)
+        for name, declared, value in _with_values(settings)
+    }
+
+
+def identity(settings: Any) -> dict[str, Any]:
+    """What the result follows from, by attribute, in the order of declaration."""
+    return {
+        name: declared.text(value)
+        for name, declared, value in _with_values(settings)
+        if declared.part_of_identity
+    }
+
+
+def arguments(settings: Any) -> dict[str, str]:
+    """Parameters and texts of all settings that are not as declared, for the command line."""
+    return {
+        declared.parameter: declared.text(value)
+        for _, declared, value in _with_values(settings)
+        if declared.parameter and value != declared.default
+    }
+
+
+def stamps(settings: Any) -> dict[str, str]:
+    """What goes into the file: parameters and texts of the stamped settings not as declared."""
+    return {
+        declared.parameter: declared.text(value)
+        for _, declared, value in _with_values(settings)
+        if declared.stamped and value != declared.default
+    }
+
+
+def labels(settings: Any) -> dict[str, str]:
+    """The label of each setting, by attribute; not translated."""
+    return {name: declared.label for name, declared in options_of(settings).items()}
+
+
+def difference(settings: Any, found: Mapping[str, Any]) -> str | None:
+    """Why a run that was begun with the identity ``found`` cannot go on; None where it can."""
+    for name, value in identity(settings).items():
+        if found.get(name) != value:
+            return options_of(settings)[name].differs
+    return None
