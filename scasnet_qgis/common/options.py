@@ -8,9 +8,13 @@ repeats the run (``arguments``), and its row in the record and the report (``giv
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Callable, Union
+
+from scasnet_qgis.core.errors import SettingError
+from scasnet_qgis.core.messages import translate
 
 _KEY = "option"
 
@@ -183,3 +187,31 @@ def difference(settings: Any, found: Mapping[str, Any]) -> str | None:
         if found.get(name) != value:
             return options_of(settings)[name].differs
     return None
+
+
+def check_limits(settings: Any) -> None:
+    """Raise SettingError for a number outside its limits, or a word that is no choice."""
+    for name, declared, value in _with_values(settings):
+        kind = declared.kind
+        if isinstance(kind, Choice) and value not in kind.values:
+            raise SettingError(
+                translate("ScasNet", "There is no {name} '{value}': choose one of {values}."),
+                name=name,
+                value=value,
+                values=", ".join(kind.values),
+            )
+        if isinstance(kind, Number) and not (value is None and kind.optional):
+            _check_number(name, value, kind)
+
+
+def _check_number(name: str, value: float, kind: Number) -> None:
+    low = -math.inf if kind.minimum is None else kind.minimum
+    high = math.inf if kind.maximum is None else kind.maximum
+    if not low <= value <= high:
+        raise SettingError(
+            translate("ScasNet", "{name} must lie between {low:g} and {high:g}, it is {value}."),
+            name=name,
+            low=low,
+            high=high,
+            value=value,
+        )

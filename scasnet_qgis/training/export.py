@@ -59,7 +59,7 @@ def build_card(state: dict[str, Any]) -> ModelCard:
             names=", ".join(unknown),
         )
     measured_on = given.pop("accuracy_data", facts["validation_data"])
-    network = _NAMES[config.variant]
+    network = _NAMES[config.encoder]
     tile, overlap = tile_of(config)
     normalisation = state["normalisation"]
     return ModelCard(

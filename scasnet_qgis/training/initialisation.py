@@ -18,7 +18,8 @@ from scasnet_qgis.network.caffe import EncoderWeights, load_encoder, read_encode
 from scasnet_qgis.network.encoders import VggEncoder
 from scasnet_qgis.network.scasnet import ScasNet
 from scasnet_qgis.network.slimming import slim_vgg
-from scasnet_qgis.training.config import DEFAULT_MODEL, NOTHING, TrainingConfig
+from scasnet_qgis.training.config import TrainingConfig
+from scasnet_qgis.training.given_values import DEFAULT_MODEL, NOTHING
 from scasnet_qgis.training.normalisation import Normalisation
 from scasnet_qgis.training.scenes import Scene
 from scasnet_qgis.training.weights import (
@@ -70,7 +71,7 @@ def start(
 def _from_shipped(network: ScasNet, config: TrainingConfig) -> Start:
     path = paths.default_model()
     trained = read_model(path)
-    same = (trained.network.variant, trained.network.width) == (config.variant, config.width)
+    same = (trained.network.variant, trained.network.width) == (config.encoder, config.width)
     if same and list(trained.bands) == config.bands:
         return _from_trained(network, config, trained, path)
     text = translate(
@@ -82,7 +83,7 @@ def _from_shipped(network: ScasNet, config: TrainingConfig) -> Start:
 
 
 def _from_trained(network: ScasNet, config: TrainingConfig, trained: Trained, path: Path) -> Start:
-    if (trained.network.variant, trained.network.width) != (config.variant, config.width):
+    if (trained.network.variant, trained.network.width) != (config.encoder, config.width):
         raise SettingError(
             translate(
                 "ScasNet",
@@ -92,7 +93,7 @@ def _from_trained(network: ScasNet, config: TrainingConfig, trained: Trained, pa
             name=path.name,
             variant=trained.network.variant,
             width=trained.network.width,
-            wanted=config.variant,
+            wanted=config.encoder,
             wanted_width=config.width,
         )
     fresh = take_over(network, config.bands, config.class_names, trained)
@@ -115,7 +116,7 @@ def _from_encoder(
 ) -> Start:
     """From the weights of a published encoder, slimmed where the network is narrower."""
     weights = read_encoder(path)
-    if weights.network != config.variant:
+    if weights.network != config.encoder:
         raise SettingError(
             translate(
                 "ScasNet",
@@ -124,7 +125,7 @@ def _from_encoder(
             ),
             name=path.name,
             found=weights.network,
-            wanted=config.variant,
+            wanted=config.encoder,
         )
     if len(config.bands) < 3:
         raise SettingError(

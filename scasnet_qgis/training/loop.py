@@ -68,7 +68,7 @@ class Trainer:
         config = self.config
         torch.manual_seed(config.seed)
         self.network = ScasNet(
-            ScasNetConfig(config.variant, len(config.bands), len(config.classes), config.width)
+            ScasNetConfig(config.encoder, len(config.bands), len(config.classes), config.width)
         )
         if saved is None:
             began = time.monotonic()

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from scasnet_qgis.common.options import given
 from scasnet_qgis.raster.grid import Grid
 from scasnet_qgis.raster.reader import open_raster
 from scasnet_qgis.training.checkpoint import Checkpoint
@@ -75,16 +76,12 @@ def save_outcome(
         "classes": [{"name": each["name"], "color": each["color"]} for each in classes],
         **{key: best.state[key] for key in ("confusion", "overall_accuracy", "mean_iou", "iou")},
         "settings": {
-            **{
-                key: each
-                for key, each in config.as_dict().items()
-                if key not in ("classes", "card")
-            },
+            **{name: value for name, value in given(config).items() if name != "classes"},
             "learning_rate": config.base_rate,
             "head_rate": config.head_factor,
             "device": trainer.device,
             "best_step": best.state["step"],
-            "steps": trainer.step,
+            "steps_done": trainer.step,
             "minutes": round(trainer.seconds / 60, 1),
             "normalisation": best.state["normalisation"],
         },
@@ -95,10 +92,6 @@ def save_outcome(
         "notes": [],
     }
     (folder / "report.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
-
-
-def _without(values: dict[str, Any], *keys: str) -> dict[str, Any]:
-    return {key: each for key, each in values.items() if key not in keys}
 
 
 Example = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]

@@ -13,11 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from scasnet_qgis.common.options import labels as option_labels
+from scasnet_qgis.common.options import options_of
 from scasnet_qgis.core import html
 from scasnet_qgis.core.accuracy import ConfusionMatrix
 from scasnet_qgis.core.errors import TrainingError
 from scasnet_qgis.core.messages import Message, translate
 from scasnet_qgis.raster.whole_files import check_targets, whole_files
+from scasnet_qgis.training.config import TrainingConfig
 from scasnet_qgis.training.events import text_of
 from scasnet_qgis.training.examples import read_examples, save_examples
 from scasnet_qgis.training.history import History, smoothed
@@ -228,7 +231,7 @@ class _Report:
         }
         facts = _items(self._report, "data")
         data = [(labels.get(str(key), str(key)), _setting(each)) for key, each in facts]
-        settings = [(str(key), _setting(each)) for key, each in _items(self._report, "settings")]
+        settings = self._settings()
         parts = [
             html.section(tr(translate("ScasNet", "Data")), html.facts(data)) if data else "",
             html.section(tr(translate("ScasNet", "Settings")), html.facts(settings))
@@ -236,6 +239,22 @@ class _Report:
             else "",
         ]
         return "\n".join(each for each in parts if each)
+
+    def _settings(self) -> list[tuple[str, str]]:
+        declared = options_of(TrainingConfig)
+        labels = {
+            # First those that the dialog asks for.
+            **{name: setting.label for name, setting in declared.items() if setting.parameter},
+            **option_labels(TrainingConfig),
+            "best_step": translate("ScasNet", "Step of the best network"),
+            "steps_done": translate("ScasNet", "Training steps"),
+            "minutes": translate("ScasNet", "Minutes of training"),
+            "normalisation": translate("ScasNet", "Normalisation of the bands"),
+        }
+        rows = dict(_items(self._report, "settings"))
+        names = [name for name in labels if name in rows]
+        names += [name for name in rows if name not in labels]
+        return [(self._tr(labels.get(name, str(name))), _setting(rows[name])) for name in names]
 
     def _repeat(self) -> str:
         tr, command = self._tr, self._report.get("command")

@@ -23,7 +23,7 @@ from scasnet_qgis.training.scenes import load_scenes
 from scasnet_qgis.training.sources import expand
 from scasnet_qgis.training.split import Split
 from scasnet_qgis.training.weights import BEST
-from scasnet_qgis.training.work import SCENES, claim, forget_unbegun, identity
+from scasnet_qgis.training.work import SCENES, claim, forget_unbegun
 
 PREPARING, LEARNING = 0.05, 0.97  # of the progress: up to here data are read, then learned from
 
@@ -82,8 +82,8 @@ def _nothing_empty_left(work: Path) -> Iterator[None]:
 def prepared(config: TrainingConfig, work: Path, progress: Progress) -> Trainer:
     """A trainer in its work folder, from the start or from where it stopped."""
     sources = expand(config.data, Path(config.folder))
-    if claim(work, identity(config, sources), config.ends, progress):
-        text = translate("ScasNet", "Going on with the training in {folder}.")
+    if claim(work, config, sources, progress):
+        text = translate("ScasNet", "Resuming the training in {folder}.")
         progress.info(message(text, folder=work))
     scenes = load_scenes(
         sources,

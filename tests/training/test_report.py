@@ -65,10 +65,10 @@ def test_figures(work: Path) -> None:
         "Minutes of training": "4.0",
     }
     assert dict(zip(settings.texts("th"), settings.texts("td"))) == {
-        "variant": "vgg",
-        "width": "0.25",
-        "epochs": "–",
-        "scale_range": "0.8, 1.25",
+        "Network": "vgg",
+        "Network width": "0.25",
+        "Epochs": "–",
+        "Random scaling": "0.8, 1.25",
     }
 
 

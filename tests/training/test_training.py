@@ -218,7 +218,7 @@ def test_training_with_other_settings_is_put_aside(landscape, tmp_path):
     progress = Recording()
     second = prepared(_config(landscape, learning_rate=1e-3), tmp_path / "work", progress)
     assert second.step == 0
-    assert "put aside" in progress.warned[0]
+    assert "the learning rate differs" in progress.warned[0]
     assert (tmp_path / "work_1" / "checkpoint").is_dir()
 
 

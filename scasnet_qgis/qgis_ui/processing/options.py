@@ -58,7 +58,7 @@ def read(
     """
     values = {}
     for name, setting in options_of(settings).items():
-        if name not in others:
+        if setting.parameter and name not in others:
             values[name] = read_option(algorithm, parameters, context, setting)
     return settings(**values, **others)
 
@@ -149,16 +149,14 @@ def _read_number(
     setting: Option,
 ) -> float | int | None:
     kind: Any = setting.kind
-    if kind.optional and parameters.get(setting.parameter) in (None, ""):
+    if kind.optional and parameters.get(setting.parameter, setting.default) in (None, ""):
         return None
     if kind.integer:
         return int(algorithm.parameterAsInt(parameters, setting.parameter, context))
     return float(algorithm.parameterAsDouble(parameters, setting.parameter, context))
 
 
-_Reader = Callable[
-    [QgsProcessingAlgorithm, Mapping[str, Any], QgsProcessingContext, Option], Any
-]
+_Reader = Callable[[QgsProcessingAlgorithm, Mapping[str, Any], QgsProcessingContext, Option], Any]
 _READERS: dict[type, _Reader] = {
     Number: _read_number,
     Choice: lambda algorithm, parameters, context, setting: str(
