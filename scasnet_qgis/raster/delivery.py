@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -183,32 +182,8 @@ def check_output(output: Path) -> None:
             ),
             name=output.name,
         )
-    if not output.parent.is_dir():
-        raise OutputError(
-            translate("ScasNet", "The folder {parent} does not exist: create it first."),
-            parent=output.parent,
-        )
-    if output.is_dir():
-        raise OutputError(
-            translate(
-                "ScasNet", "{output} cannot be written, it is a folder: choose another name."
-            ),
-            output=output,
-        )
-    if not os.access(output.parent, os.W_OK):
-        raise delivery_faults.cannot_write(output)
-    if output.exists():
-        _check_replaceable(output)
-
-
-def _check_replaceable(output: Path) -> None:
-    """Find out before the run, not after it, that another program holds the file (Windows)."""
-    if not os.access(output, os.W_OK):
-        raise delivery_faults.cannot_write(output)
-    try:
-        output.replace(output)
-    except OSError as error:
-        raise delivery_faults.in_use(output, error) from error
+    delivery_faults.check_target(output)
+    delivery_faults.check_replaceable(output)
 
 
 def check_not_input(output: Path, inputs: Sequence[str]) -> None:

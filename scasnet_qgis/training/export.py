@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import torch
 from torch import Tensor
 
 from scasnet_qgis.core.card import ModelCard, ModelClass
-from scasnet_qgis.core.errors import OutputError, SettingError
+from scasnet_qgis.core.errors import SettingError
 from scasnet_qgis.core.messages import translate
 from scasnet_qgis.core.windows import Window
 from scasnet_qgis.network.export import ExportCheck, export
@@ -108,22 +107,3 @@ def _windows(scene: Scene, rows: int, cols: int) -> Iterator[Window]:
     for top in range(0, high - rows + 1, rows):
         for left in range(0, wide - cols + 1, cols):
             yield Window(top, left, rows, cols)
-
-
-def check_model_path(output: Path) -> None:
-    """Raise OutputError for a model that could not be written, now and not after hours."""
-    if output.suffix.lower() != ".onnx":
-        raise OutputError(
-            translate("ScasNet", "The model's name must end in .onnx, not '{suffix}'."),
-            suffix=output.suffix,
-        )
-    folder = output.parent
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise OutputError(
-            translate(
-                "ScasNet",
-                "The folder {folder} does not exist or is read-only: choose another one for the "
-                "model.",
-            ),
-            folder=folder,
-        )

@@ -11,11 +11,12 @@ from typing import Any
 from scasnet_qgis.core.errors import Cancelled
 from scasnet_qgis.core.messages import message, translate
 from scasnet_qgis.core.progress import Progress, Stage
+from scasnet_qgis.raster.delivery_faults import check_ending, check_target
 from scasnet_qgis.raster.labels import LabelClass
 from scasnet_qgis.raster.session import gdal_session
 from scasnet_qgis.training.checkpoint import Checkpoint
 from scasnet_qgis.training.config import TrainingConfig
-from scasnet_qgis.training.export import check_model_path, export_checkpoint, sample_of
+from scasnet_qgis.training.export import export_checkpoint, sample_of
 from scasnet_qgis.training.loop import Trainer
 from scasnet_qgis.training.normalisation import measure
 from scasnet_qgis.training.outcome import data_facts, save_outcome
@@ -37,7 +38,8 @@ def train_task(request: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """
     config = TrainingConfig.of(dict(request["config"]))
     output, work = Path(request["output"]), Path(request["work"])
-    check_model_path(output)
+    check_ending(output, ".onnx")
+    check_target(output)
     with gdal_session(), _nothing_empty_left(work):
         trainer = prepared(config, work, progress)
         resumed = trainer.step > 0
