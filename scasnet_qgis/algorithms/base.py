@@ -137,6 +137,7 @@ class ScasNetAlgorithm(QgsProcessingAlgorithm):
             with cancelled_by_signals(feedback):
                 return self.compute(parameters, context, feedback)
         except Cancelled:
+            feedback.pushWarning(self.cancelled_text())
             return {}
         except ScasNetError as error:
             if error.detail:
@@ -145,6 +146,10 @@ class ScasNetAlgorithm(QgsProcessingAlgorithm):
         except MemoryError as error:
             text = translate("ScasNet", "The memory is full: choose a smaller tile size.")
             raise QgsProcessingException(text) from error
+
+    def cancelled_text(self) -> str:
+        """What is there after a cancel, in the user's language."""
+        return translate("ScasNet", "Cancelled: no output was written.")
 
     def compute(
         self,

@@ -46,7 +46,7 @@ def reference_parameter(*, points: bool) -> QgsProcessingParameterMapLayer:
 
 
 def class_field_parameter() -> QgsProcessingParameterField:
-    return field_parameter(CLASS_FIELD, translate("ScasNet", "Field with the class"), REFERENCE)
+    return field_parameter(CLASS_FIELD, translate("ScasNet", "Class field"), REFERENCE)
 
 
 def field_parameter(name: str, label: str, parent: str) -> QgsProcessingParameterField:

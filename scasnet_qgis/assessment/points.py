@@ -42,7 +42,7 @@ def assess_points(
     progress: Progress,
 ) -> Assessment:
     """Compare each point of ``area`` with the pixel below it; raises InputError, SettingError."""
-    if request.boundary:
+    if request.options.boundary:
         raise SettingError(
             translate(
                 "ScasNet",
@@ -57,7 +57,7 @@ def assess_points(
     adjusted: SampleFigures | None = None
     why: Message | None = None
     notes: tuple[Message, ...] = ()
-    if matrix.total and request.adjusted != "no":
+    if matrix.total and request.options.adjusted != "no":
         adjusted, why, notes = _adjust(request, points, matrix, values, inside)
     return Assessment(
         classes=request.classes,

@@ -70,7 +70,7 @@ def assess(request: AssessmentRequest, progress: Progress) -> Assessment:
                 ),
                 field=request.reference.field,
             )
-        match = match_classes(request.reference_classes, request.classes, request.ignored)
+        match = match_classes(request.reference_classes, request.classes, request.options.ignored)
         progress.info(match.sentence)
         grid = map_grid(request.source, request.fallback_wkt)
         area = grid.window_of(*request.extent) if request.extent else grid.whole

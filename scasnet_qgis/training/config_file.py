@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,10 @@ from scasnet_qgis.core.messages import translate
 
 def as_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
+
+
+def _classes_text(classes: Sequence[Mapping[str, Any]]) -> str:
+    return ", ".join("{value}: {name} ({color})".format(**entry) for entry in classes)
 
 
 def setting(default: Any, label: str, kind: Kind, differs: str = "", **details: Any) -> Any:
@@ -50,7 +55,7 @@ class FileSettings:
         translate("ScasNet", "Classes"),
         Text(),
         translate("ScasNet", "the classes differ"),
-        write=as_json,
+        write=_classes_text,
     )
     bands: list[str] = setting(
         ("red", "green", "blue"),

@@ -76,7 +76,7 @@ def save_outcome(
         "classes": [{"name": each["name"], "color": each["color"]} for each in classes],
         **{key: best.state[key] for key in ("confusion", "overall_accuracy", "mean_iou", "iou")},
         "settings": {
-            **{name: value for name, value in given(config).items() if name != "classes"},
+            **given(config),
             "learning_rate": config.base_rate,
             "head_rate": config.head_factor,
             "device": trainer.device,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scasnet_qgis.core.errors import TrainingError
+from scasnet_qgis.core.errors import SettingError, TrainingError
 from scasnet_qgis.core.messages import translate
 from scasnet_qgis.raster.reader import file_of
 
@@ -56,6 +56,22 @@ def expand(entries: Sequence[Mapping[str, Any]], folder: Path) -> list[Source]:
         )
     _check_apart(found)
     return found
+
+
+def check_folders(images: str, labels: str) -> None:
+    """Raise SettingError where one of two folders is missing."""
+    if not (images and labels):
+        raise SettingError(
+            translate(
+                "ScasNet",
+                "Images in a folder need labels in another folder: choose both folders.",
+            )
+        )
+    for folder in (images, labels):
+        if not Path(folder).is_dir():
+            raise SettingError(
+                translate("ScasNet", "The folder {folder} does not exist."), folder=folder
+            )
 
 
 def _check_apart(sources: Sequence[Source]) -> None:

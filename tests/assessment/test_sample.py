@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from osgeo import gdal, ogr
 
+from scasnet_qgis.assessment.options import SampleOptions
 from scasnet_qgis.assessment.run import assess
 from scasnet_qgis.assessment.sample import SampleRequest, SampleResult, draw_sample
 from scasnet_qgis.core.accuracy import ConfusionMatrix
@@ -47,7 +48,9 @@ def mapped(make_raster) -> str:
 
 def draw(source: str, output: Path, progress: Progress | None = None, **how: Any) -> SampleResult:
     classes = tuple(classes_of(source))
-    wanted = SampleRequest(source, classes, output, **{"points": 200, "least": 20, **how})
+    extent = how.pop("extent", None)
+    options = SampleOptions(**{"points": 200, "least": 20, **how})
+    wanted = SampleRequest(source, classes, output, options, extent)
     return draw_sample(wanted, progress or Progress(), lambda _path, _strata: None)
 
 
@@ -181,7 +184,7 @@ def test_number_of_points_for_a_standard_error(mapped, tmp_path, recorder):
     result = draw(mapped, tmp_path / "s.gpkg", recorder, target_error=0.02, expected_accuracy=0.8)
     assert 385 < result.points < 400  # 0.16 / 0.0004, less for a map this small
     assert "a standard error of about 0.02, if 80% of the map is right" in recorder.infos[0]
-    with pytest.raises(SettingError, match="more than anybody can label"):
+    with pytest.raises(SettingError, match="too many"):
         draw(make_large(tmp_path), tmp_path / "t.gpkg", target_error=0.0005)
 
 
@@ -205,7 +208,7 @@ def test_whole_or_nothing(mapped, tmp_path, recorder):
     def fail(_path: Path, _strata: Any) -> None:
         raise KeyError("style")
 
-    wanted = SampleRequest(mapped, tuple(classes_of(mapped)), target)
+    wanted = SampleRequest(mapped, tuple(classes_of(mapped)), target, SampleOptions())
     with pytest.raises(KeyError):
         draw_sample(wanted, Progress(), fail)
     assert [each.name for each in tmp_path.iterdir()] == ["map.tif", "map.tif.aux.xml"]

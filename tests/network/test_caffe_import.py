@@ -54,7 +54,7 @@ def vgg_file(vgg: Weights, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run_import(source: Path, target: Path, recorder: Recorder, **more: Any) -> dict[str, Any]:
-    return import_task({"input": str(source), "output": str(target), **more}, recorder)
+    return import_task({"source": str(source), "output": str(target), **more}, recorder)
 
 
 def probabilities(path: Path, image: Tensor) -> np.ndarray:
@@ -159,10 +159,10 @@ def test_classes_without_names_are_numbered(
         ({"class_colors": ["red"] * 4}, ModelError, "colour 'red'"),
         ({"mean": [1, 2]}, SettingError, "3 numbers, not 2"),
         ({"mean": [1, 2, float("nan")]}, SettingError, "3 numbers"),
-        ({"scale": 0}, SettingError, "must lie above 0"),
-        ({"scale": float("inf")}, SettingError, "must lie above 0"),
+        ({"scale": 0}, SettingError, "must lie between"),
+        ({"scale": float("inf")}, SettingError, "must lie between"),
         ({"output": "model.pb"}, OutputError, r"must end in \.safetensors .* or in \.onnx"),
-        ({"input": "nowhere.caffemodel"}, ModelError, "cannot be read"),
+        ({"source": "nowhere.caffemodel"}, ModelError, "cannot be read"),
         ({"network": "resnet"}, ModelError, "no complete ScasNet: conv1_1_3x3_s2, "),
     ],
 )
@@ -174,7 +174,7 @@ def test_what_cannot_work_is_said_and_leaves_nothing(
     kind: type[Exception],
     words: str,
 ) -> None:
-    request = {"input": str(vgg_file), "output": str(tmp_path / "model.onnx"), **request_part}
+    request = {"source": str(vgg_file), "output": str(tmp_path / "model.onnx"), **request_part}
     with pytest.raises(kind, match=words):
         import_task(request, recorder)
     assert list(tmp_path.iterdir()) == []

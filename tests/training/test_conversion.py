@@ -228,7 +228,7 @@ def test_what_is_refused(exported, corner, tmp_path, make_raster):
     cases = [
         (SettingError, "calibrated on a raster", request(MODEL, output, "int8")),
         (SettingError, "no precision 'fp8'", request(MODEL, output, "fp8", corner)),
-        (SettingError, "at least 32", request(MODEL, output, "fp32", corner, fixed_size=16)),
+        (SettingError, "between 32 and", request(MODEL, output, "fp32", corner, fixed_size=16)),
         (SettingError, "bands red, green, blue", request(MODEL, output, "fp16")),
         (OutputError, r"end in \.onnx", request(MODEL, tmp_path / "m.tif", "fp16", corner)),
         (OutputError, "is an input", request(MODEL, MODEL, "fp16", corner)),
