@@ -166,8 +166,8 @@ def translated(text: str | Message) -> str:
     if isinstance(text, str):
         return text
     values = {
-        key: translated(each) if isinstance(each, Message) else each
-        for key, each in text.values.items()
+        key: translated(value) if isinstance(value, Message) else value
+        for key, value in text.values.items()
     }
     return Message(text.template, values).filled(translate("ScasNet", text.template))
 

@@ -134,4 +134,4 @@ def _left_out(counts: Counts, area: Window, boundary: int) -> tuple[LeftOut, ...
         LeftOut(message(near, radius=boundary), counts.boundary),
         LeftOut(nodata, counts.nodata),
     )
-    return tuple(each for each in entries if each.count)
+    return tuple(group for group in entries if group.count)

@@ -125,7 +125,9 @@ def _adjust(
     if reason is not None:
         return None, refused(request, reason), ()
     _check_map(request, design, values)
-    known = {value_text(each.value): index for index, each in enumerate(request.classes)}
+    known = {
+        value_text(label_class.value): index for index, label_class in enumerate(request.classes)
+    }
     pixels, areas = [0] * len(known), [0.0] * len(known)
     for stratum in design.strata:
         pixels[known[stratum.value]] = stratum.pixels
@@ -158,8 +160,10 @@ def _why_not(design: Design, inside: Flags) -> Message | None:
 
 def _check_map(request: AssessmentRequest, design: Design, values: NDArray[np.uint8]) -> None:
     """Raise InputError where points do not lie on the class they were drawn from."""
-    of_value = {value_text(each.value): index for index, each in enumerate(request.classes)}
-    drawn = np.array([of_value.get(each.value, -1) for each in design.strata])[design.drawn]
+    of_value = {
+        value_text(label_class.value): index for index, label_class in enumerate(request.classes)
+    }
+    drawn = np.array([of_value.get(stratum.value, -1) for stratum in design.strata])[design.drawn]
     wrong = int((drawn != values).sum())
     if wrong:
         raise InputError(
@@ -175,7 +179,9 @@ def _check_map(request: AssessmentRequest, design: Design, values: NDArray[np.ui
 
 
 def _lone_points(request: AssessmentRequest, labelled: NDArray[np.int64]) -> tuple[Message, ...]:
-    names = [each.name for each, count in zip(request.classes, labelled) if count == 1]
+    names = [
+        label_class.name for label_class, count in zip(request.classes, labelled) if count == 1
+    ]
     if not names:
         return ()
     text = translate(

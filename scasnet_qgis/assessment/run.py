@@ -78,8 +78,8 @@ def assess(request: AssessmentRequest, progress: Progress) -> Assessment:
         compare = assess_points if points else assess_pixels
         result = compare(request, match, grid, area, mapped, progress)
     _refuse_nothing(result)
-    for each in result.left_out:
-        progress.info(each.sentence(points))
+    for group in result.left_out:
+        progress.info(group.sentence(points))
     for note in result.notes:
         progress.warn(note)
     if result.not_adjusted is not None:
@@ -95,7 +95,7 @@ def _refuse_nothing(result: Assessment) -> None:
         raise InputError(
             translate("ScasNet", "The reference layer is empty: choose one that holds classes.")
         )
-    most = max(result.left_out, key=lambda each: each.count)
+    most = max(result.left_out, key=lambda group: group.count)
     if result.points:
         text = translate(
             "ScasNet",

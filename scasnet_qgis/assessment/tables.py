@@ -27,7 +27,7 @@ def csv_text(result: Assessment) -> str:
     for number, table in enumerate(tables):
         if number:
             target.write("\r\n")
-        writer.writerows([[_cell(each) for each in row] for row in table])
+        writer.writerows([[_cell(cell) for cell in row] for row in table])
     return target.getvalue()
 
 
@@ -45,7 +45,7 @@ Table = Iterable[Iterable[Any]]
 
 
 def _confusion(result: Assessment) -> Table:
-    matrix, names = result.matrix, [each.name for each in result.classes]
+    matrix, names = result.matrix, [label_class.name for label_class in result.classes]
     yield ["reference \\ map", *names, "total"]
     for name, row in zip(names, matrix.counts.tolist()):
         yield [name, *row, sum(row)]
@@ -60,9 +60,14 @@ def _classes(result: Assessment) -> Table:
     ]  # fmt: skip
     columns = (matrix.precision, matrix.recall, matrix.f1, matrix.iou)
     counts = (matrix.in_reference, matrix.in_map, matrix.correct)
-    for index, each in enumerate(result.classes):
+    for index, label_class in enumerate(result.classes):
         measures = [float(column[index]) for column in columns]
-        yield [each.name, each.value, *measures, *(int(column[index]) for column in counts)]
+        yield [
+            label_class.name,
+            label_class.value,
+            *measures,
+            *(int(column[index]) for column in counts),
+        ]
     means = (matrix.mean_precision, matrix.mean_recall, matrix.mean_f1, matrix.mean_iou)
     yield ["mean", "", *means]
 
@@ -76,8 +81,8 @@ def _summary(result: Assessment) -> Table:
 
 def _left_out(result: Assessment) -> Table:
     yield ["left out", _unit(result)]
-    for each in result.left_out:
-        yield [str(each.reason), each.count]
+    for group in result.left_out:
+        yield [str(group.reason), group.count]
 
 
 def _adjusted(result: Assessment, sample: SampleFigures) -> Table:
@@ -86,10 +91,10 @@ def _adjusted(result: Assessment, sample: SampleFigures) -> Table:
     yield ["area-adjusted", *titles, f"mapped area ({unit})", f"area ({unit})", half]
     figures = sample.figures
     rows = zip(result.classes, figures.users, figures.producers, figures.shares, sample.areas)
-    for each, users, producers, share, mapped in rows:
+    for label_class, users, producers, share, mapped in rows:
         accuracies = [users.value, users.half_width, producers.value, producers.half_width]
         areas = [mapped, share.value * sample.area, share.half_width * sample.area]
-        yield [each.name, *accuracies, *areas]
+        yield [label_class.name, *accuracies, *areas]
     yield ["overall accuracy", figures.overall.value, figures.overall.half_width]
 
 
@@ -117,7 +122,9 @@ def facts(request: AssessmentRequest, result: Assessment) -> dict[str, Any]:
         "boundary_pixels": result.boundary,
         "unit": _unit(result),
         "compared": matrix.total,
-        "left_out": [{"reason": str(each.reason), "count": each.count} for each in result.left_out],
+        "left_out": [
+            {"reason": str(group.reason), "count": group.count} for group in result.left_out
+        ],
         "overall_accuracy": number(matrix.overall_accuracy),
         "kappa": number(matrix.kappa),
         "mean_precision": number(matrix.mean_precision),
@@ -127,7 +134,7 @@ def facts(request: AssessmentRequest, result: Assessment) -> dict[str, Any]:
         "classes": class_facts(result),
         "confusion": {"rows": "reference", "columns": "map", "counts": matrix.counts.tolist()},
         "area_adjusted": adjusted_facts(result),
-        "notes": [str(each) for each in result.notes],
+        "notes": [str(note) for note in result.notes],
     }
 
 
@@ -141,13 +148,13 @@ def class_facts(result: Assessment) -> list[dict[str, Any]]:
     )
     return [
         {
-            "name": each.name,
-            "value": each.value,
-            "color": each.color,
+            "name": label_class.name,
+            "value": label_class.value,
+            "color": label_class.color,
             **dict(zip(("precision", "recall", "f1", "iou"), map(number, measures))),
             **dict(zip(("in_reference", "in_map", "correct"), map(int, counts))),
         }
-        for each, measures, counts in rows
+        for label_class, measures, counts in rows
     ]
 
 
@@ -173,7 +180,7 @@ def adjusted_facts(result: Assessment) -> dict[str, Any]:
         "overall_accuracy": _interval(figures.overall),
         "classes": [
             {
-                "name": each.name,
+                "name": label_class.name,
                 "users_accuracy": _interval(users),
                 "producers_accuracy": _interval(producers),
                 "share": _interval(share),
@@ -181,7 +188,7 @@ def adjusted_facts(result: Assessment) -> dict[str, Any]:
                 "mapped_area": number(mapped),
                 "mapped_pixels": pixels,
             }
-            for each, users, producers, share, mapped, pixels in rows
+            for label_class, users, producers, share, mapped, pixels in rows
         ],
     }
 

@@ -18,7 +18,7 @@ def check_targets(targets: Sequence[Path], inputs: Sequence[str]) -> None:
     """Raise OutputError where a file cannot be written, is given twice, or is an input."""
     for index, target in enumerate(targets):
         check_target(target)
-        if any(_same(target, Path(each)) for each in inputs):
+        if any(_same(target, Path(name)) for name in inputs):
             raise OutputError(
                 translate("ScasNet", "The output {output} is an input: choose another name."),
                 output=target,
@@ -54,7 +54,7 @@ def whole_files(targets: Sequence[Path]) -> Iterator[Mapping[Path, Path]]:
             check_no_folder(target)
             prefix = f".{target.stem}.part-{os.getpid()}-"
             folders[target] = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
-        yield {each: folder / each.name for each, folder in folders.items()}
+        yield {target: folder / target.name for target, folder in folders.items()}
         _publish(folders)
     except OSError as error:
         raise cannot_write(target, error) from error
@@ -69,7 +69,7 @@ def _publish(folders: Mapping[Path, Path]) -> None:
     try:
         for target, folder in folders.items():
             working = folder / target.name
-            others = sorted(each for each in folder.iterdir() if each != working)
+            others = sorted(path for path in folder.iterdir() if path != working)
             aside = folder / "old"
             aside.mkdir()
             for source in (*others, working):

@@ -167,8 +167,8 @@ def _place(dataset: gdal.Dataset, grid: Grid) -> None:
     """Give a new file the position and the reference system of ``grid``."""
     if grid.control:
         points = [
-            gdal.GCP(each.x, each.y, each.z, each.col, each.row, "", each.name)
-            for each in grid.control
+            gdal.GCP(point.x, point.y, point.z, point.col, point.row, "", point.name)
+            for point in grid.control
         ]
         dataset.SetGCPs(points, grid.wkt)
         return

@@ -88,7 +88,7 @@ def import_model(job: CaffeImport, file: CaffeFile, found: Matching, progress: P
                 "With an output that ends in .safetensors its encoder is imported.",
             ),
             path=str(job.source),
-            names=listed([each.name for each in found.missing]),
+            names=listed([layer.name for layer in found.missing]),
         )
     check_class_count(found.config.classes)
     given = CaffeInput(_mean(job, found), job.scale, _bands(job, found))

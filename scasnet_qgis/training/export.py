@@ -63,7 +63,9 @@ def build_card(state: dict[str, Any]) -> ModelCard:
     normalisation = state["normalisation"]
     return ModelCard(
         name=str(given.pop("name", "") or network),
-        classes=tuple(ModelClass(str(each["name"]), str(each["color"])) for each in config.classes),
+        classes=tuple(
+            ModelClass(str(entry["name"]), str(entry["color"])) for entry in config.classes
+        ),
         bands=tuple(config.bands),
         value_range=tuple(normalisation["value_range"]),
         mean=tuple(normalisation["mean"]),
@@ -91,12 +93,12 @@ def sample_of(scenes: list[Scene], state: dict[str, Any]) -> Tensor:
     """
     chosen = [scenes[0], scenes[len(scenes) // 2]]
     rows, cols = (
-        min(SAMPLE_SIZE, *(each.labels.shape[axis] for each in chosen)) for axis in (0, 1)
+        min(SAMPLE_SIZE, *(scene.labels.shape[axis] for scene in chosen)) for axis in (0, 1)
     )
     facts = state["normalisation"]  # lists, where it comes from a file
-    normalisation = Normalisation(**{key: tuple(each) for key, each in facts.items()})
-    parts = [each.part(each.fullest(_windows(each, rows, cols))) for each in chosen]
-    pixels, valid = (torch.from_numpy(np.stack(each)) for each in zip(*parts))
+    normalisation = Normalisation(**{key: tuple(values) for key, values in facts.items()})
+    parts = [scene.part(scene.fullest(_windows(scene, rows, cols))) for scene in chosen]
+    pixels, valid = (torch.from_numpy(np.stack(arrays)) for arrays in zip(*parts))
     return normalisation.scale(pixels, valid)
 
 

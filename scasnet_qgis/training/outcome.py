@@ -32,7 +32,7 @@ def data_facts(
     sources: Sequence[Source], training: Sequence[Scene], validation: Sequence[Scene]
 ) -> dict[str, Any]:
     """What the card and the report say about the data, as JSON values."""
-    resolutions = [found for each in sources if (found := _resolution(each.image)) is not None]
+    resolutions = [found for source in sources if (found := _resolution(source.image)) is not None]
     return {
         "resolution": [round(min(resolutions), 4), round(max(resolutions), 4)]
         if resolutions
@@ -48,7 +48,7 @@ def _resolution(image: str) -> float | None:
 
 
 def _names(scenes: Sequence[Scene]) -> str:
-    names = list(dict.fromkeys(each.name for each in scenes))
+    names = list(dict.fromkeys(scene.name for scene in scenes))
     shown = ", ".join(names[:_NAMES_SHOWN])
     return shown if len(names) <= _NAMES_SHOWN else f"{shown} and {len(names) - _NAMES_SHOWN} more"
 
@@ -69,11 +69,11 @@ def save_outcome(
     folder.mkdir(exist_ok=True)
     examples = _examples(trainer, best)
     classes = best.state["config"]["classes"]
-    save_examples(folder / "examples", examples, [str(each["color"]) for each in classes])
+    save_examples(folder / "examples", examples, [str(entry["color"]) for entry in classes])
     config = trainer.config
     content = {
         "title": str(config.card.get("name", "")),
-        "classes": [{"name": each["name"], "color": each["color"]} for each in classes],
+        "classes": [{"name": entry["name"], "color": entry["color"]} for entry in classes],
         **{key: best.state[key] for key in ("confusion", "overall_accuracy", "mean_iou", "iou")},
         "settings": {
             **given(config),
@@ -119,9 +119,9 @@ def _places(scenes: Sequence[Scene]) -> list[tuple[Scene, int, int]]:
     """Windows of different scenes where there are; those with most classes and labels first."""
     rated = []
     for index, scene in enumerate(scenes):
-        best = max(_windows_of(scene), key=lambda each: each[0])
+        best = max(_windows_of(scene), key=lambda window: window[0])
         rated.append((best[0], index, best[1], best[2]))
-        others = [each for each in _windows_of(scene) if each != best and each[0] > 0]
+        others = [window for window in _windows_of(scene) if window != best and window[0] > 0]
         rated += [(rate - 1000.0, index, top, left) for rate, top, left in others[:EXAMPLES]]
     rated.sort(reverse=True)
     return [(scenes[index], top, left) for _, index, top, left in rated[:EXAMPLES]]

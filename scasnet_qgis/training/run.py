@@ -105,8 +105,8 @@ def prepared(config: TrainingConfig, work: Path, progress: Progress) -> Trainer:
 def label_classes(config: TrainingConfig) -> list[LabelClass]:
     """The classes in the terms of the labels."""
     return [
-        LabelClass(str(each["value"]), str(each["name"]), str(each["color"]))
-        for each in config.classes
+        LabelClass(str(entry["value"]), str(entry["name"]), str(entry["color"]))
+        for entry in config.classes
     ]
 
 

@@ -75,16 +75,16 @@ def check_folders(images: str, labels: str) -> None:
 
 
 def _check_apart(sources: Sequence[Source]) -> None:
-    learned = {_identity(each) for each in sources if each.role != VALIDATION}
-    for each in sources:
-        if each.role == VALIDATION and _identity(each) in learned:
+    learned = {_identity(source) for source in sources if source.role != VALIDATION}
+    for source in sources:
+        if source.role == VALIDATION and _identity(source) in learned:
             raise TrainingError(
                 translate(
                     "ScasNet",
                     "{name} is to be learned from and, with the same labels, to be judged by: "
                     "choose another image for validation, or none to keep a share apart.",
                 ),
-                name=each.name,
+                name=source.name,
             )
 
 
@@ -168,8 +168,8 @@ def _paired(images: Path, labels: Path, role: str, pattern: str | None) -> list[
         )
         for stem in sorted(pictures)
     ]
-    if pattern is not None and len({each.role for each in found}) == 1:
-        count = sum(each.role == VALIDATION for each in found)
+    if pattern is not None and len({source.role for source in found}) == 1:
+        count = sum(source.role == VALIDATION for source in found)
         raise TrainingError(
             translate(
                 "ScasNet",
@@ -188,9 +188,9 @@ def _fits(stem: str, pattern: str) -> bool:
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:
-    files = sorted(each for each in folder.iterdir() if each.suffix.lower() in _ENDINGS)
-    stems = [each.stem for each in files]
-    twice = sorted({each for each in stems if stems.count(each) > 1})
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in _ENDINGS)
+    stems = [path.stem for path in files]
+    twice = sorted({stem for stem in stems if stems.count(stem) > 1})
     if twice:
         raise TrainingError(
             translate(

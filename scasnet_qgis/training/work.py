@@ -32,7 +32,8 @@ def identity(config: TrainingConfig, sources: Sequence[Source]) -> dict[str, Any
     a layer that is no file under a new name each time.
     """
     data = [
-        [each.name, each.role, each.by_place, _file(each.image), _labels(each)] for each in sources
+        [source.name, source.role, source.by_place, _file(source.image), _labels(source)]
+        for source in sources
     ]
     return {"settings": options.identity(config), "data": json.loads(json.dumps(data))}
 
@@ -108,7 +109,7 @@ def _difference(
 def forget_unbegun(work: Path) -> None:
     """Remove the folder of a training that has learned nothing yet, if nothing else lies in it."""
     with suppress(OSError):  # there is no folder
-        if {each.name for each in work.iterdir()} <= {CONFIG, LOG, SCENES}:
+        if {path.name for path in work.iterdir()} <= {CONFIG, LOG, SCENES}:
             shutil.rmtree(work)
 
 
