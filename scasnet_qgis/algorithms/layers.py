@@ -66,9 +66,7 @@ def check_saved(layer: QgsVectorLayer) -> None:
     """Raise InputError where edits are in no file yet."""
     if layer.isModified():
         raise InputError(
-            translate(
-                "ScasNet", "The layer {name} has edits that are not saved: save them and try again."
-            ),
+            translate("ScasNet", "The layer {name} has unsaved edits: save them and try again."),
             name=layer.name(),
         )
 
@@ -79,7 +77,8 @@ def raster_path(layer: QgsRasterLayer | None) -> str:
         raise InputError(
             translate(
                 "ScasNet",
-                "The layer {name} is no raster file: save it as a GeoTIFF first, and take that.",
+                "The layer {name} is not a raster file: save it as a GeoTIFF first, and choose "
+                "that.",
             ),
             name="" if layer is None else layer.name(),
         )

@@ -86,8 +86,8 @@ class _Reference:
             raise InputError(
                 translate(
                     "ScasNet",
-                    "The reference and the map do not overlap here: check their position, their "
-                    "coordinate reference systems and the extent.",
+                    "The reference and the map do not overlap here: check their coordinate "
+                    "reference systems and the extent.",
                 )
             )
         return found

@@ -44,10 +44,7 @@ def assess_points(
     """Compare each point of ``area`` with the pixel below it; raises InputError, SettingError."""
     if request.options.boundary:
         raise SettingError(
-            translate(
-                "ScasNet",
-                "Points have no boundaries: set the pixels to leave out along them to 0.",
-            )
+            translate("ScasNet", "Points have no boundaries: set the boundary distance to 0.")
         )
     points = read_points(request.reference, grid, request.reference_classes, progress)
     labels = np.append(match.table().astype(np.int16), np.int16(UNKNOWN))[points.labels]
@@ -102,7 +99,7 @@ def _unlabelled(
         return ()
     text = translate(
         "ScasNet",
-        "{count} of {total} points have no class in the field {field}: they are left out.",
+        "{count} of {total} points have no class in the field {field}: they are ignored.",
     )
     return (message(text, count=count, total=int(inside.sum()), field=request.reference.field),)
 
@@ -169,9 +166,9 @@ def _check_map(request: AssessmentRequest, design: Design, values: NDArray[np.ui
         raise InputError(
             translate(
                 "ScasNet",
-                "The sample was drawn from another map, or its points were moved: {wrong} of "
-                "{total} points lie on another class than when they were drawn. Choose the map it "
-                "was drawn from, or set the area-adjusted figures to no.",
+                "The sample is of another map, or its points were moved: {wrong} of {total} points"
+                " lie on another class than when they were drawn. Choose the map that was sampled,"
+                " or no area-adjusted accuracy.",
             ),
             wrong=wrong,
             total=len(values),

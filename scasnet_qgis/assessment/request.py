@@ -41,9 +41,9 @@ class LeftOut:
     def sentence(self, points: bool) -> Message:
         """For the log."""
         if points:
-            text = translate("ScasNet", "Left out: {count:,} points {reason}.")
+            text = translate("ScasNet", "Ignored: {count:,} points {reason}.")
         else:
-            text = translate("ScasNet", "Left out: {count:,} pixels {reason}.")
+            text = translate("ScasNet", "Ignored: {count:,} pixels {reason}.")
         return Message(text, {"count": self.count, "reason": self.reason})
 
 

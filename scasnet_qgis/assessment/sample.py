@@ -110,7 +110,7 @@ def _strata(request: SampleRequest, counted: Strata, progress: Progress) -> list
     if any(0 < count < FEW_POINTS for count in points):
         text = translate(
             "ScasNet",
-            "A class with one pixel gets one point, which is too few for a confidence interval.",
+            "A class of one pixel gets one point, too few for a confidence interval.",
         )
         progress.warn(message(text))
     rows = zip(request.classes, pixels, counted.areas, points)

@@ -57,8 +57,8 @@ def import_task(request: dict[str, Any], progress: Progress) -> dict[str, Any]:
         if not found.missing:
             text = translate(
                 "ScasNet",
-                "The file holds all of ScasNet: with an output that ends in .onnx it becomes a "
-                "complete model.",
+                "The file holds all of ScasNet: choose an output that ends in .onnx for a complete"
+                " model.",
             )
             progress.info(message(text))
     progress.report(1.0)
@@ -84,8 +84,8 @@ def import_model(job: CaffeImport, file: CaffeFile, found: Matching, progress: P
         raise ModelError(
             translate(
                 "ScasNet",
-                "{path} holds no complete ScasNet: {names} are missing or have another shape. "
-                "With an output that ends in .safetensors its encoder is imported.",
+                "{path} holds no complete ScasNet: {names} are missing or have another shape. To "
+                "import its encoder, choose an output that ends in .safetensors.",
             ),
             path=str(job.source),
             names=listed([layer.name for layer in found.missing]),

@@ -130,7 +130,7 @@ class CaffeImport:
     @classmethod
     def of(cls, request: Mapping[str, Any]) -> CaffeImport:
         """From the JSON values of ``request``; raises SettingError or OutputError."""
-        values = {
+        values: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value
             for key, value in request.items()
         }

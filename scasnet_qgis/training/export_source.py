@@ -86,8 +86,8 @@ def _sample(request: ExportRequest, card: ModelCard, progress: Progress) -> Rast
         raise SettingError(
             translate(
                 "ScasNet",
-                "The exported model is compared with the original on an image: choose a raster "
-                "with the bands {names} for that.",
+                "The exported model is compared with the original on an image: choose a "
+                "calibration raster with the bands {names}.",
             ),
             names=", ".join(card.bands),
         )
@@ -103,8 +103,8 @@ def check_source(model: ModelInfo, fixed_size: int | None) -> None:
         raise ModelError(
             translate(
                 "ScasNet",
-                "{name} is not in single precision (fp32): take the model that it was made of, or "
-                "the checkpoint of its training.",
+                "{name} is not in single precision (fp32): choose the model that it was made from,"
+                " or its training.",
             ),
             f"weights {stored}, input {model.input_type}",
             name=model.path.name,
@@ -113,7 +113,7 @@ def check_source(model: ModelInfo, fixed_size: int | None) -> None:
         raise SettingError(
             translate(
                 "ScasNet",
-                "{name} already works with tiles of {rows} x {cols} pixels only: leave the fixed "
+                "{name} already has a fixed tile size of {rows} x {cols} pixels: leave the fixed "
                 "tile size empty.",
             ),
             name=model.path.name,

@@ -53,11 +53,19 @@ def start(
     if config.start_from == DEFAULT_MODEL:
         return _from_shipped(network, config)
     if config.start_from == NOTHING:
-        return Start(False, message(translate("ScasNet", "Training starts from nothing.")))
+        return Start(
+            False,
+            message(
+                translate(
+                    "ScasNet",
+                    "The training starts with random weights.",
+                )
+            ),
+        )
     path = config.path(config.start_from)
     if not path.exists():
         raise SettingError(
-            translate("ScasNet", "{path}, which the training is to start from, does not exist."),
+            translate("ScasNet", "{path} does not exist: choose another file to start from."),
             path=path,
         )
     folder = checkpoint_folder(path)
@@ -76,8 +84,8 @@ def _from_shipped(network: ScasNet, config: TrainingConfig) -> Start:
         return _from_trained(network, config, trained, path)
     text = translate(
         "ScasNet",
-        "The model that comes with the plugin has another network or other bands, so training "
-        "starts from nothing.",
+        "The built-in model has another network or other bands: the training starts with random "
+        "weights.",
     )
     return Start(False, message(text))
 
@@ -87,8 +95,8 @@ def _from_trained(network: ScasNet, config: TrainingConfig, trained: Trained, pa
         raise SettingError(
             translate(
                 "ScasNet",
-                "{name} is a {variant} network of width {width:g}, but a {wanted} network of "
-                "width {wanted_width:g} is to be trained: choose the same, or start from nothing.",
+                "{name} is a {variant} network of width {width:g}, not a {wanted} network of width"
+                " {wanted_width:g}: choose the same network, or start from nothing.",
             ),
             name=path.name,
             variant=trained.network.variant,
@@ -99,11 +107,12 @@ def _from_trained(network: ScasNet, config: TrainingConfig, trained: Trained, pa
     fresh = take_over(network, config.bands, config.class_names, trained)
     if fresh:
         text = translate(
-            "ScasNet", "Training starts from {name}; these classes are new to it: {classes}."
+            "ScasNet",
+            "The training starts from {name}, which does not know the classes {classes}.",
         )
         return Start(True, message(text, name=path.name, classes=", ".join(fresh)))
     return Start(
-        True, message(translate("ScasNet", "Training starts from {name}."), name=path.name)
+        True, message(translate("ScasNet", "The training starts from {name}."), name=path.name)
     )
 
 
@@ -120,8 +129,8 @@ def _from_encoder(
         raise SettingError(
             translate(
                 "ScasNet",
-                "{name} holds the encoder of a {found} network, but a {wanted} network is to be "
-                "trained: choose the other network or other weights.",
+                "{name} holds the encoder of a {found} network, not of a {wanted} network: choose "
+                "the other network or other weights.",
             ),
             name=path.name,
             found=weights.network,
@@ -131,8 +140,8 @@ def _from_encoder(
         raise SettingError(
             translate(
                 "ScasNet",
-                "To start from published weights the image must have at least three bands, which "
-                "count as red, green and blue: choose more bands, or start from nothing.",
+                "Published weights need images with red, green and blue as the first three bands: "
+                "choose at least three bands, or start from nothing.",
             )
         )
     if config.width == 1.0:

@@ -105,8 +105,8 @@ class Trainer:
             raise TrainingError(
                 translate(
                     "ScasNet",
-                    "The GPU's memory is too small for this training: choose a smaller batch, a "
-                    "smaller tile or the device 'cpu'.",
+                    "The memory of the graphics card is full: choose a smaller batch size, a "
+                    "smaller tile size or the device cpu.",
                 ),
                 str(error),
             ) from error

@@ -110,8 +110,8 @@ class RasterSample:
         return InputError(
             translate(
                 "ScasNet",
-                "The reference names no class where the raster {source} holds data: choose one "
-                "for the same place.",
+                "The reference has no classes where the raster {source} has data: choose a "
+                "reference for the same area.",
             ),
             source=self.source,
         )

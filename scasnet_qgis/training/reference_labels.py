@@ -50,7 +50,8 @@ class ReferenceLabels:
             raise InputError(
                 translate(
                     "ScasNet",
-                    "The reference does not overlap the raster: choose one for the same place.",
+                    "The reference does not overlap the calibration raster: choose one for the "
+                    "same area.",
                 )
             )
         self.window, self._whole = inside, grid.whole

@@ -113,7 +113,7 @@ def label_classes(config: TrainingConfig) -> list[LabelClass]:
 def _tell_cancelled(best: Checkpoint, progress: Progress) -> None:
     text = translate(
         "ScasNet",
-        "The training was cancelled: the model is the best one so far (mean IoU {iou:.3f}). The "
-        "same command goes on from here.",
+        "The training was cancelled: the model file holds the best model so far (mean IoU "
+        "{iou:.3f}). Run the same again to continue.",
     )
     progress.warn(message(text, iou=float(best.state["mean_iou"])))

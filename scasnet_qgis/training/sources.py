@@ -81,8 +81,8 @@ def _check_apart(sources: Sequence[Source]) -> None:
             raise TrainingError(
                 translate(
                     "ScasNet",
-                    "{name} is to be learned from and, with the same labels, to be judged by: "
-                    "choose another image for validation, or none to keep a share apart.",
+                    "{name} is both a training and a validation image, with the same labels: "
+                    "choose another validation image, or none to set a share aside.",
                 ),
                 name=source.name,
             )
@@ -137,8 +137,7 @@ def _missing(path: str) -> TrainingError:
     if Path(path).is_dir():
         text = translate(
             "ScasNet",
-            "{path} is a folder: where labels lie in a folder, their images must lie in one, too, "
-            "and the other way round.",
+            "{path} is a folder: images in a folder need labels in a folder, and vice versa.",
         )
         return TrainingError(text, path=path)
     return TrainingError(translate("ScasNet", "{path} does not exist."), path=path)
@@ -151,8 +150,8 @@ def _paired(images: Path, labels: Path, role: str, pattern: str | None) -> list[
         raise TrainingError(
             translate(
                 "ScasNet",
-                "The folders {images} and {labels} must hold images of the same names; without a "
-                "partner: {names}.",
+                "The folders {images} and {labels} must hold files of the same names; without a "
+                "counterpart: {names}.",
             ),
             images=str(images),
             labels=str(labels),
@@ -195,8 +194,8 @@ def _by_stem(folder: Path) -> dict[str, Path]:
         raise TrainingError(
             translate(
                 "ScasNet",
-                "The folder {folder} holds several images of one name ({names}), so that it is not "
-                "clear which labels belong to them: keep one of each.",
+                "The folder {folder} holds several files of the same name ({names}): keep one of "
+                "each.",
             ),
             folder=str(folder),
             names=_some(twice),

@@ -408,7 +408,7 @@ def test_hand_picked_points_give_plain_figures_only(compare, mapped, tmp_path):
 
 def test_points_away_from_the_map_are_one_sentence(compare, mapped, tmp_path):
     picked = make_layer(tmp_path / "p.gpkg", [(point(900, 900), "water")], ogr.wkbPoint)
-    with pytest.raises(InputError, match="No point can be compared: 1 of them are left out, outs"):
+    with pytest.raises(InputError, match="No point can be compared: 1 points are ignored, outs"):
         compare(mapped, picked, "class")
 
 

@@ -189,7 +189,7 @@ def test_an_incomplete_file_makes_no_model_and_the_table_says_why(
     with pytest.raises(ModelError, match=r"complete ScasNet: fc6_34_3x3 are missing"):
         run_import(source, target, recorder)
     assert not target.exists()
-    assert "Layers of ScasNet that get nothing from the file: 1" in recorder.infos
+    assert "Layers of ScasNet that are not in the file: 1" in recorder.infos
     assert recorder.infos[-1] == "fc6_34_3x3 (8 x 8 x 3 x 3, 8)"
 
 
@@ -250,8 +250,8 @@ def test_the_encoder_of_deeplab(
     assert len(names) == 37
     assert {"fc6_1", "conv6_funetuning_fpn"} <= set(names)
     assert "conv1_1 (64 x 3 x 3 x 3, 64) -> conv1_1" in recorder.infos
-    assert "Layers of the file that are not used: 3" in recorder.infos
-    assert "Layers of ScasNet that get nothing from the file: 37" in recorder.infos
+    assert "Unused layers of the file: 3" in recorder.infos
+    assert "Layers of ScasNet that are not in the file: 37" in recorder.infos
 
 
 def test_an_encoder_for_red_before_blue_is_turned(

@@ -114,7 +114,7 @@ def test_labels_in_an_open_edit_session_are_asked_to_be_saved(run, mapped, tmp_p
     layer = opened(target)
     layer.startEditing()
     layer.changeAttributeValue(1, layer.fields().indexOf("reference"), "water")
-    with pytest.raises(QgsProcessingException, match="edits that are not saved"):
+    with pytest.raises(QgsProcessingException, match="unsaved edits"):
         run("scasnet:evaluate", MAP=mapped, REFERENCE=layer)
     layer.rollBack()
 

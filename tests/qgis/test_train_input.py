@@ -384,7 +384,7 @@ def test_what_cannot_work_is_said_in_one_sentence(refused, place, changes, words
 def test_what_is_learned_from_is_not_judged_by(refused, place):
     """One image with labels of their own for validation is fine, the same labels are not."""
     sentence = refused(VALIDATION_INPUT=str(place / "west.tif"))
-    assert "west is to be learned from and, with the same labels, to be judged by" in sentence
+    assert "west is both a training and a validation image, with the same labels" in sentence
 
 
 def test_model_is_not_written_over_the_one_it_starts_from(refused, tmp_path):

@@ -256,7 +256,7 @@ def test_classes_that_are_missing_on_one_side_are_named(tmp_path, pixels, labels
     load(tmp_path, (1, 2, 3, 9, 7), progress=recorder)
     assert recorder.warnings == [
         "No labels to learn from are of cover 9, cover 7: the model will never map it.",
-        "No labels for validation are of cover 3, cover 7: how well it is mapped stays unknown.",
+        "No validation labels of cover 3, cover 7: its accuracy stays unknown.",
     ]
 
 
