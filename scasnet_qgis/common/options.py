@@ -75,11 +75,14 @@ Kind = Union[Number, Choice, Flag, Text, BandNumbers, FilePath]
 class Option:
     """The declaration of one setting.
 
-    ``parameter`` names it in Processing and, with ``stamped``, in the file's metadata. ``label``
-    and ``help`` are marked for translation and translated where they are shown. ``differs`` is the
-    reason, for the log, why a run with another value cannot go on; "" for a setting that a run may
-    change on the way. ``parse`` makes the value of what the user gives and raises SettingError;
-    ``write`` is its inverse and gives text.
+    ``parameter`` names it in Processing and in the file's metadata. ``label`` and ``help`` are
+    marked for translation and translated where they are shown. ``differs`` is the reason, for the
+    log, why a run with another value cannot be resumed; "" for a setting that a run may change on
+    the way. A setting with such a reason is stamped into the file where it is not as declared; one
+    that is ``stamped`` always. ``stamp`` makes that text of the whole settings; "" for none.
+    ``only_with`` names the attribute without which a setting has no effect: as long as that one is
+    as declared, this one is. ``parse`` makes the value of what the user gives and raises
+    SettingError; ``write`` is its inverse and gives text.
     """
 
     parameter: str
@@ -89,6 +92,8 @@ class Option:
     advanced: bool = False
     differs: str = ""
     stamped: bool = False
+    stamp: Callable[[Any], str] | None = None
+    only_with: str = ""
     parse: Callable[[Any], Any] | None = None
     write: Callable[[Any], str] | None = None
     default: Any = None
@@ -141,19 +146,34 @@ def _with_values(settings: Any) -> Iterator[tuple[str, Option, Any]]:
         yield name, declared, getattr(settings, name)
 
 
+def _effective(settings: Any) -> Iterator[tuple[str, Option, Any]]:
+    """The same with the declared value for settings that have no effect."""
+    declared_by = options_of(settings)
+    for name, declared, value in _with_values(settings):
+        other = declared.only_with
+        unused = bool(other) and getattr(settings, other) == declared_by[other].default
+        yield name, declared, declared.default if unused else value
+
+
 def given(settings: Any) -> dict[str, Any]:
-    """All settings as they were given, by attribute; text where a value needs ``write``."""
+    """All settings as they were given, by attribute; text for what JSON does not know."""
     return {
-        name: value if declared.write is None else declared.text(value)
+        name: value if _is_plain(value, declared) else declared.text(value)
         for name, declared, value in _with_values(settings)
     }
 
 
-def identity(settings: Any) -> dict[str, Any]:
+def _is_plain(value: Any, declared: Option) -> bool:
+    if value is None:
+        return not isinstance(declared.kind, (Text, FilePath))
+    return isinstance(value, (bool, int, float, str, tuple, list))
+
+
+def identity(settings: Any) -> dict[str, str]:
     """What the result follows from, by attribute, in the order of declaration."""
     return {
         name: declared.text(value)
-        for name, declared, value in _with_values(settings)
+        for name, declared, value in _effective(settings)
         if declared.part_of_identity
     }
 
@@ -162,18 +182,20 @@ def arguments(settings: Any) -> dict[str, str]:
     """Parameters and texts of all settings that are not as declared, for the command line."""
     return {
         declared.parameter: declared.text(value)
-        for _, declared, value in _with_values(settings)
+        for _, declared, value in _effective(settings)
         if declared.parameter and value != declared.default
     }
 
 
 def stamps(settings: Any) -> dict[str, str]:
-    """What goes into the file: parameters and texts of the stamped settings not as declared."""
-    return {
-        declared.parameter: declared.text(value)
-        for _, declared, value in _with_values(settings)
-        if declared.stamped and value != declared.default
-    }
+    """What goes into the file, by parameter: what the result follows from where it is not as
+    declared, and what is always stamped."""
+    found = {}
+    for _, declared, value in _effective(settings):
+        if declared.stamped or (declared.part_of_identity and value != declared.default):
+            text = declared.text(value) if declared.stamp is None else declared.stamp(settings)
+            found[declared.parameter] = text
+    return {parameter: text for parameter, text in found.items() if text}
 
 
 def labels(settings: Any) -> dict[str, str]:
@@ -181,8 +203,17 @@ def labels(settings: Any) -> dict[str, str]:
     return {name: declared.label for name, declared in options_of(settings).items()}
 
 
+def reasons(settings: Any) -> dict[str, str]:
+    """Why a run with another value cannot be resumed, by attribute; not translated."""
+    return {
+        name: declared.differs
+        for name, declared in options_of(settings).items()
+        if declared.part_of_identity
+    }
+
+
 def difference(settings: Any, found: Mapping[str, Any]) -> str | None:
-    """Why a run that was begun with the identity ``found`` cannot go on; None where it can."""
+    """Why a run that was begun with the identity ``found`` cannot be resumed; None if it can."""
     for name, value in identity(settings).items():
         if found.get(name) != value:
             return options_of(settings)[name].differs

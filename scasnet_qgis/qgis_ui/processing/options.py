@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 from qgis.core import (
@@ -35,11 +36,14 @@ if TYPE_CHECKING:
 Settings = TypeVar("Settings")
 
 
-def declare(algorithm: ScasNetAlgorithm, settings: type, *names: str) -> None:
-    """Add the parameters of a settings class, or of some of its attributes, in their order."""
+def declare(algorithm: ScasNetAlgorithm, settings: type, *names: str, **defaults: Any) -> None:
+    """Add the parameters of a settings class, or of some of its attributes, in their order.
+
+    ``defaults`` by attribute are shown in place of the declared ones.
+    """
     declared = options_of(settings)
     for name in names or declared:
-        setting = declared[name]
+        setting = replace(declared[name], default=defaults.get(name, declared[name].default))
         make = _PARAMETERS[type(setting.kind)]
         parameter = make(setting, translate("ScasNet", setting.label))
         algorithm.add(parameter, translate("ScasNet", setting.help), setting.advanced)
