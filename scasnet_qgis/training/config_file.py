@@ -15,7 +15,8 @@ def as_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _classes_text(classes: Sequence[Mapping[str, Any]]) -> str:
+def classes_text(classes: Sequence[Mapping[str, Any]]) -> str:
+    """The value, name and colour of each class."""
     return ", ".join("{value}: {name} ({color})".format(**entry) for entry in classes)
 
 
@@ -55,7 +56,7 @@ class FileSettings:
         translate("ScasNet", "Classes"),
         Text(),
         translate("ScasNet", "the classes differ"),
-        write=_classes_text,
+        write=classes_text,
     )
     bands: list[str] = setting(
         ("red", "green", "blue"),

@@ -15,6 +15,7 @@ from scasnet_qgis.common.options import given
 from scasnet_qgis.raster.grid import Grid
 from scasnet_qgis.raster.reader import open_raster
 from scasnet_qgis.training.checkpoint import Checkpoint
+from scasnet_qgis.training.config_file import classes_text
 from scasnet_qgis.training.evaluation import TorchBackend, forward_of, scaling_of
 from scasnet_qgis.training.export import network_of
 from scasnet_qgis.training.loop import Trainer
@@ -77,6 +78,7 @@ def save_outcome(
         **{key: best.state[key] for key in ("confusion", "overall_accuracy", "mean_iou", "iou")},
         "settings": {
             **given(config),
+            "classes": classes_text(config.classes),
             "learning_rate": config.base_rate,
             "head_rate": config.head_factor,
             "device": trainer.device,
