@@ -14,18 +14,17 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "scasnet_qgis"
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 HEAVY = ("onnxruntime", "onnx", "torch", "torchvision", "cv2", "safetensors")
-MAY_IMPORT_QGIS = ("algorithms", "qgis_ui", "plugin.py", "styling.py", "i18n.py", "settings.py")
+MAY_IMPORT_QGIS = ("algorithms", "plugin.py", "styling.py", "i18n.py", "settings.py")
 MAY_IMPORT_QGIS += ("dependencies.py",)
 MAPPING_PARTS = {each.stem for each in PACKAGE.glob("mapping_*.py")}
 # What each part may import of the package. Parts that are not named here may import everything.
 ALLOWED = {
     "core": {"core"},
-    "common": {"common", "core"},
     "raster": {"raster", "core"},
     "models": {"models", "core"},
     "network": {"network", "core"},
-    "training": {"training", "raster", "models", "network", "core", "common", "paths"},
-    "assessment": {"assessment", "raster", "core", "common"},
+    "training": {"training", "raster", "models", "network", "core", "paths"},
+    "assessment": {"assessment", "raster", "core"},
     "mapping": {*MAPPING_PARTS, "raster", "models", "core"},
     **{
         name: {*MAPPING_PARTS, "mapping", "raster", "models", "core", "paths"}

@@ -46,8 +46,8 @@ class ModelInformation(ScasNetAlgorithm):
             "checksum.\n\nIt reads models of this plugin and those made for Deepness or GeoDeep. "
             "What a file does not say is omitted or shown as the default that would be used.\n\n"
             "For a map (.tif) it shows how the map was made: the image, the model, the settings, "
-            "the software and the date, the area of each class, whether the file is unchanged since "
-            "creation, and the command that makes it again.",
+            "the software and the date, the area of each class, whether the file is unchanged "
+            "since creation, and the command that makes it again.",
         )
 
     def tags(self) -> list[str]:

@@ -19,7 +19,14 @@ from qgis.core import (
 )
 
 from scasnet_qgis.algorithms.base import FeedbackProgress, ScasNetAlgorithm, sentence_of, translated
-from scasnet_qgis.algorithms.input_parameters import CLASS_FIELD, field_parameter
+from scasnet_qgis.algorithms.input_parameters import (
+    CLASS_FIELD,
+    INPUT,
+    LABELS,
+    VALIDATION_INPUT,
+    VALIDATION_LABELS,
+    field_parameter,
+)
 from scasnet_qgis.common.options import options_of
 from scasnet_qgis.core.errors import OutputError, ScasNetError
 from scasnet_qgis.core.messages import Message, message
@@ -32,8 +39,6 @@ if TYPE_CHECKING:
     from scasnet_qgis.algorithms.training_layers import TrainingData
     from scasnet_qgis.core.progress import Progress
 
-INPUT, LABELS = "INPUT", "LABELS"
-VALIDATION_INPUT, VALIDATION_LABELS = "VALIDATION_INPUT", "VALIDATION_LABELS"
 MODEL, REPORT = "MODEL", "REPORT"
 OVERALL_ACCURACY, MEAN_IOU, CLASS_ACCURACY = "OVERALL_ACCURACY", "MEAN_IOU", "CLASS_ACCURACY"
 EPOCHS_DONE, STEPS, RESUMED = "EPOCHS_DONE", "STEPS", "RESUMED"

@@ -22,7 +22,7 @@ from qgis.core import (
     QgsWkbTypes,
 )
 
-from scasnet_qgis.algorithms import train as names
+from scasnet_qgis.algorithms import input_parameters as names
 from scasnet_qgis.algorithms.layers import classes_in_legend, layer_file, raster_path
 from scasnet_qgis.core.errors import InputError, SettingError
 from scasnet_qgis.core.messages import Message, message, translate

