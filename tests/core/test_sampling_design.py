@@ -157,7 +157,7 @@ def test_a_class_that_is_not_on_the_map_but_on_the_ground_is_found() -> None:
 @pytest.mark.parametrize("pixels", [(900, 100), (900, 1), (0, 0), (900,)])
 def test_a_class_of_the_map_without_a_point_is_refused(pixels) -> None:
     matrix = ConfusionMatrix(np.array([[5, 0], [1, 0]]))
-    with pytest.raises(SettingError, match="needs a point"):
+    with pytest.raises(SettingError):
         area_adjusted(matrix, pixels)
 
 

