@@ -81,7 +81,7 @@ def test_chosen_bands_win(make_raster: MakeRaster, chosen: list[int]) -> None:
 )
 @pytest.mark.parametrize("number", [0, -1, 5])
 def test_a_band_that_does_not_exist(make_raster: MakeRaster, number: int) -> None:
-    with pytest.raises(SettingError, match=f"Band {number} does not exist"):
+    with pytest.raises(SettingError, match=rf"{number}\b.*4"):
         RasterReader(make_raster(NOISE[:4]), RGB, (1, 2, number), Progress())
 
 
@@ -97,7 +97,7 @@ def test_a_wrong_count_of_chosen_bands(make_raster: MakeRaster, chosen: Sequence
 )
 @pytest.mark.parametrize("count", [1, 2])
 def test_too_few_bands_are_never_repeated(make_raster: MakeRaster, count: int) -> None:
-    with pytest.raises(InputError, match=rf"{count} band\(s\), but the model needs 3"):
+    with pytest.raises(InputError, match=rf"\b{count}\b.*3.*red, green, blue"):
         RasterReader(make_raster(NOISE[:count]), RGB, (), Progress())
 
 

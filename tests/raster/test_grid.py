@@ -90,8 +90,8 @@ def test_an_extent_outside_is_told_where_the_raster_lies() -> None:
     grid = Grid(100, 200, (500000.0, 0.5, 0.0, 4000000.25, 0.0, -0.5), reference.ExportToWkt())
     with pytest.raises(InputError) as caught:
         grid.window_of(10.0, 1e7, 20.0, 1.1e7)
-    assert "from 500000 to 500100 in x and from 3999950.25 to 4000000.25 in y" in str(caught.value)
-    assert "(WGS 84 / UTM zone 40N)" in str(caught.value)
+    for value in ("500000", "500100", "3999950.25", "4000000.25", "WGS 84 / UTM zone 40N"):
+        assert value in str(caught.value)
 
 
 def test_how_much_of_an_extent_lies_on_the_raster() -> None:

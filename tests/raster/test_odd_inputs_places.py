@@ -170,4 +170,4 @@ def test_a_degenerate_geotransform(
     np.testing.assert_array_equal(found.ReadAsArray(), direct(IMAGE / 255))
     assert found.GetGeoTransform(can_return_null=True) is None
     assert result.area_unit == "pixels"
-    assert any("in one place" in each for each in recorder.warnings)
+    assert recorder.warnings
