@@ -131,7 +131,7 @@ def test_many_lines_beside_the_events_stop_nothing(speaker, recorder):
 def test_error_of_the_process_is_raised_again(speaker, recorder):
     given = InputError("{name} has {count:,} bands.", "the detail", name="a.tif", count=1500)
     speaker(f"say('error', **json.loads({json.dumps(error_parts(given))!r}))")
-    with pytest.raises(InputError, match=r"^a\.tif has 1,500 bands\.$") as caught:
+    with pytest.raises(InputError, match=r"a\.tif.*1,500") as caught:
         run_task("train", {}, recorder)
     assert caught.value.detail == "the detail"
     assert caught.value.message == given.message

