@@ -16,18 +16,18 @@ class Element:
 
     @property
     def text(self) -> str:
-        return "".join(each if isinstance(each, str) else each.text for each in self.parts)
+        return "".join(part if isinstance(part, str) else part.text for part in self.parts)
 
     def all(self, tag: str) -> list[Element]:
         found = []
-        for each in self.parts:
-            if isinstance(each, Element):
-                found += [each] if each.tag == tag else []
-                found += each.all(tag)
+        for part in self.parts:
+            if isinstance(part, Element):
+                found += [part] if part.tag == tag else []
+                found += part.all(tag)
         return found
 
     def texts(self, tag: str) -> list[str]:
-        return [each.text for each in self.all(tag)]
+        return [element.text for element in self.all(tag)]
 
 
 class _Reader(HTMLParser):
