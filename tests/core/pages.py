@@ -15,8 +15,14 @@ class Element:
     parts: list[Element | str] = field(default_factory=list)
 
     @property
+    def strings(self) -> list[str]:
+        """The text of the element, a string for each piece between tags."""
+        pieces = ([part] if isinstance(part, str) else part.strings for part in self.parts)
+        return [text for texts in pieces for text in texts]
+
+    @property
     def text(self) -> str:
-        return "".join(part if isinstance(part, str) else part.text for part in self.parts)
+        return "".join(self.strings)
 
     def all(self, tag: str) -> list[Element]:
         found = []
