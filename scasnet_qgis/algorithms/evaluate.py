@@ -218,22 +218,26 @@ class Evaluate(ScasNetAlgorithm):
 
 def output_values(result: Assessment) -> dict[str, Any]:
     """The values of all outputs but the files; None for what is not defined."""
-    from scasnet_qgis.assessment.tables import adjusted_facts, class_facts, number
+    from scasnet_qgis.assessment.report import (
+        adjusted_facts,
+        class_facts,
+        finite_or_none,
+        left_out_facts,
+    )
 
     matrix = result.matrix
-    left_out = [{"reason": str(group.reason), "count": group.count} for group in result.left_out]
     return {
-        OVERALL_ACCURACY: number(matrix.overall_accuracy),
-        KAPPA: number(matrix.kappa),
-        MEAN_IOU: number(matrix.mean_iou),
-        MEAN_F1: number(matrix.mean_f1),
-        MEAN_PRECISION: number(matrix.mean_precision),
-        MEAN_RECALL: number(matrix.mean_recall),
+        OVERALL_ACCURACY: finite_or_none(matrix.overall_accuracy),
+        KAPPA: finite_or_none(matrix.kappa),
+        MEAN_IOU: finite_or_none(matrix.mean_iou),
+        MEAN_F1: finite_or_none(matrix.mean_f1),
+        MEAN_PRECISION: finite_or_none(matrix.mean_precision),
+        MEAN_RECALL: finite_or_none(matrix.mean_recall),
         PIXELS: 0 if result.points else matrix.total,
         SAMPLES: matrix.total if result.points else 0,
         CLASS_ACCURACY: json.dumps(class_facts(result), ensure_ascii=False),
         CONFUSION: json.dumps(matrix.counts.tolist()),
-        LEFT_OUT: json.dumps(left_out, ensure_ascii=False),
+        LEFT_OUT: json.dumps(left_out_facts(result), ensure_ascii=False),
         AREA_ADJUSTED_FIGURES: json.dumps(adjusted_facts(result), ensure_ascii=False),
     }
 

@@ -9,7 +9,7 @@ from scasnet_qgis.algorithms.card_texts import Facts
 from scasnet_qgis.algorithms.model_facts import ModelFacts
 from scasnet_qgis.core import html
 from scasnet_qgis.core.card import PREFIX
-from scasnet_qgis.core.heat_map import MOST_WITH_TEXT
+from scasnet_qgis.core.charts import MAX_TABLE_CLASSES
 from scasnet_qgis.core.untrusted import clean_name
 from scasnet_qgis.i18n import translate
 from scasnet_qgis.models.onnx_file import ModelInfo
@@ -125,7 +125,7 @@ def _confusion(facts: ModelFacts) -> Facts:
     """A line for each class of the reference; of many classes, they would be no help."""
     names = facts.model.card.class_names
     counts = facts.model.card.accuracy.get("confusion", [])
-    if len(counts) != len(names) or len(names) > MOST_WITH_TEXT:
+    if len(counts) != len(names) or len(names) > MAX_TABLE_CLASSES:
         return []
     text = translate("ScasNet", "Pixels of {name} in the reference, as they were mapped")
     return [

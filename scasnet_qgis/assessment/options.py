@@ -63,7 +63,7 @@ class SampleOptions:
     """How many points are drawn.
 
     With a ``target_error`` (standard error of the overall accuracy), the number follows from it
-    and from ``expected_accuracy``; else it is ``points``. Each class gets at least ``least``.
+    and from ``expected_accuracy``; else it is ``points``. Each class gets ``min_per_class`` or more.
     """
 
     points: int = option(
@@ -75,7 +75,7 @@ class SampleOptions:
         ),
         Number(FEW_POINTS, MOST_POINTS, integer=True),
     )
-    least: int = option(
+    min_per_class: int = option(
         50,
         "MIN_PER_CLASS",
         translate("ScasNet", "Minimum number of points per class"),

@@ -75,24 +75,24 @@ def draw_sample(request: SampleRequest, progress: Progress, style: Style) -> Sam
             write_sample(working[request.output], grid, pixels, strata, grid.area_unit)
             style(working[request.output], strata)
             progress.check()
-    without = area.rows * area.cols - sum(counted.pixels)
-    return SampleResult(tuple(strata), grid.area_unit, without)
+    nodata_pixels = area.rows * area.cols - sum(counted.pixels)
+    return SampleResult(tuple(strata), grid.area_unit, nodata_pixels)
 
 
 def _strata(request: SampleRequest, counted: Strata, progress: Progress) -> list[Stratum]:
     pixels, options = counted.pixels, request.options
     if not sum(pixels):
         raise InputError(
-            translate("ScasNet", "The map has no class here: choose another extent or map.")
+            translate("ScasNet", "The map has no classes here: choose another extent or map.")
         )
     total = options.points
     if options.target_error is not None:
         total = sample_size(options.expected_accuracy, options.target_error, sum(pixels))
-        total = max(total, sum(min(options.least, count) for count in pixels))
+        total = max(total, sum(min(options.min_per_class, count) for count in pixels))
         text = translate(
             "ScasNet",
-            "{total} points give the overall accuracy a standard error of about {error:g}, if "
-            "{expected:.0%} of the map is right.",
+            "{total} points for a standard error of the overall accuracy of about {error:g}, if "
+            "{expected:.0%} of the map is correct",
         )
         expected, error = options.expected_accuracy, options.target_error
         progress.info(message(text, total=total, error=error, expected=expected))
@@ -100,18 +100,20 @@ def _strata(request: SampleRequest, counted: Strata, progress: Progress) -> list
         raise SettingError(
             translate(
                 "ScasNet",
-                "{total} points are too many: choose {most} at most, or a larger target standard "
-                "error.",
+                "{total} points are too many to label: the maximum is {most}.",
             ),
             total=total,
             most=MOST_POINTS,
         )
-    points = allocate(pixels, total, options.least)
+    points = allocate(pixels, total, options.min_per_class)
     if any(0 < count < FEW_POINTS for count in points):
         text = translate(
             "ScasNet",
-            "A class of one pixel gets one point, too few for a confidence interval.",
+            "A class of one pixel gets one point: too few for a confidence interval.",
         )
         progress.warn(message(text))
     rows = zip(request.classes, pixels, counted.areas, points)
-    return [Stratum(c.value, c.name, c.color, n, float(a), p) for c, n, a, p in rows]
+    return [
+        Stratum(kind.value, kind.name, kind.color, count, float(area), drawn)
+        for kind, count, area, drawn in rows
+    ]
