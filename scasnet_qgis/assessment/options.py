@@ -63,7 +63,8 @@ class SampleOptions:
     """How many points are drawn.
 
     With a ``target_error`` (standard error of the overall accuracy), the number follows from it
-    and from ``expected_accuracy``; else it is ``points``. Each class gets ``min_per_class`` or more.
+    and from ``expected_accuracy``; else it is ``points``. Each class gets
+    ``min_per_class`` or more.
     """
 
     points: int = option(
