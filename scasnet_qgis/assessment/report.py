@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from scasnet_qgis.assessment.request import Assessment, AssessmentRequest, SampleFigures
+from scasnet_qgis.common.options import options_of
 from scasnet_qgis.core import html
 from scasnet_qgis.core.markup import area_unit
 from scasnet_qgis.core.messages import Message, translate
@@ -226,7 +227,13 @@ class _Page:
         if result.boundary:
             texts.append(self._text(boundary, radius=result.boundary))
         texts.append(self._text(measures))
-        return html.section(self._text(translate("ScasNet", "Method")), *map(html.paragraph, texts))
+        options = self._request.options
+        settings = [
+            (self._text(declared.label), declared.text(getattr(options, name)))
+            for name, declared in options_of(options).items()
+        ]
+        title = self._text(translate("ScasNet", "Method"))
+        return html.section(title, *map(html.paragraph, texts), html.facts(settings))
 
 
 def _area_digits(area: float) -> int:

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from scasnet_qgis.assessment.options import EvaluationOptions
 from scasnet_qgis.assessment.report import csv_text, html_report, json_text
 from scasnet_qgis.assessment.request import Assessment, LeftOut, SampleFigures
 from scasnet_qgis.assessment.run import Reports, evaluate
+from scasnet_qgis.common.options import options_of
 from scasnet_qgis.core.accuracy import ConfusionMatrix
 from scasnet_qgis.core.errors import Cancelled, InputError, OutputError
 from scasnet_qgis.core.messages import Message
@@ -54,7 +56,6 @@ def page(result: Assessment, **how: Any) -> str:
 
 
 def request_of(**how: Any) -> Any:
-    from scasnet_qgis.assessment.options import EvaluationOptions
     from scasnet_qgis.assessment.request import AssessmentRequest
     from scasnet_qgis.raster.reference import ReferenceSource
 
@@ -77,6 +78,19 @@ def test_page_has_all_figures_and_says_how_they_came_about():
     assert "7 pixels" in text
     assert "Not given, because polygons." in text
     assert "Classes are matched by name: a = a." in text
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [("boundary", 7, "7"), ("ignored", "clutter; 9", "clutter; 9"), ("adjusted", "no", "no")],
+)
+def test_page_shows_each_setting(name, value, shown):
+    page = read(html_report(request_of(**{name: value}), outcome()))
+    table = page.all("table")[-1]
+    rows = dict(zip(table.texts("th"), table.texts("td")))
+    declared = options_of(EvaluationOptions)
+    assert rows[declared[name].label] == shown
+    assert list(rows) == [setting.label for setting in declared.values()]
 
 
 def test_page_of_a_sample_has_intervals_and_areas_in_hectares():
