@@ -76,9 +76,7 @@ def measure_speed(files: Mapping[str, Path]) -> dict[str, float]:
     seconds: dict[str, list[float]] = {name: [] for name in files}
     with ExitStack() as opened:
         backends = {
-            name: opened.enter_context(
-                OnnxBackend(inspect(file), "cpu", 1, (TILE, TILE), tiles=1, least_width=TILE)
-            )
+            name: opened.enter_context(OnnxBackend(inspect(file), "cpu", 1, (TILE, TILE), tiles=1))
             for name, file in files.items()
         }
         for _ in range(ROUNDS):

@@ -81,5 +81,4 @@ def open_backend(
         raw=raw,
         eight_bit=False if exact else None,
         labels=not (blended or averaged or resampled or request.needs_scores),
-        least_width=request.looks.least_width(tile),
     )

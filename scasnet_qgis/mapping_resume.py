@@ -125,7 +125,6 @@ class Resuming:
             "eight_bit": backend.eight_bit,
             "takes_raw": backend.takes_raw,
             "gives_labels": backend.gives_labels,
-            "cut": backend.cut,
             "onnxruntime": str(onnxruntime().__version__),
             "plugin": plugin_version(),
         }

@@ -62,7 +62,6 @@ def test_a_journal_is_gone_on_with_where_all_is_the_same(
         ("eight_bit", True),
         ("takes_raw", True),
         ("gives_labels", True),
-        ("cut", True),
     ],
 )
 def test_what_computes_otherwise_begins_anew(

@@ -44,8 +44,7 @@ class OnnxBackend:
     should have; ``batch_limit`` is the number the model takes at once, None for any. The scores
     are ``margin`` pixels smaller than the tile on each side. ``takes_raw`` says that tiles are
     pixels as the raster holds them, ``eight_bit`` that scores are whole numbers up to 255, and
-    ``gives_labels`` that there are none, but the number of the likeliest class, from 1 on, and
-    ``cut`` that scores may differ in their last digits from those of a model that is not.
+    ``gives_labels`` that there are none, but the number of the likeliest class, from 1 on.
     ``warnings`` and ``notes`` are sentences for the user; more of them may come while it runs.
     """
 
@@ -61,12 +60,8 @@ class OnnxBackend:
         raw: RawInput | None = None,
         eight_bit: bool | None = None,
         labels: bool = False,
-        least_width: int = 0,
     ) -> None:
         """``tiles`` will be computed (None: many), ``batch`` in a call (0: as memory allows).
-
-        ``least_width`` are the pixels across the narrowest of them, where their size is not fixed;
-        none that is narrower may be given to ``predict`` then (0: not known, which is slower).
 
         ``progress`` may cancel. With ``eight_bit`` (None: on a card) scores come as
         uint8, and where ``raw`` says what the pixels are, those are taken; this needs onnx. Of
@@ -90,7 +85,6 @@ class OnnxBackend:
             eight_bit,
             self.workers,
             labels,
-            info.fixed_size[1] if info.fixed_size else least_width,
         )
         self._calls = RunningCalls()
         self._model: OpenModel | None = opening.best(device)
@@ -106,7 +100,6 @@ class OnnxBackend:
         self.eight_bit = self._model.compact is not None
         self.takes_raw = self.eight_bit and raw is not None
         self.gives_labels = labels
-        self.cut = self._model.cut
         self.batch = info.fixed_batch or batch or self._fitting(size, pixel_bytes, tiles)
         self._most = self.batch  # tiles in a run; less after the memory has been too small
         self._halving = threading.Lock()

@@ -15,13 +15,11 @@ from pathlib import Path
 
 from scasnet_qgis.models.onnx_wire import Value, Wire
 
-FLOAT = 1  # the type of a tensor in single precision
-_INT, _INTS = 2, 7  # the types of attributes of one and of several whole numbers
 _MODEL_GRAPH, _MODEL_OPSET, _MODEL_FUNCTION, _FUNCTION_DOMAIN = 7, 8, 25, 10
 _NODE, _INITIALISER, _OUTPUT = 1, 5, 12
 _INPUTS, _OUTPUTS, _OPERATOR, _ATTRIBUTES, _DOMAIN = 1, 2, 4, 5, 7
-_NAME, _INTEGER, _TENSOR, _INTEGERS, _TYPE, _SUBGRAPHS = 1, 3, 5, 8, 20, (6, 11)
-_DIMS, _KIND, _TENSOR_NAME, _RAW, _PLACE = 1, 2, 8, 9, 14
+_NAME, _INTEGER, _TENSOR, _INTEGERS, _SUBGRAPHS = 1, 3, 5, 8, (6, 11)
+_TENSOR_NAME, _PLACE = 8, 14
 _MOST_LETTERS = 1_000
 
 
@@ -36,15 +34,6 @@ class Node:
     numbers: Mapping[bytes, tuple[int, ...]]
 
 
-@dataclass(frozen=True)
-class Weights:
-    """A tensor in the file: ``kind`` as in onnx.proto; ``raw`` is None where it is stored oddly."""
-
-    dims: tuple[int, ...]
-    kind: int
-    raw: slice | None
-
-
 @dataclass
 class Graph:
     """Nodes in the order of the file, those of other makers left out; ``uses`` of each tensor.
@@ -57,25 +46,13 @@ class Graph:
     place: slice
     opset: int
     nodes: list[Node] = field(default_factory=list)
-    weights: dict[bytes, Weights] = field(default_factory=dict)
+    weights: set[bytes] = field(default_factory=set)
     outputs: list[bytes] = field(default_factory=list)
     uses: Counter[bytes] = field(default_factory=Counter)
     simple: bool = True
 
-    def followers(self) -> dict[bytes, Node]:
-        """By tensor, the node that is all that takes it."""
-        given = set(self.outputs)
-        return {
-            name: node
-            for node in self.nodes
-            for name in node.inputs
-            if self.uses[name] == 1 and name not in given
-        }
-
-    def edited(
-        self, exchanged: Mapping[int, Sequence[bytes]], tensors: Sequence[bytes] = ()
-    ) -> bytes:
-        """The file with other nodes, and more weights; empty where it is written in an odd way.
+    def edited(self, exchanged: Mapping[int, Sequence[bytes]]) -> bytes:
+        """The file with other nodes; empty where it is written in an odd way.
 
         ``exchanged`` has, by the place where a node begins, what stands there instead.
         """
@@ -90,7 +67,7 @@ class Graph:
                     return b""
                 parts += [data[place:before], *exchanged[node.place.start]]
                 place = after
-            parts += [data[place : self.place.stop], *tensors]
+            parts.append(data[place : self.place.stop])
             start, end = self._around(_MODEL_GRAPH, self.place)
             if start < 0:
                 return b""
@@ -116,25 +93,11 @@ def opened_graph(path: Path) -> Iterator[Graph | None]:
         yield _read(Wire(data), data)
 
 
-def a_node(
-    operator: bytes, inputs: Sequence[bytes], output: bytes, **numbers: int | Sequence[int]
-) -> bytes:
-    """A node as it stands in a graph; ``numbers`` are attributes, of one or several numbers."""
+def a_node(operator: bytes, inputs: Sequence[bytes], output: bytes) -> bytes:
+    """A node without attributes as it stands in a graph."""
     parts = [a_field(_INPUTS, name) for name in inputs]
     parts += [a_field(_OUTPUTS, output), a_field(_OPERATOR, operator)]
-    for name, value in numbers.items():
-        if isinstance(value, int):
-            content = _number(_INTEGER, value) + _number(_TYPE, _INT)
-        else:
-            content = b"".join(_number(_INTEGERS, each) for each in value) + _number(_TYPE, _INTS)
-        parts.append(a_field(_ATTRIBUTES, a_field(_NAME, name.encode()) + content))
     return a_field(_NODE, b"".join(parts))
-
-
-def a_tensor(name: bytes, dims: Sequence[int], kind: int, raw: bytes) -> bytes:
-    """Weights as they stand in a graph; ``raw`` are numbers with their lowest byte first."""
-    head = b"".join(_number(_DIMS, each) for each in dims) + _number(_KIND, kind)
-    return a_field(_INITIALISER, head + a_field(_TENSOR_NAME, name) + a_field(_RAW, raw))
 
 
 def a_field(number: int, content: bytes) -> bytes:
@@ -178,23 +141,14 @@ def _is_own(wire: Wire, domain: Value | None) -> bool:
 
 
 def _add_weights(wire: Wire, tensor: Value, graph: Graph) -> None:
-    dims: list[int] = []
-    parts: dict[int, Value] = {}
-    for number, value in wire.inside(tensor):
-        parts[number] = value
-        if number == _DIMS:
-            dims += wire.numbers(value)
+    parts = dict(wire.inside(tensor))
     if parts.get(_PLACE):
         graph.simple = False
-    kind, raw, name = (parts.get(each) for each in (_KIND, _RAW, _TENSOR_NAME))
+    name = parts.get(_TENSOR_NAME)
     if name is not None:
         key = wire.name(name)
         graph.simple = graph.simple and key not in graph.weights  # which of them holds?
-        graph.weights[key] = Weights(
-            tuple(dims),
-            kind if isinstance(kind, int) else 0,
-            raw if isinstance(raw, slice) else None,
-        )
+        graph.weights.add(key)
 
 
 def _add_node(wire: Wire, node: slice, graph: Graph) -> None:
@@ -235,13 +189,8 @@ def _key(number: int) -> bytes:
     return bytes([number << 3 | 2])
 
 
-def _number(number: int, value: int) -> bytes:
-    return _varint(number << 3) + _varint(value)
-
-
 def _varint(value: int) -> bytes:
-    """Groups of seven bits, the lowest first; negative numbers as in 64 bits."""
-    value &= 2**64 - 1
+    """Groups of seven bits, the lowest first."""
     groups = bytearray()
     while value > 0x7F:
         groups.append(value & 0x7F | 0x80)

@@ -14,11 +14,10 @@ import numpy as np
 from scasnet_qgis.core.errors import ModelError
 from scasnet_qgis.core.messages import Message, message, translate
 from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.core.windows import SIZE_STEP
 from scasnet_qgis.models import openvino_session
 from scasnet_qgis.models.arena import use_shared
 from scasnet_qgis.models.compact import CompactModel, RawInput, compact_model
-from scasnet_qgis.models.for_processor import ProcessorModel, for_processor
+from scasnet_qgis.models.for_processor import for_processor
 from scasnet_qgis.models.onnx_file import TYPES, ModelInfo
 from scasnet_qgis.models.providers import PROVIDERS, choose, short_name
 from scasnet_qgis.models.runtime import (
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _PROBE = 256  # pixels; enough to see what a model gives, and quick
-_LEAST_ROWS = 64  # of a probe that has to be wider
 _POLL_SECONDS = 0.1
 # Tiles of one size come again and again, but a try of every algorithm takes memory and seconds.
 _CUDA_OPTIONS = {
@@ -49,14 +47,13 @@ class OpenModel:
     """A session and what goes in and comes out of it.
 
     ``compact`` is None where the session takes and gives what the file says; ``activation`` is
-    what is missing behind that. ``cut`` as of a ProcessorModel: it adds up in another order.
+    what is missing behind that.
     """
 
     session: Any
     provider: str
     activation: Activation
     compact: CompactModel | None = None
-    cut: bool = False
 
     @property
     def description(self) -> str:
@@ -73,7 +70,6 @@ class OpenModel:
 class Opening:
     """How a model is to be opened: ``helpers`` are threads on a CPU that help inside tiles.
 
-    ``least_width`` are the pixels across the narrowest tile, 0 where that is not known.
     ``warnings`` and ``notes`` say for the user what happened.
     """
 
@@ -85,7 +81,6 @@ class Opening:
     eight_bit: bool | None = None
     workers: int = 1
     labels: bool = False
-    least_width: int = 0
     warnings: list[Message] = field(default_factory=list)
     notes: list[Message] = field(default_factory=list)
 
@@ -121,27 +116,14 @@ class Opening:
 
     def _on_processor(self) -> OpenModel:
         """On the CPU, with the graph that is fastest there."""
-        edited = self._for_processor(self.least_width if self.info.card.network else 0)
-        if edited.cut:
-            try:
-                return self._as_edited(edited)
-            except ModelError:  # a network that is not what it is called; as it is it may well run
-                del edited  # as large as the next one
-                edited = self._for_processor(0)
-        return self._as_edited(edited)
-
-    def _for_processor(self, least_width: int) -> ProcessorModel:
         try:
             # Of a single channel a softmax makes ones, which stand for something else.
-            return for_processor(self.info.path, least_width, keep_end=self.info.sigmoid)
+            content = b"" if self.info.sigmoid else for_processor(self.info.path)
         except (OSError, ValueError):  # the session will say what is wrong
-            return ProcessorModel()
-
-    def _as_edited(self, edited: ProcessorModel) -> OpenModel:
-        session = self._session(CPU, edited.content)
-        activation = self._probe(session, self.least_width if edited.cut else None)
-        missing = softmax if edited.open_end else activation
-        return OpenModel(session, CPU, missing, cut=edited.cut)
+            content = b""
+        session = self._session(CPU, content)
+        activation = self._probe(session)
+        return OpenModel(session, CPU, softmax if content else activation)
 
     def _session(self, provider: str, content: bytes = b"") -> Any:
         if provider == openvino_session.NAME:
@@ -200,17 +182,13 @@ class Opening:
         self.notes.append(message(text, reason=reason))
         return plain
 
-    def _shape(self, width: int | None = None) -> tuple[int, int, int, int]:
-        """Of a probe, so many pixels wide where the size is not fixed and it matters."""
+    def _shape(self) -> tuple[int, int, int, int]:
         info = self.info
         rows, cols = info.fixed_size or (min(each, _PROBE) for each in self.tile_size)
-        if width is not None and info.fixed_size is None:
-            enough = _PROBE**2 // width // SIZE_STEP * SIZE_STEP
-            rows, cols = min(rows, max(enough, _LEAST_ROWS)), width
         return info.fixed_batch or 1, info.bands, rows, cols
 
-    def _probe(self, session: Any, width: int | None = None) -> Activation:
-        info, shape = self.info, self._shape(width)
+    def _probe(self, session: Any) -> Activation:
+        info, shape = self.info, self._shape()
         options = run_options()
         # In a thread, because a tile of a large fixed size takes long and a user may cancel.
         with ThreadPoolExecutor(1, thread_name_prefix="scasnet-probe") as pool:

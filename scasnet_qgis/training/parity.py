@@ -92,7 +92,7 @@ def compare(
 
 def _opened(info: ModelInfo, size: tuple[int, int], progress: Progress) -> OnnxBackend:
     """One tile at a time: all threads help inside it."""
-    return OnnxBackend(info, "cpu", tile_size=size, tiles=1, progress=progress, least_width=size[1])
+    return OnnxBackend(info, "cpu", tile_size=size, tiles=1, progress=progress)
 
 
 def _timed(

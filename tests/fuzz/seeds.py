@@ -63,7 +63,7 @@ def _resized(path: Path) -> Path:
 
 
 def _dilated(path: Path, metadata: dict[str, str]) -> Path:
-    """What is computed otherwise on a processor: a wide view, pointwise layers, a softmax."""
+    """Convolutions with all their attributes, one of them dilated, and a softmax."""
     pads, dilations = [6] * 4, [6, 6]
     nodes = [
         helper.make_node("Conv", ["image", "w"], ["view"], pads=pads, dilations=dilations, group=1),

@@ -18,7 +18,6 @@ _NUMBERS = (0, 1, 2, 3, 7, 8, 255, 256, 65_535, 2**31 - 1, 2**31, 2**32, 2**40, 
 _NUMBERS += (2**64 - 1,)
 _TEXTS = (b"", b"\x00", b"..", b"/dev/zero", b"../x", b"[" * 5000, b"\xff\xfe", b"evil.ops")
 _TEXTS += (b"{0: 0x" + b"f" * 6000 + b"}", b"1e999", b"null", b"image", b"scores")
-_TEXTS += (b"scasnet_cut_", b"scasnet_cut_" + b"_" * 5000)
 
 
 @dataclass

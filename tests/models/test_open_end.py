@@ -24,10 +24,6 @@ from .tiny_models import pixelwise, save
 IMAGE = np.random.default_rng(3).random((2, 3, 70, 50), dtype=np.float32)
 
 
-def without_softmax(path: Path) -> bytes:
-    return for_processor(path).content
-
-
 def run(model: bytes | str, image: np.ndarray) -> np.ndarray:
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     return session.run(None, {session.get_inputs()[0].name: image})[0]
@@ -35,7 +31,7 @@ def run(model: bytes | str, image: np.ndarray) -> np.ndarray:
 
 def test_shipped_model_gives_the_same_scores() -> None:
     path = paths.default_model()
-    open_ended = run(without_softmax(path), IMAGE)
+    open_ended = run(for_processor(path), IMAGE)
     assert abs(open_ended.sum(axis=1) - 1).max() > 1
     np.testing.assert_allclose(softmax(open_ended), run(str(path), IMAGE), atol=1e-6)
 
@@ -43,7 +39,7 @@ def test_shipped_model_gives_the_same_scores() -> None:
 def test_all_but_the_softmax_stays(tmp_path: Path) -> None:
     path = pixelwise(tmp_path / "a.onnx", classes=4, metadata={"scasnet_card": "x" * 300})
     model = onnx.load(str(path))
-    edited = onnx.load_model_from_string(without_softmax(path))
+    edited = onnx.load_model_from_string(for_processor(path))
     onnx.checker.check_model(edited, full_check=True)
     last = next(each for each in model.graph.node if each.op_type == "Softmax")
     last.op_type = "Identity"
@@ -92,19 +88,19 @@ def node(kind: str, into: str, out: str, **attributes: object) -> onnx.NodeProto
     ids=["none", "rows", "columns", "used again", "not the last", "used before the end"],
 )
 def test_other_ends_stay(tmp_path: Path, nodes: list[onnx.NodeProto]) -> None:
-    assert without_softmax(in_graph(tmp_path / "a.onnx", nodes)) == b""
+    assert for_processor(in_graph(tmp_path / "a.onnx", nodes)) == b""
 
 
 def test_older_softmax_means_something_else(tmp_path: Path) -> None:
     nodes = [node("Softmax", "image", "scores", axis=1)]
-    assert without_softmax(in_graph(tmp_path / "new.onnx", nodes, 13))
-    assert without_softmax(in_graph(tmp_path / "old.onnx", nodes, 12)) == b""
+    assert for_processor(in_graph(tmp_path / "new.onnx", nodes, 13))
+    assert for_processor(in_graph(tmp_path / "old.onnx", nodes, 12)) == b""
 
 
 def test_axis_may_count_from_the_end(tmp_path: Path) -> None:
     nodes = [node("Softmax", "image", "scores", axis=-3)]
     path = in_graph(tmp_path / "a.onnx", nodes)
-    np.testing.assert_array_equal(run(without_softmax(path), IMAGE), IMAGE)
+    np.testing.assert_array_equal(run(for_processor(path), IMAGE), IMAGE)
 
 
 def test_weights_elsewhere_stay_there(tmp_path: Path) -> None:
@@ -112,7 +108,7 @@ def test_weights_elsewhere_stay_there(tmp_path: Path) -> None:
     onnx.save(
         onnx.load(str(path)), str(path), save_as_external_data=True, location="w", size_threshold=0
     )
-    assert without_softmax(path) == b""
+    assert for_processor(path) == b""
     with OnnxBackend(inspect(path), "cpu", threads=1, tile_size=(70, 50)) as backend:
         wanted = tiny.softmax(tiny.logits(IMAGE, 200))
         np.testing.assert_allclose(backend.predict(IMAGE), wanted, atol=1e-5)
@@ -122,7 +118,7 @@ def test_softmax_of_another_maker_stays(tmp_path: Path) -> None:
     last = node("Softmax", "image", "scores", axis=1)
     last.domain = "com.example"
     path = in_graph(tmp_path / "a.onnx", [last])
-    assert without_softmax(path) == b""
+    assert for_processor(path) == b""
 
 
 def test_graph_inside_of_an_operator(tmp_path: Path) -> None:
@@ -135,7 +131,51 @@ def test_graph_inside_of_an_operator(tmp_path: Path) -> None:
         helper.make_node("If", ["yes"], ["a"], then_branch=inner, else_branch=inner),
         node("Softmax", "a", "scores", axis=1),
     ]
-    assert without_softmax(in_graph(tmp_path / "a.onnx", nodes)) == b""
+    assert for_processor(in_graph(tmp_path / "a.onnx", nodes)) == b""
+
+
+@pytest.mark.parametrize("what", ["weights", "operators"])
+def test_what_is_there_twice_stays(tmp_path: Path, what: str) -> None:
+    """ONNX Runtime would take the one, and what is put in the other."""
+    path = pixelwise(tmp_path / "a.onnx", classes=4)
+    assert for_processor(path)
+    model = onnx.load(str(path))
+    if what == "weights":
+        model.graph.initializer.append(model.graph.initializer[0])
+    else:
+        model.opset_import.append(helper.make_opsetid("ai.onnx", 12))
+    onnx.save(model, str(path))
+    assert for_processor(path) == b""
+
+
+def test_operators_with_another_meaning(tmp_path: Path) -> None:
+    model = onnx.load(str(pixelwise(tmp_path / "a.onnx", classes=4)))
+    inner, own = helper.make_node("Neg", ["x"], ["y"]), [helper.make_opsetid("", 17)]
+    for domain, changed in (("com.example", True), ("", False)):
+        del model.functions[:]
+        model.functions.append(helper.make_function(domain, "Neg", ["x"], ["y"], [inner], own))
+        onnx.save(model, str(tmp_path / "b.onnx"))
+        assert bool(for_processor(tmp_path / "b.onnx")) is changed
+
+
+def test_odd_way_of_writing_leaves_the_graph_alone(tmp_path: Path) -> None:
+    """A length in more bytes than it needs cannot be found from behind."""
+    nodes = [node("Relu", "image", "a"), node("Softmax", "a", "scores", axis=1)]
+    model = onnx.load(str(in_graph(tmp_path / "a.onnx", nodes)))
+    last = model.graph.node.pop().SerializeToString()
+    graph = model.graph.SerializeToString() + b"\x0a" + bytes([len(last) | 0x80, 0]) + last
+    model.ClearField("graph")
+    size = bytes([len(graph) & 0x7F | 0x80, len(graph) >> 7])
+    (tmp_path / "a.onnx").write_bytes(model.SerializeToString() + b"\x3a" + size + graph)
+    assert for_processor(tmp_path / "a.onnx") == b""
+
+
+def test_softmax_of_one_channel_stays(tmp_path: Path) -> None:
+    """It makes ones of anything, which stand for the second of two classes."""
+    path = pixelwise(tmp_path / "a.onnx", classes=1, activation="Softmax")
+    assert for_processor(path)
+    with OnnxBackend(inspect(path), "cpu", threads=1, tile_size=(70, 50)) as backend:
+        assert backend._opened().session.run(None, {"image": IMAGE})[0].min() == 1
 
 
 @settings(max_examples=150, deadline=None)
@@ -149,7 +189,7 @@ def test_damaged_files_end_in_a_model_or_a_value_error(
     damaged[place % len(whole)] = byte
     (folder / "damaged.onnx").write_bytes(damaged)
     try:
-        edited = without_softmax(folder / "damaged.onnx")
+        edited = for_processor(folder / "damaged.onnx")
     except ValueError:
         return
     assert not edited or len(edited) < len(damaged) + 16
