@@ -21,9 +21,9 @@ test: ## Run all tests in real QGIS (ARGS="-k blending" picks some)
 	@scripts/setup test
 	QT_QPA_PLATFORM=offscreen $(PYTHON) -m pytest $(ARGS)
 
-test-faults: ## Run all tests of faults, long ones too, and write docs/reliability.md
+test-faults: ## Run all tests of faults, long ones too, and write docs/development/reliability.md
 	@scripts/setup test
-	QT_QPA_PLATFORM=offscreen $(PYTHON) -m pytest -m fault --long --reliability-page=docs/reliability.md $(ARGS)
+	QT_QPA_PLATFORM=offscreen $(PYTHON) -m pytest -m fault --long --reliability-page=docs/development/reliability.md $(ARGS)
 
 coverage: ## Measure which branches the tests reach; fails under 95 %
 	@scripts/setup test
