@@ -52,6 +52,10 @@ mutation: ## Change core/ bit by bit and count what no test notices (hours; ARGS
 	  $(PYTHON) -m pip install -q --no-deps --target build/mutation/packages -r requirements/mutation.txt
 	@$(PYTHON) scripts/measure_mutants.py $(ARGS)
 
+.PHONY: texts
+texts: ## Print all texts that a user sees, by kind and file (ARGS="--kinds label help")
+	@$(SYSTEM_PYTHON) scripts/list_texts.py $(ARGS)
+
 stage: ## Lay the plugin out in build/stage
 	@$(SYSTEM_PYTHON) scripts/stage.py
 
