@@ -27,7 +27,7 @@ KINDS = {
 _LOG_CALLS = {
     "info", "log", "warn", "warning", "message", "pushInfo", "pushWarning", "setProgressText",
 }  # fmt: skip
-_ERROR_CALLS = {"reportError", "fail", "failed", "error"}
+_ERROR_CALLS = {"reportError", "fail", "failed", "error", "reading"}
 # Functions of an algorithm, parameters and variables whose whole content is of one kind.
 _NAMES = {
     "displayName": "label", "group": "label", "label": "label", "filters": "label",
@@ -166,7 +166,7 @@ def _kind_of_argument(function: str, place: int) -> str:
         return "help" if place == 1 else "label"
     if function in _ERROR_CALLS or function.endswith(("Error", "Exception")):
         return "error"
-    if function.startswith(("Qgs", "addOutput", "add_output")):
+    if function.startswith(("Qgs", "addOutput", "add_output", "Setting")):
         return "label"
     return "log" if function in _LOG_CALLS else ""
 
