@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 
 def find_fault() -> str | None:
     """Return what is wrong with this environment, or None."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # the plugin, which sees to it, may not be there yet
     try:
         import numpy as np
         import onnxruntime  # noqa: F401

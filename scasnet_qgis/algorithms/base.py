@@ -25,6 +25,7 @@ from scasnet_qgis.core.errors import (
 )
 from scasnet_qgis.core.messages import Message
 from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.core.redaction import without_secrets
 from scasnet_qgis.i18n import translate
 
 
@@ -159,7 +160,7 @@ class ScasNetAlgorithm(QgsProcessingAlgorithm):
 def translated(text: str | Message) -> str:
     """A text in the user's language."""
     if isinstance(text, str):
-        return text
+        return without_secrets(text)
     values = {
         key: translated(each) if isinstance(each, Message) else each
         for key, each in text.values.items()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import platform
 import subprocess  # nosec B404
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from qgis.core import (
@@ -13,6 +15,7 @@ from qgis.core import (
     QgsProcessingFeedback,
     QgsProcessingOutputBoolean,
     QgsProcessingOutputString,
+    QgsProcessingParameterFileDestination,
 )
 
 from scasnet_qgis import dependencies, paths, settings
@@ -20,6 +23,7 @@ from scasnet_qgis.algorithms.base import ScasNetAlgorithm, translated
 from scasnet_qgis.core.errors import ScasNetError
 from scasnet_qgis.i18n import translate
 
+HTML = "HTML"
 REPORT, READY, CAN_TRAIN = "REPORT", "READY", "CAN_TRAIN"
 _ASK_TORCH = (
     "import torch; print(torch.__version__, "
@@ -46,6 +50,21 @@ class CheckSetup(ScasNetAlgorithm):
         )
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
+        self.add(
+            QgsProcessingParameterFileDestination(
+                HTML,
+                translate("ScasNet", "Report page"),
+                translate("ScasNet", "HTML files (*.html)"),
+                None,
+                True,
+                True,
+            ),
+            translate(
+                "ScasNet",
+                "The report as a page, which opens in the results viewer. Commands can be copied "
+                "from it.",
+            ),
+        )
         self.addOutput(QgsProcessingOutputString(REPORT, translate("ScasNet", "Report")))
         ready = translate("ScasNet", "Maps can be made")
         self.addOutput(QgsProcessingOutputBoolean(READY, ready))
@@ -58,6 +77,12 @@ class CheckSetup(ScasNetAlgorithm):
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
     ) -> dict[str, Any]:
+        from scasnet_qgis.raster.whole_files import check_targets, whole_files
+
+        wanted = parameters.get(HTML) not in (None, "")
+        target = self.parameterAsFileOutput(parameters, HTML, context) if wanted else ""
+        pages = [Path(target)] if wanted else []
+        check_targets(pages, [])
         ready, runtime = runtime_lines()
         can_train, torch = torch_lines()
         verdicts = [
@@ -71,7 +96,26 @@ class CheckSetup(ScasNetAlgorithm):
         lines = [*version_lines(), *runtime, *torch, " ".join(verdicts)]
         for line in lines:
             feedback.pushInfo(line)
-        return {REPORT: "\n".join(lines), READY: ready, CAN_TRAIN: can_train}
+        with whole_files(pages) as working:
+            for page in pages:
+                working[page].write_text(as_html(self.displayName(), lines), encoding="utf-8")
+        report = {REPORT: "\n".join(lines), READY: ready, CAN_TRAIN: can_train}
+        return {**report, HTML: target} if wanted else report
+
+
+def as_html(title: str, lines: Sequence[str]) -> str:
+    """The lines as a page; commands, which are there to be copied, keep their spaces."""
+    from scasnet_qgis.core import html
+
+    commands = {
+        dependencies.install_command(dependencies.ONNXRUNTIME),
+        dependencies.install_command("openvino"),
+        *dependencies.training_commands(),
+    }
+    parts = [
+        html.preformatted(line) if line in commands else html.paragraph(line) for line in lines
+    ]
+    return html.page(title, *parts, lang=translate("ScasNet", "en"))
 
 
 def version_lines() -> list[str]:

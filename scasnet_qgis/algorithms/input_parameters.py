@@ -15,6 +15,9 @@ from scasnet_qgis.i18n import translate
 
 MAP, EXTENT, MASK = "MAP", "EXTENT", "MASK"
 REFERENCE, CLASS_FIELD = "REFERENCE", "CLASS_FIELD"
+_FIELD_WIDGET = (
+    "scasnet_qgis.algorithms.field_widget.FieldWidget"  # imported where there are windows
+)
 
 
 def map_parameter() -> QgsProcessingParameterRasterLayer:
@@ -43,12 +46,12 @@ def reference_parameter(*, points: bool) -> QgsProcessingParameterMapLayer:
 
 
 def class_field_parameter() -> QgsProcessingParameterField:
-    return QgsProcessingParameterField(
-        CLASS_FIELD,
-        translate("ScasNet", "Field with the class"),
-        None,
-        REFERENCE,
-        QgsProcessingParameterField.DataType.Any,
-        False,
-        True,
-    )
+    return field_parameter(CLASS_FIELD, translate("ScasNet", "Field with the class"), REFERENCE)
+
+
+def field_parameter(name: str, label: str, parent: str) -> QgsProcessingParameterField:
+    """An optional field of the layers of ``parent``, which may be rasters."""
+    kind = QgsProcessingParameterField.DataType.Any
+    parameter = QgsProcessingParameterField(name, label, None, parent, kind, False, True)
+    parameter.setMetadata({"widget_wrapper": {"class": _FIELD_WIDGET}})
+    return parameter

@@ -25,6 +25,7 @@ from qgis.core import (
 
 from scasnet_qgis.core.card import MAX_CLASSES
 from scasnet_qgis.core.errors import InputError, SettingError
+from scasnet_qgis.core.redaction import shown_name
 from scasnet_qgis.i18n import translate
 from scasnet_qgis.raster.label_class import LabelClass, by_number, make_classes, value_text
 from scasnet_qgis.raster.labels import classes_of
@@ -38,6 +39,14 @@ class LayerFile:
     layer: str
     is_vector: bool
     wkt: str  # "" where the layer has no coordinate reference system
+
+
+def name_of(layer: QgsMapLayer) -> str:
+    """As the user knows it, without keys; one that has no name of its own has that of its service.
+
+    QGIS 3.40 and later name such a layer by its whole source.
+    """
+    return shown_name(layer.name(), layer.source())
 
 
 def layer_file(
@@ -55,7 +64,7 @@ def layer_file(
     if not isinstance(layer, QgsVectorLayer):
         raise InputError(
             translate("ScasNet", "The layer {name} is neither a raster nor a vector layer."),
-            name=layer.name(),
+            name=name_of(layer),
         )
     check_saved(layer)
     path, inner = _vector_path(layer, context, feedback)
@@ -69,7 +78,7 @@ def check_saved(layer: QgsVectorLayer) -> None:
             translate(
                 "ScasNet", "The layer {name} has edits that are not saved: save them and try again."
             ),
-            name=layer.name(),
+            name=name_of(layer),
         )
 
 
@@ -81,7 +90,7 @@ def raster_path(layer: QgsRasterLayer | None) -> str:
                 "ScasNet",
                 "The layer {name} is no raster file: save it as a GeoTIFF first, and take that.",
             ),
-            name="" if layer is None else layer.name(),
+            name="" if layer is None else name_of(layer),
         )
     return str(layer.source())
 
@@ -132,7 +141,7 @@ def check_field(layer: QgsVectorLayer, field: str) -> None:
                 "ScasNet",
                 "Choose the field of the layer {name} that holds the classes: it has {fields}.",
             ),
-            name=layer.name(),
+            name=name_of(layer),
             fields=", ".join(names) or translate("ScasNet", "no fields"),
         )
     if field not in names:
@@ -140,7 +149,7 @@ def check_field(layer: QgsVectorLayer, field: str) -> None:
             translate(
                 "ScasNet", "The layer {name} has no field '{field}': choose one of {fields}."
             ),
-            name=layer.name(),
+            name=name_of(layer),
             field=field,
             fields=", ".join(names) or translate("ScasNet", "no fields"),
         )
@@ -172,7 +181,7 @@ def _classes_of_vector(layer: QgsVectorLayer, field: str) -> list[LabelClass]:
     occurring = set(_texts(values))
     ordered = [each for each in names if each in occurring]
     ordered += by_number(occurring - set(ordered))
-    return make_classes(ordered, _real_names(names), colors, layer.name())
+    return make_classes(ordered, _real_names(names), colors, name_of(layer))
 
 
 def _categories(layer: QgsVectorLayer, field: str) -> tuple[dict[str, str], dict[str, str]]:
@@ -214,7 +223,7 @@ def _classes_of_palette(layer: QgsRasterLayer) -> list[LabelClass]:
         entries.pop(value_text(float(provider.sourceNoDataValue(1))), None)
     names = {value: each.label.strip() for value, each in entries.items()}
     colors = {value: each.color.name() for value, each in entries.items()}
-    return make_classes(by_number(entries), _real_names(names), colors, layer.name())
+    return make_classes(by_number(entries), _real_names(names), colors, name_of(layer))
 
 
 def _real_names(names: dict[str, str]) -> dict[str, str]:

@@ -21,7 +21,7 @@ from qgis.core import (
     QgsWkbTypes,
 )
 
-from scasnet_qgis.algorithms.layers import classes_in_legend, layer_file, raster_path
+from scasnet_qgis.algorithms.layers import classes_in_legend, layer_file, name_of, raster_path
 from scasnet_qgis.core.errors import InputError, SettingError
 from scasnet_qgis.core.messages import Message, message, translate
 from scasnet_qgis.raster.label_class import LabelClass
@@ -122,10 +122,10 @@ def picture_of(layer: QgsMapLayer) -> Picture:
     if not isinstance(layer, QgsRasterLayer):
         raise InputError(
             translate("ScasNet", "The layer {name} is not a raster: choose images to learn from."),
-            name=layer.name(),
+            name=name_of(layer),
         )
     size = (int(layer.width()), int(layer.height()))
-    return Picture(layer.name(), raster_path(layer), size, Place.of(layer))
+    return Picture(name_of(layer), raster_path(layer), size, Place.of(layer))
 
 
 def labels_of(
@@ -145,7 +145,9 @@ def labels_of(
     file = layer_file(layer, context, feedback)
     if isinstance(layer, QgsRasterLayer):
         size = (int(layer.width()), int(layer.height()))
-    return Labels(layer.name(), file.path, file.layer, class_field, size, Place.of(layer), classes)
+    return Labels(
+        name_of(layer), file.path, file.layer, class_field, size, Place.of(layer), classes
+    )
 
 
 def _is_map(layer: QgsMapLayer) -> bool:
@@ -160,12 +162,12 @@ def _check_polygons(layer: QgsVectorLayer) -> None:
                 "The labels {name} are not polygons: choose a polygon layer or a raster of class "
                 "values.",
             ),
-            name=layer.name(),
+            name=name_of(layer),
         )
     if layer.featureCount() == 0:
         raise InputError(
             translate("ScasNet", "The labels {name} hold no polygons: draw some first."),
-            name=layer.name(),
+            name=name_of(layer),
         )
 
 

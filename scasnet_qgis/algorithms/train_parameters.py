@@ -8,12 +8,12 @@ from qgis.core import (
     QgsProcessingOutputBoolean,
     QgsProcessingOutputNumber,
     QgsProcessingOutputString,
-    QgsProcessingParameterField,
     QgsProcessingParameterFile,
     QgsProcessingParameterFileDestination,
 )
 
 from scasnet_qgis.algorithms import train_names as names
+from scasnet_qgis.algorithms.input_parameters import field_parameter
 from scasnet_qgis.algorithms.train_advanced import add_advanced
 from scasnet_qgis.algorithms.train_names import choice, integer, maps, number, rasters, text
 from scasnet_qgis.i18n import translate
@@ -51,14 +51,8 @@ def _add_data(algorithm: ScasNetAlgorithm) -> None:
         ),
     )
     algorithm.add(
-        QgsProcessingParameterField(
-            names.CLASS_FIELD,
-            translate("ScasNet", "Field with the class"),
-            None,
-            names.LABELS,
-            QgsProcessingParameterField.DataType.Any,
-            False,
-            True,
+        field_parameter(
+            names.CLASS_FIELD, translate("ScasNet", "Field with the class"), names.LABELS
         ),
         translate(
             "ScasNet",

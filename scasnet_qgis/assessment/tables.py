@@ -10,6 +10,7 @@ from math import isfinite
 from typing import Any
 
 from scasnet_qgis.assessment.request import Assessment, AssessmentRequest, SampleFigures
+from scasnet_qgis.core.redaction import redacted
 from scasnet_qgis.core.sampling_design import Estimate
 
 FORMAT = "scasnet-evaluation"
@@ -99,7 +100,8 @@ def _unit(result: Assessment) -> str:
 
 def json_text(request: AssessmentRequest, result: Assessment) -> str:
     """Everything that was found, with null for what is not defined."""
-    return json.dumps(facts(request, result), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    content = redacted(facts(request, result))
+    return json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
 
 
 def facts(request: AssessmentRequest, result: Assessment) -> dict[str, Any]:

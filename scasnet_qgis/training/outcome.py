@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from scasnet_qgis.core.redaction import redacted, without_secrets
 from scasnet_qgis.raster.grid import Grid
 from scasnet_qgis.raster.reader import open_raster
 from scasnet_qgis.training.checkpoint import Checkpoint
@@ -48,7 +49,7 @@ def _resolution(image: str) -> float | None:
 
 def _names(scenes: Sequence[Scene]) -> str:
     names = list(dict.fromkeys(each.name for each in scenes))
-    shown = ", ".join(names[:_NAMES_SHOWN])
+    shown = without_secrets(", ".join(names[:_NAMES_SHOWN]))
     return shown if len(names) <= _NAMES_SHOWN else f"{shown} and {len(names) - _NAMES_SHOWN} more"
 
 
@@ -94,7 +95,7 @@ def save_outcome(
         "finished": finished,
         "notes": [],
     }
-    (folder / "report.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
+    (folder / "report.json").write_text(json.dumps(redacted(content), indent=1), encoding="utf-8")
 
 
 def _without(values: dict[str, Any], *keys: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from scasnet_qgis.core import html
 from scasnet_qgis.core.messages import Message, message, translate
+from scasnet_qgis.core.redaction import redacted
 from scasnet_qgis.models.onnx_file import ModelInfo
 from scasnet_qgis.training.export_request import ExportRequest
 from scasnet_qgis.training.parity import Parity
@@ -117,7 +118,7 @@ def write_report(report: Mapping[str, Any], path: Path, say: Say = str) -> None:
     """Write ``path``: JSON where it is called so, else HTML; ``say`` translates texts."""
     if path.suffix.lower() == ".json":
         content = {**report, "notes": [str(each) for each in notes_of(report)]}
-        path.write_text(json.dumps(_finite(content), indent=1), encoding="utf-8")
+        path.write_text(json.dumps(redacted(_finite(content)), indent=1), encoding="utf-8")
     else:
         page = parity_page(report, notes_of(report), say)
         path.write_text(page, encoding="utf-8")

@@ -15,6 +15,7 @@ from osgeo import gdal, ogr
 from scasnet_qgis.core.errors import OutputError
 from scasnet_qgis.core.messages import message, translate
 from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.core.redaction import redacted
 from scasnet_qgis.raster.reader import file_of
 from scasnet_qgis.training.checkpoint import Checkpoint
 from scasnet_qgis.training.config import TrainingConfig
@@ -33,7 +34,8 @@ def identity(config: TrainingConfig, sources: Sequence[Source]) -> dict[str, Any
     data = [
         [each.name, each.role, each.by_place, _file(each.image), _labels(each)] for each in sources
     ]
-    found: dict[str, Any] = json.loads(json.dumps({"settings": config.decisive(), "data": data}))
+    whole = json.loads(json.dumps({"settings": config.decisive(), "data": data}))
+    found: dict[str, Any] = redacted(whole)
     return found
 
 
