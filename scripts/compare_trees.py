@@ -185,7 +185,7 @@ CASES = (
     _mapping("fixed size", "crop.tif", "fixed.onnx"),
     _mapping("fp32", "crop.tif", "fp32.onnx"),
     _mapping("int8", "demo.tif", "int8.onnx"),
-    _mapping("int8, fixed size", "crop.tif", "fixed_int8.onnx"),
+    _mapping("fixed int8", "crop.tif", "fixed_int8.onnx"),
     Case("killed", _run_killed, _compare_killed),
     Case("evaluate", _run_evaluations, _compare_evaluations),
     Case("export", _run_exports, _compare_exports),
@@ -197,7 +197,7 @@ CASES = (
 
 def measure(case: Case, tree: Tree, inputs: Path) -> Path:
     """Return the folder with a checkout's results for a case, which is filled once."""
-    folder = tree.results / case.name.replace(", ", "_").replace(" ", "_")
+    folder = tree.results / case.name.replace(" ", "_")
     if not (folder / _DONE).exists():
         case.run(tree, inputs, empty(folder))
         (folder / _DONE).touch()
