@@ -64,7 +64,8 @@ def _parameters(
         given["MODEL"] = str(inputs / model)
     if "MASK" in given:
         given["MASK"] = str(inputs / given["MASK"])
-    return {**given, "OUTPUT": str(folder / _MAP), "PROBABILITIES": str(folder / _SCORES)}
+    scores = {"PROBABILITIES": str(folder / _SCORES)}
+    return {**scores, **given, "OUTPUT": str(folder / _MAP)}
 
 
 def _run_killed(tree: Tree, inputs: Path, folder: Path) -> None:
@@ -166,10 +167,13 @@ def _run_help(tree: Tree, _inputs: Path, folder: Path) -> None:
 
 CASES = (
     _mapping("demo", "demo.tif"),
+    _mapping("without scores", "demo.tif", PROBABILITIES=""),
+    # The model gives labels itself where tiles do not overlap.
+    _mapping("labels only", "demo.tif", PROBABILITIES="", TILE_SIZE="256", OVERLAP="0"),
     _mapping("resampled", "fine.tif"),
     _mapping(
         "masked", "crop.tif", MASK="mask.shp", MIN_CONFIDENCE="0.5",
-        SIEVE="40", SIEVE_UNIT="square metres",
+        TILE_SIZE="160", OVERLAP="24", SIEVE="120", SIEVE_UNIT="square metres",
     ),
     _mapping("sieved", "fine.tif", SIEVE="25", TILE_SIZE="160", OVERLAP="24"),
     _mapping("augmented", "crop.tif", FLIPS="mirror", SCALES="0.75;1;1.25"),
@@ -181,7 +185,7 @@ CASES = (
     _mapping("fixed size", "crop.tif", "fixed.onnx"),
     _mapping("fp32", "crop.tif", "fp32.onnx"),
     _mapping("int8", "demo.tif", "int8.onnx"),
-    _mapping("int8, fixed size", "crop.tif", "fixed_int8.onnx"),
+    _mapping("fixed int8", "crop.tif", "fixed_int8.onnx"),
     Case("killed", _run_killed, _compare_killed),
     Case("evaluate", _run_evaluations, _compare_evaluations),
     Case("export", _run_exports, _compare_exports),
@@ -193,7 +197,7 @@ CASES = (
 
 def measure(case: Case, tree: Tree, inputs: Path) -> Path:
     """Return the folder with a checkout's results for a case, which is filled once."""
-    folder = tree.results / case.name.replace(", ", "_").replace(" ", "_")
+    folder = tree.results / case.name.replace(" ", "_")
     if not (folder / _DONE).exists():
         case.run(tree, inputs, empty(folder))
         (folder / _DONE).touch()
