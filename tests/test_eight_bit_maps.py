@@ -46,8 +46,8 @@ def test_maps_are_nearly_the_same(
     (tmp_path / "b").mkdir()
     exact, _ = run(raster, tmp_path / "a", model, **settings)
     edited = []
-    edit = opening.compact_model
-    monkeypatch.setattr(opening, "compact_model", lambda *how: edited.append(how) or edit(*how))
+    edit = opening.gpu_graph
+    monkeypatch.setattr(opening, "gpu_graph", lambda *how: edited.append(how) or edit(*how))
     monkeypatch.setattr(opening.Opening, "_wants_eight_bit", lambda *_: True)
     rounded, result = run(raster, tmp_path / "b", model, **settings)
     np.testing.assert_array_equal(rounded[30:60, 40:90], 0)

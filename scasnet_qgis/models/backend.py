@@ -16,8 +16,8 @@ from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.models import arena, cuda, wheels
 from scasnet_qgis.models.binding import BoundRuns
 from scasnet_qgis.models.calls import RunningCalls
-from scasnet_qgis.models.compact import RawInput
 from scasnet_qgis.models.failures import failed, no_memory
+from scasnet_qgis.models.gpu_graph import RawInput
 from scasnet_qgis.models.memory import bytes_a_pixel, bytes_ahead, workers_for
 from scasnet_qgis.models.onnx_file import ModelInfo
 from scasnet_qgis.models.opening import Opening, OpenModel
@@ -97,7 +97,7 @@ class OnnxBackend:
             arena.reserve(bytes_ahead(info, size, at_once))
         elif self.provider not in ON_PROCESSOR:
             self.threads = self.workers = 1
-        self.eight_bit = self._model.compact is not None
+        self.eight_bit = self._model.gpu_graph is not None
         self.takes_raw = self.eight_bit and raw is not None
         self.gives_labels = labels
         self.batch = info.fixed_batch or batch or self._fitting(size, pixel_bytes, tiles)
@@ -173,9 +173,9 @@ class OnnxBackend:
 
     def _prepared(self, tiles: NDArray[Any]) -> NDArray[Any]:
         """What the session takes."""
-        compact, card = self._opened().compact, self.info.card
-        if compact is not None:
-            return np.ascontiguousarray(tiles, dtype=compact.input_type)
+        graph, card = self._opened().gpu_graph, self.info.card
+        if graph is not None:
+            return np.ascontiguousarray(tiles, dtype=graph.input_type)
         inputs = tiles
         if card.standardise:
             mean = np.asarray(card.mean, dtype=np.float32)[:, None, None]
@@ -202,7 +202,7 @@ class OnnxBackend:
                 rows=inputs.shape[2],
                 cols=inputs.shape[3],
             )
-        if not model.compact:
+        if not model.gpu_graph:
             scores = model.activation(scores)
         if not np.isfinite((total[0] if total else scores).sum()):
             raise ModelError(
@@ -213,27 +213,23 @@ class OnnxBackend:
                 ),
                 name=self.info.path.name,
             )
-        if self.gives_labels and not model.compact:
+        if self.gives_labels and not model.gpu_graph:
             return np.stack([highest(each)[None] for each in scores])
         return scores
 
     def _channels(self, model: OpenModel) -> int:
-        if model.compact is not None:
-            return model.compact.channels
+        if model.gpu_graph is not None:
+            return model.gpu_graph.channels
         return 1 if self.info.sigmoid else self.classes
 
     def _run(self, model: OpenModel, inputs: NDArray[Any]) -> list[NDArray[Any]]:
         """Scores and, from a compact model, their total. Raises MemoryError."""
-        compact = model.compact
+        graph = model.gpu_graph
         with self._calls.one() as options:
             try:
                 if self._bound is not None:
                     return self._bound.run(inputs, self._outputs(model, inputs), options)
-                names = (
-                    [compact.scores_name, compact.total_name]
-                    if compact
-                    else [self.info.output_name]
-                )
+                names = [graph.scores_name, graph.total_name] if graph else [self.info.output_name]
                 feed = {_input_name(self.info, model): inputs}
                 return [np.asarray(each) for each in model.session.run(names, feed, options)]
             except MemoryError:  # for the buffers, say
@@ -249,10 +245,10 @@ class OnnxBackend:
         """Name, type and shape of what a run on ``inputs`` gives."""
         rows, cols = (each - 2 * self.margin for each in inputs.shape[2:])
         shape = (len(inputs), self._channels(model), rows, cols)
-        if model.compact is None:
+        if model.gpu_graph is None:
             return [(self.info.output_name, model.output_type, shape)]
-        total = (model.compact.total_name, "float32", (1, 1, 1, 1))
-        return [(model.compact.scores_name, "uint8", shape), total]
+        total = (model.gpu_graph.total_name, "float32", (1, 1, 1, 1))
+        return [(model.gpu_graph.scores_name, "uint8", shape), total]
 
     def cancel(self) -> None:
         """Stop all running calls of ``predict``; they and all later ones raise Cancelled."""
@@ -286,4 +282,4 @@ def processors() -> int:
 
 
 def _input_name(info: ModelInfo, model: OpenModel) -> str:
-    return model.compact.input_name if model.compact else info.input_name
+    return model.gpu_graph.input_name if model.gpu_graph else info.input_name

@@ -15,7 +15,6 @@ from scasnet_qgis.core.errors import ModelError
 from scasnet_qgis.core.messages import translate
 from scasnet_qgis.core.untrusted import parse
 from scasnet_qgis.models.arena import release, use_shared
-from scasnet_qgis.models.onnx_vetting import vet
 from scasnet_qgis.models.runtime import (
     CPU,
     onnxruntime,
@@ -32,6 +31,7 @@ from scasnet_qgis.models.shapes import (
     probe,
     refuse_coarse,
 )
+from scasnet_qgis.models.vetting import vet
 
 TYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(double)": "float64"}
 _OTHER_MODELS = ("detector", "regressor", "superresolution", "recognition", "classifier")

@@ -16,8 +16,8 @@ from scasnet_qgis.core.messages import Message, message, translate
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.models import openvino_session
 from scasnet_qgis.models.arena import use_shared
-from scasnet_qgis.models.compact import CompactModel, RawInput, compact_model
-from scasnet_qgis.models.for_processor import for_processor
+from scasnet_qgis.models.cpu_graph import strip_softmax
+from scasnet_qgis.models.gpu_graph import GpuGraph, RawInput, gpu_graph
 from scasnet_qgis.models.onnx_file import TYPES, ModelInfo
 from scasnet_qgis.models.providers import PROVIDERS, choose, short_name
 from scasnet_qgis.models.runtime import (
@@ -46,14 +46,14 @@ _CUDA_OPTIONS = {
 class OpenModel:
     """A session and what goes in and comes out of it.
 
-    ``compact`` is None where the session takes and gives what the file says; ``activation`` is
+    ``gpu_graph`` is None where the session takes and gives what the file says; ``activation`` is
     what is missing behind that.
     """
 
     session: Any
     provider: str
     activation: Activation
-    compact: CompactModel | None = None
+    gpu_graph: GpuGraph | None = None
 
     @property
     def description(self) -> str:
@@ -63,7 +63,7 @@ class OpenModel:
     @property
     def output_type(self) -> str:
         """numpy's name of the type of the scores."""
-        return "uint8" if self.compact else TYPES[self.session.get_outputs()[0].type]
+        return "uint8" if self.gpu_graph else TYPES[self.session.get_outputs()[0].type]
 
 
 @dataclass
@@ -96,7 +96,7 @@ class Opening:
                 really = str(session.get_providers()[0])
                 if really == provider:
                     plain = OpenModel(session, really, self._probe(session))
-                    return self._compact(plain) if self._wants_eight_bit(really) else plain
+                    return self._eight_bit(plain) if self._wants_eight_bit(really) else plain
                 reason = message(translate("ScasNet", "its driver or libraries do not load"))
             except ModelError as error:
                 if provider == CPU:
@@ -118,7 +118,7 @@ class Opening:
         """On the CPU, with the graph that is fastest there."""
         try:
             # Of a single channel a softmax makes ones, which stand for something else.
-            content = b"" if self.info.sigmoid else for_processor(self.info.path)
+            content = b"" if self.info.sigmoid else strip_softmax(self.info.path)
         except (OSError, ValueError):  # the session will say what is wrong
             content = b""
         session = self._session(CPU, content)
@@ -162,18 +162,16 @@ class Opening:
             return False
         return provider != CPU if self.eight_bit is None else self.eight_bit
 
-    def _compact(self, plain: OpenModel) -> OpenModel:
+    def _eight_bit(self, plain: OpenModel) -> OpenModel:
         """The same with 8-bit scores; as it was, and a note why, where that cannot be had."""
         try:
-            compact = compact_model(self.info, self.raw, plain.activation, self.labels)
-            session = self._session(plain.provider, compact.content)
-            self._probe_compact(session, compact)
-        except ImportError:
-            reason = message(translate("ScasNet", "the package onnx is missing"))
-        except Exception as error:  # onnx's and ONNX Runtime's have no common class of their own
+            graph = gpu_graph(self.info, self.raw, plain.activation, self.labels)
+            session = self._session(plain.provider, graph.content)
+            self._probe_eight_bit(session, graph)
+        except Exception as error:  # ONNX Runtime's have no common class of their own
             reason = Message(_short(str(getattr(error, "detail", "") or error)))
         else:
-            return OpenModel(session, plain.provider, plain.activation, compact)
+            return OpenModel(session, plain.provider, plain.activation, graph)
         text = translate(
             "ScasNet",
             "Pixels and scores go to and from the device in single precision, which takes longer "
@@ -207,13 +205,13 @@ class Opening:
             )
         return activation_of(scores)
 
-    def _probe_compact(self, session: Any, compact: CompactModel) -> None:
+    def _probe_eight_bit(self, session: Any, graph: GpuGraph) -> None:
         """Raise ValueError where the edited model does not give what it should."""
-        names = [compact.scores_name, compact.total_name]
-        feed = {compact.input_name: self._made_up(compact.input_type)}
+        names = [graph.scores_name, graph.total_name]
+        feed = {graph.input_name: self._made_up(graph.input_type)}
         scores, total = session.run(names, feed, run_options())
         rows, cols = (each - 2 * self.info.margin for each in self._shape()[2:])
-        right = (self._shape()[0], compact.channels, rows, cols)
+        right = (self._shape()[0], graph.channels, rows, cols)
         if scores.shape != right or scores.dtype != np.uint8 or not np.isfinite(total).all():
             raise ValueError(f"{right} was expected and {scores.shape} was given")
 

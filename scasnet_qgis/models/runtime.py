@@ -10,6 +10,7 @@ from scasnet_qgis.core.errors import DependencyError, ModelError
 from scasnet_qgis.core.messages import translate
 
 CPU = "CPUExecutionProvider"
+_FOLDER = "session.model_external_initializers_file_folder_path"
 _SILENT = 4  # ONNX Runtime's severity "fatal": failures come back as exceptions, not on stderr
 
 
@@ -58,6 +59,8 @@ def open_session(path: Path, providers: Sequence[Any], options: Any, content: by
     """
     try:
         model = content or str(path)
+        if content:  # weights may be in files beside the model's
+            options.add_session_config_entry(_FOLDER, str(path.parent))
         return onnxruntime().InferenceSession(model, options, providers=list(providers))
     except Exception as error:  # its exceptions have no common class of their own
         raise _not_loaded(path, str(error)) from error

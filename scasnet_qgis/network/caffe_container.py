@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from scasnet_qgis.core.errors import ModelError
 from scasnet_qgis.core.messages import translate
+from scasnet_qgis.core.protobuf_wire import CHUNK, Field, WireError, WireReader
 from scasnet_qgis.core.untrusted import check_plain_file, clean_name
 from scasnet_qgis.network.caffe_schema import (
     CONTAINERS,
@@ -27,9 +28,9 @@ from scasnet_qgis.network.caffe_schema import (
     header_fields,
     parsed,
 )
-from scasnet_qgis.network.caffe_wire import CHUNK, Field, WireError, WireReader
 
 MAX_FILE = 2**31 - 1  # bytes; a protocol buffer cannot be larger
+MAX_FIELDS = 50_000  # ResNet ScasNet has a fifth of that
 _CHUNK = 2**20  # bytes
 MAX_TEXT = 1_000  # bytes of a name or of a shape
 MAX_AXES = 32  # Caffe's own limit, and numpy's
@@ -99,7 +100,7 @@ class CaffeFile:
         """The arrays of one of the layers; raises ModelError where the file has changed."""
         try:
             with self.path.open("rb") as file:
-                return [blob.read(WireReader(file)) for blob in layer.blobs]
+                return [blob.read(WireReader(file, MAX_FIELDS)) for blob in layer.blobs]
         except OSError as error:
             raise self._unreadable(error) from error
         except WireError as error:
@@ -117,13 +118,13 @@ class CaffeFile:
         return digest.hexdigest()
 
     def _index(self, file: BinaryIO) -> Iterator[CaffeLayer]:
-        size = file.seek(0, 2)
+        reader, names = WireReader(file, MAX_FIELDS), set[str]()
+        size = reader.size()
         if size > MAX_FILE:
             text = translate(
                 "ScasNet", "{path} has {size:.1f} GiB; no Caffe model has more than 2 GiB."
             )
             raise ModelError(text, path=str(self.path), size=size / 2**30)
-        reader, names = WireReader(file), set[str]()
         for field in reader.fields(0, size):
             if field.wire != CHUNK or field.number not in CONTAINERS:
                 continue

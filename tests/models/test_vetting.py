@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import onnx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from scasnet_qgis import paths
 from scasnet_qgis.core.errors import ModelError
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.models import arena, onnx_file
 from scasnet_qgis.models.onnx_file import inspect
-from scasnet_qgis.models.onnx_vetting import vet
 from scasnet_qgis.models.opening import Opening
+from scasnet_qgis.models.vetting import MAX_FUNCTION_DEPTH, has_cycle, operators_in, vet
 
 from . import strangers as made
 from . import tiny_models as tiny
@@ -312,3 +315,65 @@ def test_every_cut_of_a_model_is_refused(tmp_path: Path) -> None:
     for end in range(0, len(whole) - 4, 3):  # what comes last is its version, which may lack
         (tmp_path / "m.onnx").write_bytes(whole[:end])
         refusal(tmp_path / "m.onnx", inspect)
+
+
+NAMES = st.sampled_from([b"a", b"b", b"c", b"d", b"e"])
+NODES = st.lists(st.tuples(st.sets(NAMES, max_size=3), st.lists(NAMES, max_size=2)), max_size=5)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "circle"),
+    [
+        ([], False),
+        ([({b"a"}, [b"b"]), ({b"b"}, [b"c"])], False),
+        ([({b"b"}, [b"c"]), ({b"a"}, [b"b"])], False),
+        ([({b"a"}, [b"a"])], True),
+        ([({b"c"}, [b"b"]), ({b"b"}, [b"c"])], True),
+        ([({b"x", b"c"}, [b"b"]), ({b"b"}, [b"c", b"d"]), ({b"d"}, [b"e"])], True),
+    ],
+)
+def test_circles(nodes: list[tuple[set[bytes], list[bytes]]], circle: bool) -> None:
+    assert has_cycle(nodes) == circle
+
+
+@settings(max_examples=300, deadline=None)
+@given(NODES)
+def test_without_a_circle_there_is_an_order(nodes: list[tuple[set[bytes], list[bytes]]]) -> None:
+    """Against another way to tell: computing whatever can be, until nothing is left to do."""
+    names = [name for _, gives in nodes for name in gives]
+    if len(names) != len(set(names)):
+        return  # a name that two operators give is refused elsewhere
+    known, left = {b"a", b"b", b"c", b"d", b"e"} - set(names), list(nodes)
+    while ready := [node for node in left if node[0] <= known]:
+        known |= {name for _, gives in ready for name in gives}
+        left = [node for node in left if node not in ready]
+    assert has_cycle(nodes) == bool(left)
+
+
+def test_operators_are_counted_where_functions_are_called() -> None:
+    inner, outer = (
+        Counter({("", "Relu"): 3}),
+        Counter({("own", "in"): 2, ("", "Add"): 1}),
+    )
+    functions = {("own", "in"): inner, ("own", "out"): outer}
+    main = Counter({("own", "out"): 5, ("", "Conv"): 4})
+    assert operators_in(main, functions) == 5 * (2 * 3 + 1) + 4
+    assert operators_in(main, {}) == 9
+
+
+def test_functions_that_double_each_other_are_counted_without_being_put_together() -> None:
+    functions = {
+        ("own", str(index)): Counter({("own", str(index + 1)): 1000})
+        for index in range(MAX_FUNCTION_DEPTH)
+    }
+    assert operators_in(Counter({("own", "0"): 1}), functions) == 1000**MAX_FUNCTION_DEPTH
+
+
+@pytest.mark.parametrize("depth", [MAX_FUNCTION_DEPTH + 1, 5000])
+def test_functions_that_nest_without_end(depth: int) -> None:
+    functions = {
+        ("own", str(index)): Counter({("own", str((index + 1) % depth)): 1})
+        for index in range(depth)
+    }
+    with pytest.raises(ValueError, match="deeper"):
+        operators_in(Counter({("own", "0"): 1}), functions)

@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from scasnet_qgis import paths
-from scasnet_qgis.models.onnx_contents import contents
+from scasnet_qgis.models.onnx_proto import contents
 
 from .tiny_models import pixelwise, save
 
