@@ -9,6 +9,7 @@ from pathlib import Path
 def find_fault() -> str | None:
     """Return what is wrong with this environment, or None."""
     try:
+        import google.protobuf  # noqa: F401
         import numpy as np
         import onnxruntime  # noqa: F401
         import osgeo.gdal_array  # noqa: F401

@@ -40,8 +40,8 @@ class CheckSetup(ScasNetAlgorithm):
     def shortHelpString(self) -> str:
         return translate(
             "ScasNet",
-            "Reports the versions of QGIS, Python, numpy, GDAL, ONNX Runtime and PyTorch and the "
-            "devices that models can run on. For what is missing it gives the command that "
+            "Reports the versions of QGIS, Python, numpy, GDAL, ONNX Runtime, protobuf and PyTorch "
+            "and the devices that models can run on. For what is missing it gives the command that "
             "installs it for this QGIS.",
         )
 
@@ -99,7 +99,7 @@ def runtime_lines() -> tuple[bool, list[str]]:
     version = dependencies.version_of(dependencies.ONNXRUNTIME)
     if version is None:
         text = translate("ScasNet", "ONNX Runtime is missing, so no maps can be made. Install it:")
-        return False, [text, dependencies.install_command(dependencies.ONNXRUNTIME)]
+        return False, [text, dependencies.runtime_command()]
     try:
         import onnxruntime  # noqa: F401
     except (ImportError, OSError) as error:
@@ -107,9 +107,18 @@ def runtime_lines() -> tuple[bool, list[str]]:
         again = translate("ScasNet", "Install it again:")
         command = dependencies.install_command(dependencies.ONNXRUNTIME)
         return False, [text.format(version=version, error=error), again, command]
+    protobuf = dependencies.version_of(dependencies.PROTOBUF)
+    if protobuf is None:
+        text = translate("ScasNet", "protobuf is missing, so no models can be read. Install it:")
+        return False, [translated(wheels.description()), text, dependencies.runtime_command()]
     clash = wheels.clash()
     said = [wheels.description(), clash] if clash else [wheels.description()]
-    return True, [*map(translated, said), *map(device_line, available()), *faster_lines()]
+    return True, [
+        *map(translated, said),
+        f"protobuf {protobuf}",
+        *map(device_line, available()),
+        *faster_lines(),
+    ]
 
 
 def faster_lines() -> list[str]:

@@ -20,6 +20,7 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
+from scasnet_qgis import dependencies
 from tests.qgis.conftest import CLASSES, leftovers, legend_of, pixels, qgis_process
 
 Source = QgsProcessingModelChildParameterSource
@@ -184,6 +185,17 @@ def test_command_line_failure_is_exit_code_1_and_one_sentence(image, tmp_path, a
 
 def test_check_setup_names_every_part(run, feedback):
     outputs = run("scasnet:checksetup")
-    for part in ("QGIS 3", "Python 3", "numpy ", "GDAL ", "ONNX Runtime ", "CPUExecutionProvider"):
+    parts = ("QGIS 3", "Python 3", "numpy ", "GDAL ", "ONNX Runtime ", "protobuf ")
+    for part in (*parts, "CPUExecutionProvider"):
         assert part in outputs["REPORT"], part
     assert outputs["READY"] is True
+
+
+def test_check_setup_without_protobuf(run, feedback, monkeypatch):
+    found = dependencies.version_of
+    monkeypatch.setattr(
+        dependencies, "version_of", lambda name: None if name == "protobuf" else found(name)
+    )
+    outputs = run("scasnet:checksetup")
+    assert outputs["READY"] is False
+    assert '" protobuf' in outputs["REPORT"]
