@@ -8,13 +8,15 @@ claims. https://protobuf.dev/programming-guides/encoding/
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, BinaryIO, NamedTuple, Union
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Union
 
 import numpy as np
-from numpy.typing import NDArray
 
 from scasnet_qgis.core.errors import DependencyError
 from scasnet_qgis.core.messages import translate
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 VARINT, FIXED64, CHUNK, FIXED32 = 0, 1, 2, 5  # wire types; ONNX and Caffe use no others
 DOUBLE, FLOAT, INT64, INT32, STRING, BYTES = 1, 2, 3, 5, 9, 12  # types of fields

@@ -11,8 +11,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from scasnet_qgis.models.onnx_proto import EXTERNAL, MAX_EDITED, is_own, outline, own_versions
-from scasnet_qgis.models.onnx_proto import read_model as parse
+from scasnet_qgis.models.onnx_proto import (
+    EXTERNAL,
+    MAX_EDITED,
+    is_own,
+    outline,
+    own_versions,
+    read_model,
+)
 
 _LEAST_OPSET = 13  # before, a softmax took all axes from the given one on together
 _PASSING_ON, _MOST_PASSING_ON = (b"Cast", b"Identity"), 8
@@ -33,7 +39,7 @@ def strip_softmax(path: Path) -> bytes:
     index = _last_softmax(model.graph) if _is_plain(model) else None
     if index is None:
         return b""
-    model = parse(data)
+    model = read_model(data)
     del data  # as large as what is made of it
     node = model.graph.node[index]
     node.op_type = b"Identity"
