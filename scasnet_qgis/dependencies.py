@@ -29,7 +29,7 @@ def extend_path() -> None:
 
 def version_of(package: str) -> str | None:
     """The installed version of a package, without importing it; None if it is not there."""
-    from scasnet_qgis.models import wheels
+    from scasnet_qgis.models.runtime import WHEELS
 
     try:
         if util.find_spec(_MODULES.get(package, package)) is None:
@@ -37,7 +37,7 @@ def version_of(package: str) -> str | None:
     except ModuleNotFoundError:  # of the package that it lies in
         return None
     # These wheels share one folder, so the package may have come under another name.
-    names = wheels.NAMES if package == ONNXRUNTIME else (package,)
+    names = WHEELS if package == ONNXRUNTIME else (package,)
     return next(filter(None, map(_version_of_wheel, names)), "?")
 
 

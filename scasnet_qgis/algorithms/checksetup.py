@@ -93,8 +93,7 @@ def version_lines() -> list[str]:
 
 def runtime_lines() -> tuple[bool, list[str]]:
     """Whether ONNX Runtime works, and what to say about it."""
-    from scasnet_qgis.models import wheels
-    from scasnet_qgis.models.providers import available
+    from scasnet_qgis.models.runtime import available, runtime_description, wheel_clash
 
     version = dependencies.version_of(dependencies.ONNXRUNTIME)
     if version is None:
@@ -110,9 +109,9 @@ def runtime_lines() -> tuple[bool, list[str]]:
     protobuf = dependencies.version_of(dependencies.PROTOBUF)
     if protobuf is None:
         text = translate("ScasNet", "protobuf is missing, so no models can be read. Install it:")
-        return False, [translated(wheels.description()), text, dependencies.runtime_command()]
-    clash = wheels.clash()
-    said = [wheels.description(), clash] if clash else [wheels.description()]
+        return False, [translated(runtime_description()), text, dependencies.runtime_command()]
+    clash = wheel_clash()
+    said = [runtime_description(), clash] if clash else [runtime_description()]
     return True, [
         *map(translated, said),
         f"protobuf {protobuf}",
@@ -124,7 +123,7 @@ def runtime_lines() -> tuple[bool, list[str]]:
 def faster_lines() -> list[str]:
     """What would make maps faster where there is no graphics card; nothing where it is there."""
     from scasnet_qgis.models import openvino_session
-    from scasnet_qgis.models.providers import AUTOMATIC, available
+    from scasnet_qgis.models.runtime import AUTOMATIC, available
 
     on_cards = set(AUTOMATIC) - {"openvino", "cpu"}
     if openvino_session.is_there() or on_cards & set(available()):
@@ -140,8 +139,8 @@ def faster_lines() -> list[str]:
 def device_line(device: str) -> str:
     """Whether a device really works: being built in does not mean that its libraries load."""
     from scasnet_qgis.models.backend import OnnxBackend
-    from scasnet_qgis.models.onnx_file import inspect
-    from scasnet_qgis.models.providers import PROVIDERS
+    from scasnet_qgis.models.model_file import inspect
+    from scasnet_qgis.models.runtime import PROVIDERS
 
     name, reason = PROVIDERS[device], ""
     try:

@@ -189,9 +189,12 @@ def message_classes(package: str, schema: Schema) -> dict[str, Any]:
     pool.AddSerializedFile(file.SerializeToString())
     descriptors = {name: pool.FindMessageTypeByName(f"{package}.{name}") for name in schema}
     if hasattr(message_factory, "GetMessageClass"):  # since protobuf 4.22
-        return {name: message_factory.GetMessageClass(each) for name, each in descriptors.items()}
+        return {
+            name: message_factory.GetMessageClass(descriptor)
+            for name, descriptor in descriptors.items()
+        }
     factory = message_factory.MessageFactory(pool)
-    return {name: factory.GetPrototype(each) for name, each in descriptors.items()}
+    return {name: factory.GetPrototype(descriptor) for name, descriptor in descriptors.items()}
 
 
 def parse_message(message_class: Any, content: bytes) -> Any:

@@ -92,5 +92,9 @@ def _last_softmax(graph: Any) -> int | None:
 
 
 def _axis(node: Any) -> int | None:
-    axes = [each.i for each in node.attribute if each.name == b"axis" and each.HasField("i")]
+    axes = [
+        attribute.i
+        for attribute in node.attribute
+        if attribute.name == b"axis" and attribute.HasField("i")
+    ]
     return int(axes[0]) if len(axes) == 1 else None

@@ -12,7 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from scasnet_qgis.models.onnx_file import ModelInfo
+from scasnet_qgis.models.activations import (
+    Activation,
+    identity,
+    normalise,
+    softmax,
+    two_classes,
+    two_classes_from_logits,
+)
+from scasnet_qgis.models.model_file import ModelInfo
 from scasnet_qgis.models.onnx_proto import (
     MAX_EDITED,
     add_node,
@@ -21,14 +29,6 @@ from scasnet_qgis.models.onnx_proto import (
     own_versions,
     read_model,
     tensor_type,
-)
-from scasnet_qgis.models.scores import (
-    Activation,
-    adding_up,
-    as_they_are,
-    softmax,
-    two_classes,
-    two_classes_of_logits,
 )
 
 RAW_TYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
@@ -143,9 +143,9 @@ class _Editing:
     def _behind(self, activation: Activation) -> str:
         """From the model's output to probabilities that add up to 1; as in ``models.scores``."""
         last = self._cast(self._info.output_name, "float32")
-        if activation is as_they_are:
+        if activation is identity:
             return last
-        if activation is adding_up:
+        if activation is normalise:
             axes = [1]
             if self._opset < 13:
                 total = self._add("ReduceSum", last, keepdims=1, axes=axes)
@@ -158,7 +158,7 @@ class _Editing:
             # Before, Softmax took all axes from the given one on together.
             last = self._add("Transpose", last, perm=[0, 2, 3, 1])
             return self._add("Transpose", self._add("Softmax", last, axis=3), perm=[0, 3, 1, 2])
-        if activation is two_classes_of_logits:
+        if activation is two_classes_from_logits:
             last = self._add("Sigmoid", last)
         elif activation is not two_classes:
             raise ValueError(f"activation {activation}")

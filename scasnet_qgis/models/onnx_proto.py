@@ -227,7 +227,7 @@ def _number(number: int, value: int) -> bytes:
 
 def own_versions(model: Any) -> list[int]:
     """The versions of ONNX's own operators that a model states; usually one."""
-    return [each.version for each in model.opset_import if each.domain in _OWN_DOMAINS]
+    return [opset.version for opset in model.opset_import if opset.domain in _OWN_DOMAINS]
 
 
 def is_own(domain: bytes) -> bool:
@@ -306,12 +306,12 @@ def contents(path: Path) -> OnnxContents:
     numbers: Counter[str] = Counter()
     tensors = list(model.graph.initializer)
     for node in model.graph.node:  # some exporters keep weights in Constant nodes
-        tensors += [each.t for each in node.attribute if each.HasField("t")]
+        tensors += [attribute.t for attribute in node.attribute if attribute.HasField("t")]
     for tensor in tensors:
         if len(tensor.dims) > MAX_DIMS:
             raise ValueError("a tensor of too many dimensions")
         kind = TENSOR_TYPES.get(tensor.data_type, f"type {tensor.data_type}")
         numbers[kind] += math.prod(tensor.dims)
-    keys = tuple(shown(each.key) for each in model.metadata_props)
+    keys = tuple(shown(entry.key) for entry in model.metadata_props)
     opset = next(reversed(own_versions(model)), None) or None
     return OnnxContents(shown(model.producer_name), opset, keys, dict(numbers))

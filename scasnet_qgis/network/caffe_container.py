@@ -73,7 +73,7 @@ class CaffeLayer:
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
-        return [each.shape for each in self.blobs]
+        return [blob.shape for blob in self.blobs]
 
 
 class CaffeFile:
@@ -149,7 +149,7 @@ class CaffeFile:
 def _layer(reader: WireReader, field: Field) -> CaffeLayer:
     message, blob_number = CONTAINERS[field.number]
     parts = list(reader.fields(field.content, field.stop))
-    blobs = [each for each in parts if each.number == blob_number and each.wire == CHUNK]
+    blobs = [part for part in parts if part.number == blob_number and part.wire == CHUNK]
     found = parsed(message, _header(reader, message, parts))
     try:
         name, kind = str(found.name), found.type
@@ -158,27 +158,27 @@ def _layer(reader: WireReader, field: Field) -> CaffeLayer:
         raise WireError(str(error)) from error
     if isinstance(kind, int):
         kind = OLD_TYPES.get(kind, str(kind))
-    return CaffeLayer(name, kind, bottoms, tops, tuple(_blob(reader, each, name) for each in blobs))
+    return CaffeLayer(name, kind, bottoms, tops, tuple(_blob(reader, blob, name) for blob in blobs))
 
 
 def _header(reader: WireReader, message: str, parts: list[Field]) -> bytes:
     """The fields of names and shapes, once they are found to be of honest size."""
-    known = [each for each in parts if each.number in header_fields(message)]
-    if any(each.size > MAX_TEXT for each in known):
+    known = [part for part in parts if part.number in header_fields(message)]
+    if any(part.size > MAX_TEXT for part in known):
         raise WireError(f"a name or shape of more than {MAX_TEXT} bytes")
     return reader.message(known)
 
 
 def _blob(reader: WireReader, field: Field, layer: str) -> Blob:
     parts: list[Field] = []
-    for each in reader.fields(field.content, field.stop):
-        if each.number in (DATA, DOUBLE_DATA) and each.wire != CHUNK:
+    for part in reader.fields(field.content, field.stop):
+        if part.number in (DATA, DOUBLE_DATA) and part.wire != CHUNK:
             return _loose_blob(reader, field, layer)
-        parts.append(each)
+        parts.append(part)
     single, double = (
-        tuple(each for each in parts if each.number == number) for number in (DATA, DOUBLE_DATA)
+        tuple(part for part in parts if part.number == number) for number in (DATA, DOUBLE_DATA)
     )
-    counts = [sum(each.size for each in found) for found in (single, double)]
+    counts = [sum(part.size for part in found) for found in (single, double)]
     if counts[0] % 4 or counts[1] % 8:
         raise WireError(f"broken numbers at byte {field.start}")
     count = counts[0] // 4 or counts[1] // 8

@@ -39,15 +39,15 @@ def _one_sentence() -> Iterator[None]:
 def model(data: bytes) -> None:
     """A model file: what it is, what lies in it, and opening it."""
     from scasnet_qgis.core.progress import Progress
-    from scasnet_qgis.models import onnx_file
+    from scasnet_qgis.models import model_file
     from scasnet_qgis.models.cpu_graph import strip_softmax
     from scasnet_qgis.models.onnx_proto import contents
-    from scasnet_qgis.models.opening import Opening
+    from scasnet_qgis.models.session import ModelLoader
 
     # Less than for models that are meant well, which may need more than fuzzing allows.
-    onnx_file._PROBE_SECONDS, onnx_file._MOST_NUMBERS = 1, 2**22
+    model_file._PROBE_SECONDS, model_file._MOST_NUMBERS = 1, 2**22
     with file_of(data, ".onnx") as path, _one_sentence():
-        info = onnx_file.inspect(path)
+        info = model_file.inspect(path)
         assert 0 < info.classes <= MAX_CLASSES
         assert len(info.card.bands) == info.bands
         _check_texts(info.card)
@@ -55,7 +55,7 @@ def model(data: bytes) -> None:
             contents(path)
         with suppress(ValueError):
             assert len(strip_softmax(path)) < len(data) + 16
-        Opening(info, _TILE, 0, Progress()).best("cpu")
+        ModelLoader(info, _TILE, 0, Progress()).open_on("cpu")
 
 
 def caffe(data: bytes) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from scasnet_qgis.core.card import ModelCard
 from scasnet_qgis.core.errors import ModelError
-from scasnet_qgis.models.onnx_file import inspect
+from scasnet_qgis.models.model_file import inspect
 
 from .seeds import seeds
 from .targets import TARGETS, file_of

@@ -14,11 +14,10 @@ import numpy as np
 import pytest
 
 from scasnet_qgis.core.errors import Cancelled, ModelError, SettingError
-from scasnet_qgis.models import opening
-from scasnet_qgis.models.backend import OnnxBackend
-from scasnet_qgis.models.failures import no_memory
-from scasnet_qgis.models.memory import workers_for
-from scasnet_qgis.models.onnx_file import inspect
+from scasnet_qgis.models import session as loading
+from scasnet_qgis.models.backend import OnnxBackend, no_memory
+from scasnet_qgis.models.model_file import inspect
+from scasnet_qgis.models.tile_memory import workers_for
 from tests.conftest import Recorder
 
 from . import tiny_models as tiny
@@ -146,7 +145,7 @@ def test_a_provider_that_does_not_load_is_said(
 ) -> None:
     # ONNX Runtime itself takes the CPU in silence here, as with a missing driver.
     wanted = ["CUDAExecutionProvider", "CPUExecutionProvider"]
-    monkeypatch.setattr(opening, "choose", lambda _device: wanted)
+    monkeypatch.setattr(loading, "providers_for", lambda _device: wanted)
     path = tiny.pixelwise(tmp_path / "m.onnx")
     with pytest.warns(UserWarning, match="CUDAExecutionProvider"):
         backend = opened(path)

@@ -14,10 +14,10 @@ from onnx import TensorProto, helper
 
 from scasnet_qgis import paths
 from scasnet_qgis.models import cpu_graph
+from scasnet_qgis.models.activations import softmax
 from scasnet_qgis.models.backend import OnnxBackend
 from scasnet_qgis.models.cpu_graph import strip_softmax
-from scasnet_qgis.models.onnx_file import inspect
-from scasnet_qgis.models.scores import softmax
+from scasnet_qgis.models.model_file import inspect
 
 from . import tiny_models as tiny
 from .tiny_models import pixelwise, save

@@ -18,10 +18,10 @@ from scasnet_qgis.core.errors import Cancelled, ModelError
 from scasnet_qgis.core.messages import Message
 from scasnet_qgis.core.preprocessing import Scaling
 from scasnet_qgis.models import gpu_graph as gpu_graphs
+from scasnet_qgis.models.activations import identity, normalise, softmax
 from scasnet_qgis.models.backend import OnnxBackend
 from scasnet_qgis.models.gpu_graph import RawInput, gpu_graph
-from scasnet_qgis.models.onnx_file import inspect
-from scasnet_qgis.models.scores import adding_up, as_they_are, softmax
+from scasnet_qgis.models.model_file import inspect
 
 from . import tiny_models as tiny
 
@@ -124,7 +124,7 @@ def test_a_band_without_range_is_black(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("opset", [11, 12, 13])
-@pytest.mark.parametrize("activation", [softmax, adding_up])
+@pytest.mark.parametrize("activation", [softmax, normalise])
 def test_older_operators_mean_the_same(
     tmp_path: Path, opset: int, activation: Callable[[np.ndarray], np.ndarray]
 ) -> None:
@@ -146,7 +146,7 @@ def test_operators_that_are_too_old_are_left_alone(tmp_path: Path) -> None:
     model.opset_import[0].version = 10
     onnx.save(model, str(path))
     with pytest.raises(ValueError, match="10"):
-        gpu_graph(inspect(path), None, as_they_are)
+        gpu_graph(inspect(path), None, identity)
 
 
 def test_names_that_are_taken_are_not_used_again(tmp_path: Path) -> None:
@@ -171,9 +171,9 @@ def test_the_edited_graph_is_valid(tmp_path: Path) -> None:
 def test_what_cannot_be_edited_is_computed_as_it_is_and_said(tmp_path: Path) -> None:
     info = inspect(tiny.pixelwise(tmp_path / "m.onnx"))
     with pytest.raises(ValueError, match="complex64"):
-        gpu_graph(info, RawInput("complex64", LOW, HIGH), as_they_are)
+        gpu_graph(info, RawInput("complex64", LOW, HIGH), identity)
     with pytest.raises(ValueError, match="2 band"):
-        gpu_graph(info, RawInput("uint8", LOW[:2], HIGH[:2]), as_they_are)
+        gpu_graph(info, RawInput("uint8", LOW[:2], HIGH[:2]), identity)
     raw = RawInput("complex64", LOW, HIGH)
     with OnnxBackend(info, "cpu", 1, (64, 64), raw=raw, eight_bit=True) as backend:
         assert (backend.takes_raw, backend.eight_bit) == (False, False)

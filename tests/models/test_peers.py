@@ -13,7 +13,7 @@ from osgeo import gdal, osr
 from scasnet_qgis.core.card import ModelCard, ModelClass, default_color
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.models.backend import OnnxBackend
-from scasnet_qgis.models.onnx_file import inspect
+from scasnet_qgis.models.model_file import inspect
 from scasnet_qgis.network.export import export
 from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig
 from scasnet_qgis.training.conversion import export_task

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from scasnet_qgis import paths
 from scasnet_qgis.core.errors import ModelError
 from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.models import arena, onnx_file
-from scasnet_qgis.models.onnx_file import inspect
-from scasnet_qgis.models.opening import Opening
+from scasnet_qgis.models import arena, model_file
+from scasnet_qgis.models.model_file import inspect
+from scasnet_qgis.models.session import ModelLoader
 from scasnet_qgis.models.vetting import MAX_FUNCTION_DEPTH, has_cycle, operators_in, vet
 
 from . import strangers as made
@@ -278,7 +278,7 @@ def test_bands_that_no_memory_holds(tmp_path: Path) -> None:
     "stopped and refused in one sentence",
 )
 def test_a_model_that_computes_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onnx_file, "_PROBE_SECONDS", 0.2)
+    monkeypatch.setattr(model_file, "_PROBE_SECONDS", 0.2)
     path = made.endless_loop(tmp_path / "m.onnx")
     assert "computes for more than" in refusal(path, inspect)
 
@@ -291,18 +291,18 @@ def test_a_model_that_asks_for_more_memory_than_there_is(tmp_path: Path) -> None
     path = made.giant(tmp_path / "m.onnx", 2**33)  # 32 GiB: not asked for, so never taken
     if not 0 < arena._most_bytes() < 2**35:
         pytest.skip("this computer has that much, or does not say")
-    opening = Opening(inspect(path), (64, 64), 0, Progress())
-    assert "cannot be run on a tile" in refusal(path, lambda _: opening.best("cpu"))
+    loader = ModelLoader(inspect(path), (64, 64), 0, Progress())
+    assert "cannot be run on a tile" in refusal(path, lambda _: loader.open_on("cpu"))
 
 
 def test_a_model_that_gives_no_maps(tmp_path: Path) -> None:
     """Its shapes look right; that they are not is found when it is tried."""
     path = made.no_maps(tmp_path / "m.onnx", [64, 64])
-    opening = Opening(inspect(path), (64, 64), 0, Progress())
-    assert "0 maps for 1 images" in refusal(path, lambda _: opening.best("cpu"))
+    loader = ModelLoader(inspect(path), (64, 64), 0, Progress())
+    assert "0 maps for 1 images" in refusal(path, lambda _: loader.open_on("cpu"))
     path = made.no_maps(tmp_path / "free.onnx", ["h", "w"])
     assert "0 maps for 1 images" in refusal(
-        path, lambda each: Opening(inspect(each), (64, 64), 0, Progress()).best("cpu")
+        path, lambda each: ModelLoader(inspect(each), (64, 64), 0, Progress()).open_on("cpu")
     )
 
 

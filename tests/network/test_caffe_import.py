@@ -13,7 +13,7 @@ from torch import Tensor
 
 from scasnet_qgis.core.errors import Cancelled, ModelError, OutputError, SettingError
 from scasnet_qgis.core.messages import Message
-from scasnet_qgis.models.onnx_file import inspect
+from scasnet_qgis.models.model_file import inspect
 from scasnet_qgis.network.caffe import read_encoder
 from scasnet_qgis.network.caffe_container import CaffeFile
 from scasnet_qgis.network.caffe_names import match

@@ -13,7 +13,7 @@ import pytest
 
 from scasnet_qgis.core.errors import DependencyError, ModelError
 from scasnet_qgis.models import onnx_proto
-from scasnet_qgis.models.onnx_file import inspect
+from scasnet_qgis.models.model_file import inspect
 
 from . import tiny_models as tiny
 

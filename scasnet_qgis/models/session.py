@@ -15,20 +15,21 @@ from scasnet_qgis.core.errors import ModelError
 from scasnet_qgis.core.messages import Message, message, translate
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.models import openvino_session
+from scasnet_qgis.models.activations import Activation, activation_of, softmax
 from scasnet_qgis.models.arena import use_shared
 from scasnet_qgis.models.cpu_graph import strip_softmax
 from scasnet_qgis.models.gpu_graph import GpuGraph, RawInput, gpu_graph
-from scasnet_qgis.models.onnx_file import TYPES, ModelInfo
-from scasnet_qgis.models.providers import PROVIDERS, choose, short_name
+from scasnet_qgis.models.model_file import TYPES, ModelInfo, margin_of, probe, probe_image
 from scasnet_qgis.models.runtime import (
     CPU,
+    PROVIDERS,
     onnxruntime,
     open_session,
+    providers_for,
     quiet_options,
     run_options,
+    short_name,
 )
-from scasnet_qgis.models.scores import Activation, activation_of, softmax
-from scasnet_qgis.models.shapes import crop, made_up_image, probe
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,7 +44,7 @@ _CUDA_OPTIONS = {
 
 
 @dataclass
-class OpenModel:
+class LoadedModel:
     """A session and what goes in and comes out of it.
 
     ``gpu_graph`` is None where the session takes and gives what the file says; ``activation`` is
@@ -67,8 +68,8 @@ class OpenModel:
 
 
 @dataclass
-class Opening:
-    """How a model is to be opened: ``helpers`` are threads on a CPU that help inside tiles.
+class ModelLoader:
+    """Opens a model: ``helpers`` are threads on a CPU that help inside tiles.
 
     ``warnings`` and ``notes`` say for the user what happened.
     """
@@ -84,9 +85,11 @@ class Opening:
     warnings: list[Message] = field(default_factory=list)
     notes: list[Message] = field(default_factory=list)
 
-    def best(self, device: str) -> OpenModel:
+    def open_on(self, device: str) -> LoadedModel:
         """On the first provider that loads and computes a probe; the last one tried is the CPU."""
-        candidates = [each for each in choose(device) if self._suits(each, device)]
+        candidates = [
+            provider for provider in providers_for(device) if self._suits(provider, device)
+        ]
         _load_libraries(tuple(candidates))
         for provider, following in zip(candidates, [*candidates[1:], CPU]):
             try:
@@ -95,7 +98,7 @@ class Opening:
                 session = self._session(provider)
                 really = str(session.get_providers()[0])
                 if really == provider:
-                    plain = OpenModel(session, really, self._probe(session))
+                    plain = LoadedModel(session, really, self._probe(session))
                     return self._eight_bit(plain) if self._wants_eight_bit(really) else plain
                 reason = message(translate("ScasNet", "its driver or libraries do not load"))
             except ModelError as error:
@@ -114,7 +117,7 @@ class Opening:
             name=self.info.path.name,
         )
 
-    def _on_processor(self) -> OpenModel:
+    def _on_processor(self) -> LoadedModel:
         """On the CPU, with the graph that is fastest there."""
         try:
             # Of a single channel a softmax makes ones, which stand for something else.
@@ -123,7 +126,7 @@ class Opening:
             content = b""
         session = self._session(CPU, content)
         activation = self._probe(session)
-        return OpenModel(session, CPU, softmax if content else activation)
+        return LoadedModel(session, CPU, softmax if content else activation)
 
     def _session(self, provider: str, content: bytes = b"") -> Any:
         if provider == openvino_session.NAME:
@@ -162,7 +165,7 @@ class Opening:
             return False
         return provider != CPU if self.eight_bit is None else self.eight_bit
 
-    def _eight_bit(self, plain: OpenModel) -> OpenModel:
+    def _eight_bit(self, plain: LoadedModel) -> LoadedModel:
         """The same with 8-bit scores; as it was, and a note why, where that cannot be had."""
         try:
             graph = gpu_graph(self.info, self.raw, plain.activation, self.labels)
@@ -171,7 +174,7 @@ class Opening:
         except Exception as error:  # ONNX Runtime's have no common class of their own
             reason = Message(_short(str(getattr(error, "detail", "") or error)))
         else:
-            return OpenModel(session, plain.provider, plain.activation, graph)
+            return LoadedModel(session, plain.provider, plain.activation, graph)
         text = translate(
             "ScasNet",
             "Pixels and scores go to and from the device in single precision, which takes longer "
@@ -182,7 +185,7 @@ class Opening:
 
     def _shape(self) -> tuple[int, int, int, int]:
         info = self.info
-        rows, cols = info.fixed_size or (min(each, _PROBE) for each in self.tile_size)
+        rows, cols = info.fixed_size or (min(side, _PROBE) for side in self.tile_size)
         return info.fixed_batch or 1, info.bands, rows, cols
 
     def _probe(self, session: Any) -> Activation:
@@ -196,7 +199,7 @@ class Opening:
         self.progress.check()
         scores = future.result()
         channels = 1 if info.sigmoid else info.classes
-        margin = crop(info.path.name, shape[2:], scores.shape[2:])
+        margin = margin_of(info.path.name, shape[2:], scores.shape[2:])
         if (scores.shape[1], margin) != (channels, info.margin):
             raise ModelError(
                 translate("ScasNet", "{name} does not give what it states: export it again."),
@@ -210,17 +213,17 @@ class Opening:
         names = [graph.scores_name, graph.total_name]
         feed = {graph.input_name: self._made_up(graph.input_type)}
         scores, total = session.run(names, feed, run_options())
-        rows, cols = (each - 2 * self.info.margin for each in self._shape()[2:])
+        rows, cols = (size - 2 * self.info.margin for size in self._shape()[2:])
         right = (self._shape()[0], graph.channels, rows, cols)
         if scores.shape != right or scores.dtype != np.uint8 or not np.isfinite(total).all():
             raise ValueError(f"{right} was expected and {scores.shape} was given")
 
     def _made_up(self, dtype: str) -> NDArray[Any]:
-        image = made_up_image(self._shape())
+        image = probe_image(self._shape())
         if self.raw is not None:
             low, high = (
-                np.asarray(each, dtype=np.float32)[:, None, None]
-                for each in (self.raw.low, self.raw.high)
+                np.asarray(values, dtype=np.float32)[:, None, None]
+                for values in (self.raw.low, self.raw.high)
             )
             image = low + image * (high - low)
         return image.astype(dtype)

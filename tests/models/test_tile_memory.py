@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from scasnet_qgis import paths
-from scasnet_qgis.models.memory import (
+from scasnet_qgis.models.model_file import inspect
+from scasnet_qgis.models.tile_memory import (
     WORKING_BYTES,
     bytes_a_pixel,
     bytes_ahead,
     tile_limit,
     workers_for,
 )
-from scasnet_qgis.models.onnx_file import inspect
 
 from . import tiny_models as tiny
 
@@ -27,7 +27,7 @@ import resource, sys
 import numpy as np
 from scasnet_qgis.core.errors import ModelError
 from scasnet_qgis.models.backend import OnnxBackend
-from scasnet_qgis.models.onnx_file import inspect
+from scasnet_qgis.models.model_file import inspect
 
 def status(key):
     lines = open("/proc/self/status").read().splitlines()
