@@ -9,11 +9,11 @@ from pathlib import Path
 def find_fault() -> str | None:
     """Return what is wrong with this environment, or None."""
     try:
-        import google.protobuf  # noqa: F401
         import numpy as np
         import onnxruntime  # noqa: F401
         import osgeo.gdal_array  # noqa: F401
         import qgis.core  # noqa: F401
+        from google.protobuf import message  # noqa: F401
     except ImportError as error:
         return f"a package cannot be imported: {error}"
     if Path(np.__file__).is_relative_to(sys.prefix):

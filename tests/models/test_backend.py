@@ -92,7 +92,7 @@ def test_a_smaller_output_is_the_middle(tmp_path: Path, size: tuple[Any, Any]) -
 def test_an_output_half_as_large_is_said(tmp_path: Path) -> None:
     path = tiny.pixelwise(tmp_path / "m.onnx", size=(64, 64), margin=16)
     with opened(path) as backend:
-        assert any("half as large" in str(each) for each in backend.warnings)
+        assert any("half as large" in str(warning) for warning in backend.warnings)
 
 
 def test_half_precision(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_what_deepness_standardises_is_standardised(tmp_path: Path) -> None:
         "standardization_std": "[0.229, 0.224, 0.225]",
     }
     image = tiles()
-    mean, std = (np.array(json.loads(each))[:, None, None] for each in keys.values())
+    mean, std = (np.array(json.loads(text))[:, None, None] for text in keys.values())
     with opened(tiny.pixelwise(tmp_path / "m.onnx", metadata=keys)) as backend:
         check(backend.predict(image), tiny.softmax(tiny.logits((image - mean) / std, 3)), 1e-4)
 
@@ -202,13 +202,13 @@ def test_cancel_reaches_into_a_slow_batch(slow_model: Path) -> None:
     backend = opened(slow_model, threads=2)
     calls = [Call(backend, tiles(1, rows=1024, cols=1024)) for _ in range(2)]
     time.sleep(1.0)
-    assert all(each.is_alive() for each in calls)  # else this would test nothing
+    assert all(call.is_alive() for call in calls)  # else this would test nothing
     started = time.monotonic()
     backend.cancel()
-    for each in calls:
-        each.join(2 * CANCEL_SECONDS)
+    for call in calls:
+        call.join(2 * CANCEL_SECONDS)
     assert time.monotonic() - started < CANCEL_SECONDS
-    assert all(isinstance(each.error, Cancelled) for each in calls)
+    assert all(isinstance(call.error, Cancelled) for call in calls)
     with pytest.raises(Cancelled):
         backend.predict(tiles(1, rows=8, cols=8))
     backend.close()
@@ -297,4 +297,4 @@ def test_an_automatic_batch_is_one_tile_on_the_processor(
 
 def test_the_notes_name_the_runtime(tmp_path: Path) -> None:
     with opened(tiny.pixelwise(tmp_path / "m.onnx")) as backend:
-        assert [str(each)[:12] for each in backend.notes] == ["ONNX Runtime"]
+        assert [str(note)[:12] for note in backend.notes] == ["ONNX Runtime"]

@@ -42,7 +42,7 @@ def test_all_but_the_softmax_stays(tmp_path: Path) -> None:
     model = onnx.load(str(path))
     edited = onnx.load_model_from_string(strip_softmax(path))
     onnx.checker.check_model(edited, full_check=True)
-    last = next(each for each in model.graph.node if each.op_type == "Softmax")
+    last = next(node for node in model.graph.node if node.op_type == "Softmax")
     last.op_type = "Identity"
     del last.attribute[:]
     assert edited == model

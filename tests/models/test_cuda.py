@@ -95,7 +95,7 @@ def test_buffers_of_other_shapes_are_freed(tmp_path: Path) -> None:
             backend.predict(np.zeros((1, 3, size, size), dtype=np.float32))
         runs = backend._bound
         assert runs is not None
-        assert [each.source.shape for each in runs._idle] == [(1, 3, 48, 48)]
+        assert [buffers.source.shape for buffers in runs._idle] == [(1, 3, 48, 48)]
 
 
 def test_a_bound_run_can_be_cancelled(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def pixels(dtype: str, count: int = 3) -> np.ndarray:
 
 def scaled(raw: np.ndarray) -> np.ndarray:
     scaling = Scaling(LOW, HIGH, (0.0,) * 3, Message("", {}))
-    return np.stack([scaling(each, None) for each in raw])
+    return np.stack([scaling(image, None) for image in raw])
 
 
 def check(found: np.ndarray, wanted: np.ndarray, steps: float = 0.51) -> None:
@@ -177,7 +177,7 @@ def test_what_cannot_be_edited_is_computed_as_it_is_and_said(tmp_path: Path) -> 
     raw = RawInput("complex64", LOW, HIGH)
     with OnnxBackend(info, "cpu", 1, (64, 64), raw=raw, eight_bit=True) as backend:
         assert (backend.takes_raw, backend.eight_bit) == (False, False)
-        assert any("single precision" in str(each) for each in backend.notes)
+        assert any("single precision" in str(note) for note in backend.notes)
         assert backend.predict(scaled(pixels("uint8"))).dtype == np.float32
 
 
@@ -233,7 +233,7 @@ def test_labels_of_the_shipped_model_agree_on_a_real_image() -> None:
     demo = Path(paths.default_model()).parents[1] / "demo" / "dubai.tif"
     dataset = gdal.Open(str(demo))
     raw = dataset.ReadAsArray(200, 200, 480, 400)[None, :3]
-    low, high = ((float(each),) * 3 for each in info.card.value_range)
+    low, high = ((float(value),) * 3 for value in info.card.value_range)
     pixel = RawInput("uint8", low, high)
     with (
         OnnxBackend(info, "cpu", 1, (400, 480)) as plain,

@@ -154,7 +154,7 @@ def test_a_constant_that_claims_more_than_there_is(tmp_path: Path) -> None:
 
 def test_every_kind_of_numbers_is_counted(tmp_path: Path) -> None:
     """Whole numbers, packed in various ways, as the package onnx writes them."""
-    kinds = {name: each for name, each in onnx.TensorProto.DataType.items() if each}
+    kinds = {name: kind for name, kind in onnx.TensorProto.DataType.items() if kind}
     for name, kind in kinds.items():
         text = name == "STRING"
         values = ["a"] * 6 if text else [1] * 6
@@ -302,7 +302,7 @@ def test_a_model_that_gives_no_maps(tmp_path: Path) -> None:
     assert "0 maps for 1 images" in refusal(path, lambda _: loader.open_on("cpu"))
     path = made.no_maps(tmp_path / "free.onnx", ["h", "w"])
     assert "0 maps for 1 images" in refusal(
-        path, lambda each: ModelLoader(inspect(each), (64, 64), 0, Progress()).open_on("cpu")
+        path, lambda file: ModelLoader(inspect(file), (64, 64), 0, Progress()).open_on("cpu")
     )
 
 
