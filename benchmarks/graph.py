@@ -17,10 +17,10 @@ import numpy as np
 
 from benchmarks.child import run_fresh, spread
 from scasnet_qgis import paths
-from scasnet_qgis.models.for_processor import for_processor
+from scasnet_qgis.models.activations import softmax
+from scasnet_qgis.models.cpu_graph import strip_softmax
+from scasnet_qgis.models.model_file import probe_image
 from scasnet_qgis.models.runtime import CPU, open_session, quiet_options
-from scasnet_qgis.models.scores import softmax
-from scasnet_qgis.models.shapes import made_up_image
 
 TILE = 512  # pixels
 FILE, OPEN, NUMPY = "as in the file", "without softmax", "without, and numpy's softmax"
@@ -30,8 +30,8 @@ def measure_here(tile: int, repeats: int) -> dict[str, Any]:
     """In this process; no score differs by more than ``difference`` from the file's."""
     model = paths.default_model()
     whole = open_session(model, [CPU], quiet_options())
-    opened = open_session(model, [CPU], quiet_options(), for_processor(model))
-    feed = {whole.get_inputs()[0].name: made_up_image((1, 3, tile, tile)).astype(np.float32)}
+    opened = open_session(model, [CPU], quiet_options(), strip_softmax(model))
+    feed = {whole.get_inputs()[0].name: probe_image((1, 3, tile, tile)).astype(np.float32)}
     ways: dict[str, Callable[[], Any]] = {
         FILE: lambda: whole.run(None, feed)[0],
         OPEN: lambda: opened.run(None, feed)[0],

@@ -16,7 +16,7 @@ from scasnet_qgis.core.windows import TilePlan, Window
 from scasnet_qgis.mapping_resolution import SeenGrid
 from scasnet_qgis.mapping_resume import Tiling
 from scasnet_qgis.models.backend import OnnxBackend
-from scasnet_qgis.models.providers import short_name
+from scasnet_qgis.models.runtime import short_name
 from scasnet_qgis.raster.grid import Grid
 from scasnet_qgis.raster.image import Image
 from scasnet_qgis.raster.products import MapRules

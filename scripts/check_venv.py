@@ -15,6 +15,7 @@ def find_fault() -> str | None:
         import onnxruntime  # noqa: F401
         import osgeo.gdal_array  # noqa: F401
         import qgis.core  # noqa: F401
+        from google.protobuf import message  # noqa: F401
     except ImportError as error:
         return f"a package cannot be imported: {error}"
     if Path(np.__file__).is_relative_to(sys.prefix):

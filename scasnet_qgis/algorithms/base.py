@@ -181,5 +181,4 @@ def sentence_of(error: ScasNetError) -> str:
         )
         return f"{sentence} {hint.format(command=' && '.join(dependencies.training_commands()))}"
     hint = translate("ScasNet", "Install it with this command, then start QGIS again: {command}")
-    command = dependencies.install_command(dependencies.ONNXRUNTIME)
-    return f"{sentence} {hint.format(command=command)}"
+    return f"{sentence} {hint.format(command=dependencies.runtime_command())}"

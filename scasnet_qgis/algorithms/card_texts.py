@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scasnet_qgis.core.card import ModelCard
 from scasnet_qgis.i18n import translate
-from scasnet_qgis.models.onnx_file import ModelInfo
+from scasnet_qgis.models.model_file import ModelInfo
 
 Facts = list[tuple[str, str]]
 

@@ -44,8 +44,8 @@ class CheckSetup(ScasNetAlgorithm):
     def shortHelpString(self) -> str:
         return translate(
             "ScasNet",
-            "Reports the versions of QGIS, Python, numpy, GDAL, ONNX Runtime and PyTorch and the "
-            "devices that models can run on. For what is missing it gives the command that "
+            "Reports the versions of QGIS, Python, numpy, GDAL, ONNX Runtime, protobuf and PyTorch "
+            "and the devices that models can run on. For what is missing it gives the command that "
             "installs it for this QGIS.",
         )
 
@@ -137,13 +137,12 @@ def version_lines() -> list[str]:
 
 def runtime_lines() -> tuple[bool, list[str]]:
     """Whether ONNX Runtime works, and what to say about it."""
-    from scasnet_qgis.models import wheels
-    from scasnet_qgis.models.providers import available
+    from scasnet_qgis.models.runtime import available, runtime_description, wheel_clash
 
     version = dependencies.version_of(dependencies.ONNXRUNTIME)
     if version is None:
         text = translate("ScasNet", "ONNX Runtime is missing, so no maps can be made. Install it:")
-        return False, [text, dependencies.install_command(dependencies.ONNXRUNTIME)]
+        return False, [text, dependencies.runtime_command()]
     try:
         import onnxruntime  # noqa: F401
     except (ImportError, OSError) as error:
@@ -151,15 +150,24 @@ def runtime_lines() -> tuple[bool, list[str]]:
         again = translate("ScasNet", "Install it again:")
         command = dependencies.install_command(dependencies.ONNXRUNTIME)
         return False, [text.format(version=version, error=error), again, command]
-    clash = wheels.clash()
-    said = [wheels.description(), clash] if clash else [wheels.description()]
-    return True, [*map(translated, said), *map(device_line, available()), *faster_lines()]
+    protobuf = dependencies.version_of(dependencies.PROTOBUF)
+    if protobuf is None:
+        text = translate("ScasNet", "protobuf is missing, so no models can be read. Install it:")
+        return False, [translated(runtime_description()), text, dependencies.runtime_command()]
+    clash = wheel_clash()
+    said = [runtime_description(), clash] if clash else [runtime_description()]
+    return True, [
+        *map(translated, said),
+        f"protobuf {protobuf}",
+        *map(device_line, available()),
+        *faster_lines(),
+    ]
 
 
 def faster_lines() -> list[str]:
     """What would make maps faster where there is no graphics card; nothing where it is there."""
     from scasnet_qgis.models import openvino_session
-    from scasnet_qgis.models.providers import AUTOMATIC, available
+    from scasnet_qgis.models.runtime import AUTOMATIC, available
 
     on_cards = set(AUTOMATIC) - {"openvino", "cpu"}
     if openvino_session.is_there() or on_cards & set(available()):
@@ -175,8 +183,8 @@ def faster_lines() -> list[str]:
 def device_line(device: str) -> str:
     """Whether a device really works: being built in does not mean that its libraries load."""
     from scasnet_qgis.models.backend import OnnxBackend
-    from scasnet_qgis.models.onnx_file import inspect
-    from scasnet_qgis.models.providers import PROVIDERS
+    from scasnet_qgis.models.model_file import inspect
+    from scasnet_qgis.models.runtime import PROVIDERS
 
     name, reason = PROVIDERS[device], ""
     try:

@@ -15,7 +15,7 @@ from scasnet_qgis.algorithms.reference_input import ReferenceInput
 from scasnet_qgis.core.errors import ModelError
 from scasnet_qgis.core.messages import translate
 from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.models.onnx_file import inspect
+from scasnet_qgis.models.model_file import inspect
 from scasnet_qgis.raster.label_class import LabelClass
 from scasnet_qgis.raster.labels import classes_of
 from scasnet_qgis.training.export_request import ExportRequest, check_source

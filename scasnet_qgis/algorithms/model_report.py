@@ -12,7 +12,7 @@ from scasnet_qgis.core.card import PREFIX
 from scasnet_qgis.core.heat_map import MOST_WITH_TEXT
 from scasnet_qgis.core.untrusted import clean_name
 from scasnet_qgis.i18n import translate
-from scasnet_qgis.models.onnx_file import ModelInfo
+from scasnet_qgis.models.model_file import ModelInfo
 
 
 def as_text(facts: ModelFacts) -> str:

@@ -10,8 +10,8 @@ from typing import Any
 from scasnet_qgis.core.choices import EXPORT_PRECISIONS, SMALLEST_FIXED_SIZE
 from scasnet_qgis.core.errors import ModelError, OutputError, SettingError
 from scasnet_qgis.core.messages import translate
-from scasnet_qgis.models.onnx_contents import contents
-from scasnet_qgis.models.onnx_file import ModelInfo
+from scasnet_qgis.models.model_file import ModelInfo
+from scasnet_qgis.models.onnx_proto import contents
 from scasnet_qgis.raster.whole_files import check_targets
 
 

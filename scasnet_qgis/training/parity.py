@@ -14,7 +14,7 @@ from scasnet_qgis.core.accuracy import ConfusionMatrix
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.windows import Window
 from scasnet_qgis.models.backend import OnnxBackend
-from scasnet_qgis.models.onnx_file import ModelInfo
+from scasnet_qgis.models.model_file import ModelInfo
 from scasnet_qgis.raster.label_class import IGNORE
 from scasnet_qgis.training.raster_sample import RasterSample
 from scasnet_qgis.training.reference_labels import ReferenceLabels

@@ -14,7 +14,7 @@ from typing import Any
 from scasnet_qgis.core import html
 from scasnet_qgis.core.messages import Message, message, translate
 from scasnet_qgis.core.redaction import redacted
-from scasnet_qgis.models.onnx_file import ModelInfo
+from scasnet_qgis.models.model_file import ModelInfo
 from scasnet_qgis.training.export_request import ExportRequest
 from scasnet_qgis.training.parity import Parity
 from scasnet_qgis.training.parity_page import Say, parity_page, time_share

@@ -118,4 +118,6 @@ def _cards() -> list[bytes]:
         {"names": "{0: 'road', 1: \"a\\'b\"}", "tiles_overlap": "15", "resolution": "21.5"},
         {"class_names": '[{"0": "a"}, {}]', "standardization_mean": "(0.1, -2e-3, 1)"},
     ]
-    return ["\0".join(f"{key}={text}" for key, text in each.items()).encode() for each in texts]
+    return [
+        "\0".join(f"{key}={text}" for key, text in entries.items()).encode() for entries in texts
+    ]

@@ -187,7 +187,8 @@ def test_command_line_failure_is_exit_code_1_and_one_sentence(image, tmp_path, a
 
 def test_check_setup_names_every_part(run, feedback):
     outputs = run("scasnet:checksetup")
-    for part in ("QGIS 3", "Python 3", "numpy ", "GDAL ", "ONNX Runtime ", "CPUExecutionProvider"):
+    parts = ("QGIS 3", "Python 3", "numpy ", "GDAL ", "ONNX Runtime ", "protobuf ")
+    for part in (*parts, "CPUExecutionProvider"):
         assert part in outputs["REPORT"], part
     assert outputs["READY"] is True
 
@@ -206,3 +207,13 @@ def test_check_setup_shows_a_page_that_says_what_the_log_says(
     assert shown == outputs["REPORT"].split("\n")
     assert shown == [line for line in feedback.lines if line in shown]
     assert leftovers(tmp_path) == ["report.html"]
+
+
+def test_check_setup_without_protobuf(run, feedback, monkeypatch):
+    found = dependencies.version_of
+    monkeypatch.setattr(
+        dependencies, "version_of", lambda name: None if name == "protobuf" else found(name)
+    )
+    outputs = run("scasnet:checksetup")
+    assert outputs["READY"] is False
+    assert '" protobuf' in outputs["REPORT"]

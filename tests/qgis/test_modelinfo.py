@@ -11,7 +11,7 @@ from qgis.core import QgsApplication, QgsProcessingException
 
 from scasnet_qgis import paths
 from scasnet_qgis.core.card import ModelCard, ModelClass, to_metadata
-from scasnet_qgis.models.onnx_file import inspect
+from scasnet_qgis.models.model_file import inspect
 
 from ..core.pages import read
 from ..models.tiny_models import CLASS_NAMES, class_numbers, pixelwise

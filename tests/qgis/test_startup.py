@@ -32,7 +32,7 @@ os._exit(0)  # some libraries crash when they are unloaded
 """
 HEAVY = ("numpy", "scipy", "onnx", "onnxruntime", "torch", "safetensors", "cv2", "matplotlib")
 WORKING = ("assessment", "mapping", "network", "raster", "styling", "training")
-WORKING += ("algorithms.child_process", "algorithms.layers", "models.backend", "models.onnx_file")
+WORKING += ("algorithms.child_process", "algorithms.layers", "models.backend", "models.model_file")
 MOST_MODULES = 40  # of the plugin: a few files for each algorithm, and what they share
 
 

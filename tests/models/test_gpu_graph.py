@@ -17,10 +17,11 @@ from scasnet_qgis import paths
 from scasnet_qgis.core.errors import Cancelled, ModelError
 from scasnet_qgis.core.messages import Message
 from scasnet_qgis.core.preprocessing import Scaling
+from scasnet_qgis.models import gpu_graph as gpu_graphs
+from scasnet_qgis.models.activations import identity, normalise, softmax
 from scasnet_qgis.models.backend import OnnxBackend
-from scasnet_qgis.models.compact import RawInput, compact_model
-from scasnet_qgis.models.onnx_file import inspect
-from scasnet_qgis.models.scores import adding_up, as_they_are, softmax
+from scasnet_qgis.models.gpu_graph import RawInput, gpu_graph
+from scasnet_qgis.models.model_file import inspect
 
 from . import tiny_models as tiny
 
@@ -60,7 +61,7 @@ def pixels(dtype: str, count: int = 3) -> np.ndarray:
 
 def scaled(raw: np.ndarray) -> np.ndarray:
     scaling = Scaling(LOW, HIGH, (0.0,) * 3, Message("", {}))
-    return np.stack([scaling(each, None) for each in raw])
+    return np.stack([scaling(image, None) for image in raw])
 
 
 def check(found: np.ndarray, wanted: np.ndarray, steps: float = 0.51) -> None:
@@ -123,7 +124,7 @@ def test_a_band_without_range_is_black(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("opset", [11, 12, 13])
-@pytest.mark.parametrize("activation", [softmax, adding_up])
+@pytest.mark.parametrize("activation", [softmax, normalise])
 def test_older_operators_mean_the_same(
     tmp_path: Path, opset: int, activation: Callable[[np.ndarray], np.ndarray]
 ) -> None:
@@ -132,7 +133,7 @@ def test_older_operators_mean_the_same(
     model.opset_import[0].version = opset
     onnx.save(model, str(path))
     info = inspect(path)
-    edited = compact_model(info, None, activation)
+    edited = gpu_graph(info, None, activation)
     image = scaled(pixels("uint8"))
     session = quick_session(edited.content)
     found = session.run([edited.scores_name], {edited.input_name: image})[0]
@@ -145,7 +146,7 @@ def test_operators_that_are_too_old_are_left_alone(tmp_path: Path) -> None:
     model.opset_import[0].version = 10
     onnx.save(model, str(path))
     with pytest.raises(ValueError, match="10"):
-        compact_model(inspect(path), None, as_they_are)
+        gpu_graph(inspect(path), None, identity)
 
 
 def test_names_that_are_taken_are_not_used_again(tmp_path: Path) -> None:
@@ -162,7 +163,7 @@ def test_names_that_are_taken_are_not_used_again(tmp_path: Path) -> None:
 
 def test_the_edited_graph_is_valid(tmp_path: Path) -> None:
     info = inspect(tiny.pixelwise(tmp_path / "m.onnx", activation=None))
-    edited = compact_model(info, RawInput("uint16", LOW, HIGH), softmax)
+    edited = gpu_graph(info, RawInput("uint16", LOW, HIGH), softmax)
     onnx.checker.check_model(onnx.load_model_from_string(edited.content), full_check=True)
     assert edited.input_type == "uint16"
 
@@ -170,25 +171,44 @@ def test_the_edited_graph_is_valid(tmp_path: Path) -> None:
 def test_what_cannot_be_edited_is_computed_as_it_is_and_said(tmp_path: Path) -> None:
     info = inspect(tiny.pixelwise(tmp_path / "m.onnx"))
     with pytest.raises(ValueError, match="complex64"):
-        compact_model(info, RawInput("complex64", LOW, HIGH), as_they_are)
+        gpu_graph(info, RawInput("complex64", LOW, HIGH), identity)
     with pytest.raises(ValueError, match="2 band"):
-        compact_model(info, RawInput("uint8", LOW[:2], HIGH[:2]), as_they_are)
+        gpu_graph(info, RawInput("uint8", LOW[:2], HIGH[:2]), identity)
     raw = RawInput("complex64", LOW, HIGH)
     with OnnxBackend(info, "cpu", 1, (64, 64), raw=raw, eight_bit=True) as backend:
         assert (backend.takes_raw, backend.eight_bit) == (False, False)
-        assert any("single precision" in str(each) for each in backend.notes)
+        assert any("single precision" in str(note) for note in backend.notes)
         assert backend.predict(scaled(pixels("uint8"))).dtype == np.float32
 
 
-def test_without_the_package_onnx_it_is_computed_as_it_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_package_onnx_is_not_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not among what a user installs to make maps."""
     info = inspect(tiny.pixelwise(tmp_path / "m.onnx"))
     monkeypatch.setitem(sys.modules, "onnx", None)
     with OnnxBackend(info, "cpu", 1, (64, 64), eight_bit=True) as backend:
-        assert not backend.eight_bit
-        assert any("package onnx is missing" in str(each) for each in backend.notes)
+        assert backend.eight_bit
         assert backend.warnings == []
+
+
+def test_weights_in_a_file_of_their_own(tmp_path: Path) -> None:
+    path = tiny.pixelwise(tmp_path / "m.onnx")
+    model = onnx.load(str(path))
+    onnx.save(model, str(path), save_as_external_data=True, location="w", size_threshold=0)
+    image = scaled(pixels("uint8"))
+    with opened(path) as plain, opened(path, eight_bit=True) as backend:
+        assert backend.eight_bit
+        check(backend.predict(image), plain.predict(image))
+
+
+def test_large_files_are_computed_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a file is edited it is in memory three times."""
+    path = tiny.pixelwise(tmp_path / "m.onnx")
+    monkeypatch.setattr(gpu_graphs, "MAX_EDITED", path.stat().st_size - 1)
+    with opened(path, eight_bit=True) as backend:
+        assert not backend.eight_bit
+        assert any("single precision" in str(note) for note in backend.notes)
 
 
 def test_scores_that_are_no_numbers_are_an_error(tmp_path: Path) -> None:
@@ -213,7 +233,7 @@ def test_labels_of_the_shipped_model_agree_on_a_real_image() -> None:
     demo = Path(paths.default_model()).parents[1] / "demo" / "dubai.tif"
     dataset = gdal.Open(str(demo))
     raw = dataset.ReadAsArray(200, 200, 480, 400)[None, :3]
-    low, high = ((float(each),) * 3 for each in info.card.value_range)
+    low, high = ((float(value),) * 3 for value in info.card.value_range)
     pixel = RawInput("uint8", low, high)
     with (
         OnnxBackend(info, "cpu", 1, (400, 480)) as plain,

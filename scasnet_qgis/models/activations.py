@@ -20,18 +20,18 @@ def activation_of(scores: NDArray[Any]) -> Activation:
     values = scores.astype(np.float32)
     inside = bool(values.min() >= -_TOLERANCE and values.max() <= 1 + _TOLERANCE)
     if scores.shape[1] == 1:
-        return two_classes if inside else two_classes_of_logits
+        return two_classes if inside else two_classes_from_logits
     if inside and np.abs(values.sum(axis=1) - 1).max() <= _TOLERANCE:
-        return as_they_are if scores.dtype == np.float32 else adding_up
+        return identity if scores.dtype == np.float32 else normalise
     return softmax
 
 
-def as_they_are(scores: NDArray[Any]) -> NDArray[np.float32]:
+def identity(scores: NDArray[Any]) -> NDArray[np.float32]:
     """Probabilities in single precision need nothing."""
     return scores.astype(np.float32, copy=False)
 
 
-def adding_up(scores: NDArray[Any]) -> NDArray[np.float32]:
+def normalise(scores: NDArray[Any]) -> NDArray[np.float32]:
     """Probabilities in another precision, which add up to about one."""
     values = scores.astype(np.float32)
     values /= values.sum(axis=1, keepdims=True)
@@ -58,7 +58,7 @@ def two_classes(scores: NDArray[Any]) -> NDArray[np.float32]:
     return np.concatenate([1 - values, values], axis=1)
 
 
-def two_classes_of_logits(scores: NDArray[Any]) -> NDArray[np.float32]:
+def two_classes_from_logits(scores: NDArray[Any]) -> NDArray[np.float32]:
     """One score of any size to the probabilities of two classes."""
     # tanh cannot overflow, which exp does on a large negative score.
     return two_classes(0.5 * (1 + np.tanh(0.5 * scores.astype(np.float32))))

@@ -5,13 +5,15 @@ from __future__ import annotations
 import builtins
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any, Callable
 
 import pytest
 
 from scasnet_qgis.core.errors import DependencyError, ModelError
-from scasnet_qgis.models.onnx_file import inspect
+from scasnet_qgis.models import onnx_proto
+from scasnet_qgis.models.model_file import inspect
 
 from . import tiny_models as tiny
 
@@ -161,4 +163,12 @@ def test_a_missing_onnxruntime(
 
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(DependencyError, match=words):
+        inspect(path)
+
+
+def test_a_missing_protobuf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tiny.pixelwise(tmp_path / "m.onnx")
+    onnx_proto._classes.cache_clear()
+    monkeypatch.setitem(sys.modules, "google.protobuf", None)
+    with pytest.raises(DependencyError, match="protobuf"):
         inspect(path)

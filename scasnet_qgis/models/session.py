@@ -15,20 +15,21 @@ from scasnet_qgis.core.errors import ModelError
 from scasnet_qgis.core.messages import Message, message, translate
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.models import openvino_session
+from scasnet_qgis.models.activations import Activation, activation_of, softmax
 from scasnet_qgis.models.arena import use_shared
-from scasnet_qgis.models.compact import CompactModel, RawInput, compact_model
-from scasnet_qgis.models.for_processor import for_processor
-from scasnet_qgis.models.onnx_file import TYPES, ModelInfo
-from scasnet_qgis.models.providers import PROVIDERS, choose, short_name
+from scasnet_qgis.models.cpu_graph import strip_softmax
+from scasnet_qgis.models.gpu_graph import GpuGraph, RawInput, gpu_graph
+from scasnet_qgis.models.model_file import TYPES, ModelInfo, margin_of, probe, probe_image
 from scasnet_qgis.models.runtime import (
     CPU,
+    PROVIDERS,
     onnxruntime,
     open_session,
+    providers_for,
     quiet_options,
     run_options,
+    short_name,
 )
-from scasnet_qgis.models.scores import Activation, activation_of, softmax
-from scasnet_qgis.models.shapes import crop, made_up_image, probe
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,17 +44,17 @@ _CUDA_OPTIONS = {
 
 
 @dataclass
-class OpenModel:
+class LoadedModel:
     """A session and what goes in and comes out of it.
 
-    ``compact`` is None where the session takes and gives what the file says; ``activation`` is
+    ``gpu_graph`` is None where the session takes and gives what the file says; ``activation`` is
     what is missing behind that.
     """
 
     session: Any
     provider: str
     activation: Activation
-    compact: CompactModel | None = None
+    gpu_graph: GpuGraph | None = None
 
     @property
     def description(self) -> str:
@@ -63,12 +64,12 @@ class OpenModel:
     @property
     def output_type(self) -> str:
         """numpy's name of the type of the scores."""
-        return "uint8" if self.compact else TYPES[self.session.get_outputs()[0].type]
+        return "uint8" if self.gpu_graph else TYPES[self.session.get_outputs()[0].type]
 
 
 @dataclass
-class Opening:
-    """How a model is to be opened: ``helpers`` are threads on a CPU that help inside tiles.
+class ModelLoader:
+    """Opens a model: ``helpers`` are threads on a CPU that help inside tiles.
 
     ``warnings`` and ``notes`` say for the user what happened.
     """
@@ -84,9 +85,11 @@ class Opening:
     warnings: list[Message] = field(default_factory=list)
     notes: list[Message] = field(default_factory=list)
 
-    def best(self, device: str) -> OpenModel:
+    def open_on(self, device: str) -> LoadedModel:
         """On the first provider that loads and computes a probe; the last one tried is the CPU."""
-        candidates = [each for each in choose(device) if self._suits(each, device)]
+        candidates = [
+            provider for provider in providers_for(device) if self._suits(provider, device)
+        ]
         _load_libraries(tuple(candidates))
         for provider, following in zip(candidates, [*candidates[1:], CPU]):
             try:
@@ -95,8 +98,8 @@ class Opening:
                 session = self._session(provider)
                 really = str(session.get_providers()[0])
                 if really == provider:
-                    plain = OpenModel(session, really, self._probe(session))
-                    return self._compact(plain) if self._wants_eight_bit(really) else plain
+                    plain = LoadedModel(session, really, self._probe(session))
+                    return self._eight_bit(plain) if self._wants_eight_bit(really) else plain
                 reason = message(translate("ScasNet", "its driver or libraries do not load"))
             except ModelError as error:
                 if provider == CPU:
@@ -114,16 +117,16 @@ class Opening:
             name=self.info.path.name,
         )
 
-    def _on_processor(self) -> OpenModel:
+    def _on_processor(self) -> LoadedModel:
         """On the CPU, with the graph that is fastest there."""
         try:
             # Of a single channel a softmax makes ones, which stand for something else.
-            content = b"" if self.info.sigmoid else for_processor(self.info.path)
+            content = b"" if self.info.sigmoid else strip_softmax(self.info.path)
         except (OSError, ValueError):  # the session will say what is wrong
             content = b""
         session = self._session(CPU, content)
         activation = self._probe(session)
-        return OpenModel(session, CPU, softmax if content else activation)
+        return LoadedModel(session, CPU, softmax if content else activation)
 
     def _session(self, provider: str, content: bytes = b"") -> Any:
         if provider == openvino_session.NAME:
@@ -162,18 +165,16 @@ class Opening:
             return False
         return provider != CPU if self.eight_bit is None else self.eight_bit
 
-    def _compact(self, plain: OpenModel) -> OpenModel:
+    def _eight_bit(self, plain: LoadedModel) -> LoadedModel:
         """The same with 8-bit scores; as it was, and a note why, where that cannot be had."""
         try:
-            compact = compact_model(self.info, self.raw, plain.activation, self.labels)
-            session = self._session(plain.provider, compact.content)
-            self._probe_compact(session, compact)
-        except ImportError:
-            reason = message(translate("ScasNet", "the package onnx is missing"))
-        except Exception as error:  # onnx's and ONNX Runtime's have no common class of their own
+            graph = gpu_graph(self.info, self.raw, plain.activation, self.labels)
+            session = self._session(plain.provider, graph.content)
+            self._probe_eight_bit(session, graph)
+        except Exception as error:  # ONNX Runtime's have no common class of their own
             reason = Message(_short(str(getattr(error, "detail", "") or error)))
         else:
-            return OpenModel(session, plain.provider, plain.activation, compact)
+            return LoadedModel(session, plain.provider, plain.activation, graph)
         text = translate(
             "ScasNet",
             "Pixels and scores go to and from the device in single precision, which takes longer "
@@ -184,7 +185,7 @@ class Opening:
 
     def _shape(self) -> tuple[int, int, int, int]:
         info = self.info
-        rows, cols = info.fixed_size or (min(each, _PROBE) for each in self.tile_size)
+        rows, cols = info.fixed_size or (min(side, _PROBE) for side in self.tile_size)
         return info.fixed_batch or 1, info.bands, rows, cols
 
     def _probe(self, session: Any) -> Activation:
@@ -198,7 +199,7 @@ class Opening:
         self.progress.check()
         scores = future.result()
         channels = 1 if info.sigmoid else info.classes
-        margin = crop(info.path.name, shape[2:], scores.shape[2:])
+        margin = margin_of(info.path.name, shape[2:], scores.shape[2:])
         if (scores.shape[1], margin) != (channels, info.margin):
             raise ModelError(
                 translate("ScasNet", "{name} does not give what it states: export it again."),
@@ -207,22 +208,22 @@ class Opening:
             )
         return activation_of(scores)
 
-    def _probe_compact(self, session: Any, compact: CompactModel) -> None:
+    def _probe_eight_bit(self, session: Any, graph: GpuGraph) -> None:
         """Raise ValueError where the edited model does not give what it should."""
-        names = [compact.scores_name, compact.total_name]
-        feed = {compact.input_name: self._made_up(compact.input_type)}
+        names = [graph.scores_name, graph.total_name]
+        feed = {graph.input_name: self._made_up(graph.input_type)}
         scores, total = session.run(names, feed, run_options())
-        rows, cols = (each - 2 * self.info.margin for each in self._shape()[2:])
-        right = (self._shape()[0], compact.channels, rows, cols)
+        rows, cols = (size - 2 * self.info.margin for size in self._shape()[2:])
+        right = (self._shape()[0], graph.channels, rows, cols)
         if scores.shape != right or scores.dtype != np.uint8 or not np.isfinite(total).all():
             raise ValueError(f"{right} was expected and {scores.shape} was given")
 
     def _made_up(self, dtype: str) -> NDArray[Any]:
-        image = made_up_image(self._shape())
+        image = probe_image(self._shape())
         if self.raw is not None:
             low, high = (
-                np.asarray(each, dtype=np.float32)[:, None, None]
-                for each in (self.raw.low, self.raw.high)
+                np.asarray(values, dtype=np.float32)[:, None, None]
+                for values in (self.raw.low, self.raw.high)
             )
             image = low + image * (high - low)
         return image.astype(dtype)

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import onnx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from scasnet_qgis import paths
 from scasnet_qgis.core.errors import ModelError
 from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.models import arena, onnx_file
-from scasnet_qgis.models.onnx_file import inspect
-from scasnet_qgis.models.onnx_vetting import vet
-from scasnet_qgis.models.opening import Opening
+from scasnet_qgis.models import arena, model_file
+from scasnet_qgis.models.model_file import inspect
+from scasnet_qgis.models.session import ModelLoader
+from scasnet_qgis.models.vetting import MAX_FUNCTION_DEPTH, has_cycle, operators_in, vet
 
 from . import strangers as made
 from . import tiny_models as tiny
@@ -151,7 +154,7 @@ def test_a_constant_that_claims_more_than_there_is(tmp_path: Path) -> None:
 
 def test_every_kind_of_numbers_is_counted(tmp_path: Path) -> None:
     """Whole numbers, packed in various ways, as the package onnx writes them."""
-    kinds = {name: each for name, each in onnx.TensorProto.DataType.items() if each}
+    kinds = {name: kind for name, kind in onnx.TensorProto.DataType.items() if kind}
     for name, kind in kinds.items():
         text = name == "STRING"
         values = ["a"] * 6 if text else [1] * 6
@@ -275,7 +278,7 @@ def test_bands_that_no_memory_holds(tmp_path: Path) -> None:
     "stopped and refused in one sentence",
 )
 def test_a_model_that_computes_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onnx_file, "_PROBE_SECONDS", 0.2)
+    monkeypatch.setattr(model_file, "_PROBE_SECONDS", 0.2)
     path = made.endless_loop(tmp_path / "m.onnx")
     assert "computes for more than" in refusal(path, inspect)
 
@@ -288,18 +291,18 @@ def test_a_model_that_asks_for_more_memory_than_there_is(tmp_path: Path) -> None
     path = made.giant(tmp_path / "m.onnx", 2**33)  # 32 GiB: not asked for, so never taken
     if not 0 < arena._most_bytes() < 2**35:
         pytest.skip("this computer has that much, or does not say")
-    opening = Opening(inspect(path), (64, 64), 0, Progress())
-    assert "cannot be run on a tile" in refusal(path, lambda _: opening.best("cpu"))
+    loader = ModelLoader(inspect(path), (64, 64), 0, Progress())
+    assert "cannot be run on a tile" in refusal(path, lambda _: loader.open_on("cpu"))
 
 
 def test_a_model_that_gives_no_maps(tmp_path: Path) -> None:
     """Its shapes look right; that they are not is found when it is tried."""
     path = made.no_maps(tmp_path / "m.onnx", [64, 64])
-    opening = Opening(inspect(path), (64, 64), 0, Progress())
-    assert "0 maps for 1 images" in refusal(path, lambda _: opening.best("cpu"))
+    loader = ModelLoader(inspect(path), (64, 64), 0, Progress())
+    assert "0 maps for 1 images" in refusal(path, lambda _: loader.open_on("cpu"))
     path = made.no_maps(tmp_path / "free.onnx", ["h", "w"])
     assert "0 maps for 1 images" in refusal(
-        path, lambda each: Opening(inspect(each), (64, 64), 0, Progress()).best("cpu")
+        path, lambda file: ModelLoader(inspect(file), (64, 64), 0, Progress()).open_on("cpu")
     )
 
 
@@ -312,3 +315,65 @@ def test_every_cut_of_a_model_is_refused(tmp_path: Path) -> None:
     for end in range(0, len(whole) - 4, 3):  # what comes last is its version, which may lack
         (tmp_path / "m.onnx").write_bytes(whole[:end])
         refusal(tmp_path / "m.onnx", inspect)
+
+
+NAMES = st.sampled_from([b"a", b"b", b"c", b"d", b"e"])
+NODES = st.lists(st.tuples(st.sets(NAMES, max_size=3), st.lists(NAMES, max_size=2)), max_size=5)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "circle"),
+    [
+        ([], False),
+        ([({b"a"}, [b"b"]), ({b"b"}, [b"c"])], False),
+        ([({b"b"}, [b"c"]), ({b"a"}, [b"b"])], False),
+        ([({b"a"}, [b"a"])], True),
+        ([({b"c"}, [b"b"]), ({b"b"}, [b"c"])], True),
+        ([({b"x", b"c"}, [b"b"]), ({b"b"}, [b"c", b"d"]), ({b"d"}, [b"e"])], True),
+    ],
+)
+def test_circles(nodes: list[tuple[set[bytes], list[bytes]]], circle: bool) -> None:
+    assert has_cycle(nodes) == circle
+
+
+@settings(max_examples=300, deadline=None)
+@given(NODES)
+def test_without_a_circle_there_is_an_order(nodes: list[tuple[set[bytes], list[bytes]]]) -> None:
+    """Against another way to tell: computing whatever can be, until nothing is left to do."""
+    names = [name for _, gives in nodes for name in gives]
+    if len(names) != len(set(names)):
+        return  # a name that two operators give is refused elsewhere
+    known, left = {b"a", b"b", b"c", b"d", b"e"} - set(names), list(nodes)
+    while ready := [node for node in left if node[0] <= known]:
+        known |= {name for _, gives in ready for name in gives}
+        left = [node for node in left if node not in ready]
+    assert has_cycle(nodes) == bool(left)
+
+
+def test_operators_are_counted_where_functions_are_called() -> None:
+    inner, outer = (
+        Counter({("", "Relu"): 3}),
+        Counter({("own", "in"): 2, ("", "Add"): 1}),
+    )
+    functions = {("own", "in"): inner, ("own", "out"): outer}
+    main = Counter({("own", "out"): 5, ("", "Conv"): 4})
+    assert operators_in(main, functions) == 5 * (2 * 3 + 1) + 4
+    assert operators_in(main, {}) == 9
+
+
+def test_functions_that_double_each_other_are_counted_without_being_put_together() -> None:
+    functions = {
+        ("own", str(index)): Counter({("own", str(index + 1)): 1000})
+        for index in range(MAX_FUNCTION_DEPTH)
+    }
+    assert operators_in(Counter({("own", "0"): 1}), functions) == 1000**MAX_FUNCTION_DEPTH
+
+
+@pytest.mark.parametrize("depth", [MAX_FUNCTION_DEPTH + 1, 5000])
+def test_functions_that_nest_without_end(depth: int) -> None:
+    functions = {
+        ("own", str(index)): Counter({("own", str((index + 1) % depth)): 1})
+        for index in range(depth)
+    }
+    with pytest.raises(ValueError, match="deeper"):
+        operators_in(Counter({("own", "0"): 1}), functions)

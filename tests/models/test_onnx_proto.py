@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from scasnet_qgis import paths
-from scasnet_qgis.models.onnx_contents import contents
+from scasnet_qgis.models.onnx_proto import contents
 
 from .tiny_models import pixelwise, save
 
@@ -20,8 +20,8 @@ def test_shipped_model() -> None:
     model = onnx.load(str(paths.default_model()))
     assert found.producer == model.producer_name
     assert found.opset == model.opset_import[0].version
-    assert list(found.keys) == [each.key for each in model.metadata_props]
-    sizes = [int(np.prod(each.dims)) for each in model.graph.initializer]
+    assert list(found.keys) == [entry.key for entry in model.metadata_props]
+    sizes = [int(np.prod(tensor.dims)) for tensor in model.graph.initializer]
     assert sum(found.numbers.values()) >= sum(sizes) > 1e6
     assert found.precision in ("float16", "float32")
 

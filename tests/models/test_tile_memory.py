@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from scasnet_qgis import paths
-from scasnet_qgis.models.memory import (
+from scasnet_qgis.models.model_file import inspect
+from scasnet_qgis.models.tile_memory import (
     WORKING_BYTES,
     bytes_a_pixel,
     bytes_ahead,
     tile_limit,
     workers_for,
 )
-from scasnet_qgis.models.onnx_file import inspect
 
 from . import tiny_models as tiny
 
@@ -27,7 +27,7 @@ import resource, sys
 import numpy as np
 from scasnet_qgis.core.errors import ModelError
 from scasnet_qgis.models.backend import OnnxBackend
-from scasnet_qgis.models.onnx_file import inspect
+from scasnet_qgis.models.model_file import inspect
 
 def status(key):
     lines = open("/proc/self/status").read().splitlines()
@@ -90,7 +90,7 @@ def test_fewer_tiles_at_a_time_where_memory_is_short(tmp_path: Path) -> None:
 def test_memory_stays_the_same_and_is_given_back(tmp_path: Path) -> None:
     """Two layers of a tile hold 134 MB here."""
     for line in answer(STEADY, tiny.slow(tmp_path / "m.onnx", layers=3)):
-        opened, first, last, closed = (int(each) / 2**20 for each in line.split())
+        opened, first, last, closed = (int(number) / 2**20 for number in line.split())
         assert first - opened > 100
         assert last < 1.1 * first
         assert closed - opened < 0.3 * (last - opened)
@@ -101,7 +101,7 @@ def test_what_will_be_needed_is_there_from_the_start() -> None:
     """So that a map of four tiles needs as much as one of a thousand."""
     script = STEADY.replace("1024", "512").replace("range(3)", "range(4)")
     line = answer(script, Path(paths.default_model()))[0]
-    opened, _first, last, closed = (int(each) / 2**20 for each in line.split())
+    opened, _first, last, closed = (int(number) / 2**20 for number in line.split())
     scores = 2 * 4 * 5 * 512 * 512 / 2**20
     assert last - opened < 2 * scores
     assert opened - closed > 80

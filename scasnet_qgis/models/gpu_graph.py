@@ -12,14 +12,23 @@ from typing import Any
 
 import numpy as np
 
-from scasnet_qgis.models.onnx_file import ModelInfo
-from scasnet_qgis.models.scores import (
+from scasnet_qgis.models.activations import (
     Activation,
-    adding_up,
-    as_they_are,
+    identity,
+    normalise,
     softmax,
     two_classes,
-    two_classes_of_logits,
+    two_classes_from_logits,
+)
+from scasnet_qgis.models.model_file import ModelInfo
+from scasnet_qgis.models.onnx_proto import (
+    MAX_EDITED,
+    add_node,
+    add_tensor,
+    add_value,
+    own_versions,
+    read_model,
+    tensor_type,
 )
 
 RAW_TYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
@@ -40,7 +49,7 @@ class RawInput:
 
 
 @dataclass(frozen=True)
-class CompactModel:
+class GpuGraph:
     """The bytes of an ONNX file, the type of its input, and the names of what goes in and out.
 
     ``scores_name`` are uint8 [N, channels, rows, cols]: scores of the classes, or in one channel
@@ -56,71 +65,64 @@ class CompactModel:
     channels: int
 
 
-def compact_model(
+def gpu_graph(
     info: ModelInfo, raw: RawInput | None, activation: Activation, labels: bool = False
-) -> CompactModel:
+) -> GpuGraph:
     """The model of a file with ``activation`` behind it; without ``raw`` it takes 0-1 as before.
 
     It gives scores, or ``labels``.
 
-    Raises ImportError where the package onnx is missing, ValueError where the model or the pixels
-    are of a kind this cannot be done for; reading the file raises what the package raises.
+    Raises ValueError where the model or the pixels are of a kind this cannot be done for, or where
+    the file has more than MAX_EDITED bytes; OSError where it cannot be read.
     """
-    import onnx
-
     if raw is not None and (raw.dtype not in RAW_TYPES or len(raw.low) != info.bands):
         raise ValueError(f"{len(raw.low)} band(s) of {raw.dtype}")
-    model = onnx.load(str(info.path))
+    size = info.path.stat().st_size
+    if size > MAX_EDITED:
+        raise ValueError(f"{size / 1e6:.0f} MB")
+    model = read_model(info.path.read_bytes())
     editing = _Editing(model, info)
     names = editing.surround(raw, activation, labels)
     input_type = "float32" if raw is None else raw.dtype
     channels = 1 if labels else info.classes
-    return CompactModel(bytes(model.SerializeToString()), input_type, *names, channels)
+    return GpuGraph(bytes(model.SerializeToString()), input_type, *names, channels)
 
 
 class _Editing:
     """Puts nodes before and behind those of a graph."""
 
     def __init__(self, model: Any, info: ModelInfo) -> None:
-        import onnx
-
-        versions = [each.version for each in model.opset_import if each.domain in ("", "ai.onnx")]
+        versions = own_versions(model)
         if not versions or versions[0] < _LEAST_OPSET:
             raise ValueError(f"operator set {versions}")
-        self._onnx, self._graph, self._info = onnx, model.graph, info
+        self._graph, self._info = model.graph, info
         self._opset = versions[0]
-        self._nodes: list[Any] = []
         self._prefix = "scasnet_"
         taken = [name for node in model.graph.node for name in (*node.input, *node.output)]
-        while any(each.startswith(self._prefix) for each in taken):
+        while any(name.startswith(self._prefix.encode()) for name in taken):
             self._prefix += "_"
 
     def surround(
         self, raw: RawInput | None, activation: Activation, labels: bool
     ) -> tuple[str, str, str]:
         """Give the graph its new input and outputs; returns their names."""
-        tensor = self._onnx.TensorProto
-        image = next(each for each in self._graph.input if each.name == self._info.input_name)
-        shape = image.type.tensor_type.shape
-        into = self._onnx.helper.make_tensor_value_info(
-            f"{self._prefix}pixels", self._type("float32" if raw is None else raw.dtype), None
-        )
-        into.type.tensor_type.shape.CopyFrom(shape)
-        self._before(into.name, raw)
-        before, self._nodes = self._nodes, []
+        graph, name = self._graph, self._info.input_name.encode()
+        image = next(value for value in graph.input if value.name == name)
+        pixels = f"{self._prefix}pixels"
+        image.name = pixels.encode()
+        image.type.tensor_type.elem_type = tensor_type("float32" if raw is None else raw.dtype)
+        network = list(graph.node)
+        del graph.node[:]
+        self._before(pixels, raw)
+        graph.node.extend(network)
         probabilities = self._behind(activation)
         total = self._add("ReduceSum", probabilities, keepdims=1)
         scores = self._labels(probabilities) if labels else self._rounded(probabilities)
-        nodes = [*before, *self._graph.node, *self._nodes]
-        del self._graph.node[:], self._graph.output[:]
-        self._graph.node.extend(nodes)
-        self._graph.input.remove(image)
-        self._graph.input.insert(0, into)
-        make = self._onnx.helper.make_tensor_value_info
-        rows_cols = [None, 1 if labels else self._info.classes, None, None]
-        self._graph.output.append(make(scores, tensor.UINT8, rows_cols))
-        self._graph.output.append(make(total, tensor.FLOAT, [1, 1, 1, 1]))
-        return into.name, scores, total
+        del graph.output[:]
+        channels = 1 if labels else self._info.classes
+        add_value(graph.output, scores, "uint8", (None, channels, None, None))
+        add_value(graph.output, total, "float32", (1, 1, 1, 1))
+        return pixels, scores, total
 
     def _before(self, last: str, raw: RawInput | None) -> None:
         """From pixels to what the model called its input."""
@@ -141,9 +143,9 @@ class _Editing:
     def _behind(self, activation: Activation) -> str:
         """From the model's output to probabilities that add up to 1; as in ``models.scores``."""
         last = self._cast(self._info.output_name, "float32")
-        if activation is as_they_are:
+        if activation is identity:
             return last
-        if activation is adding_up:
+        if activation is normalise:
             axes = [1]
             if self._opset < 13:
                 total = self._add("ReduceSum", last, keepdims=1, axes=axes)
@@ -156,7 +158,7 @@ class _Editing:
             # Before, Softmax took all axes from the given one on together.
             last = self._add("Transpose", last, perm=[0, 2, 3, 1])
             return self._add("Transpose", self._add("Softmax", last, axis=3), perm=[0, 3, 1, 2])
-        if activation is two_classes_of_logits:
+        if activation is two_classes_from_logits:
             last = self._add("Sigmoid", last)
         elif activation is not two_classes:
             raise ValueError(f"activation {activation}")
@@ -180,20 +182,15 @@ class _Editing:
         return self._add(kind, last, self._constant(np.reshape(values, (1, -1, 1, 1))))
 
     def _cast(self, last: str, dtype: str) -> str:
-        return self._add("Cast", last, to=self._type(dtype))
-
-    def _type(self, dtype: str) -> int:
-        return int(self._onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
+        return self._add("Cast", last, to=tensor_type(dtype))
 
     def _constant(self, value: Any, dtype: str = "float32") -> str:
         name = f"{self._prefix}constant_{len(self._graph.initializer)}"
-        tensor = self._onnx.numpy_helper.from_array(np.asarray(value, dtype=dtype), name)
-        self._graph.initializer.append(tensor)
+        add_tensor(self._graph, name, value, dtype)
         return name
 
     def _add(self, kind: str, *inputs: str, output: str = "", **attributes: Any) -> str:
         """A node; returns the name of its output."""
-        output = output or f"{self._prefix}{kind}_{len(self._nodes)}_{inputs[0]}"[:200]
-        node = self._onnx.helper.make_node(kind, list(inputs), [output], **attributes)
-        self._nodes.append(node)
+        output = output or f"{self._prefix}{kind}_{len(self._graph.node)}_{inputs[0]}"[:200]
+        add_node(self._graph, kind, inputs, output, **attributes)
         return output

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from scasnet_qgis import paths
+from scasnet_qgis.models import cpu_graph
+from scasnet_qgis.models.activations import softmax
 from scasnet_qgis.models.backend import OnnxBackend
-from scasnet_qgis.models.for_processor import for_processor
-from scasnet_qgis.models.onnx_file import inspect
-from scasnet_qgis.models.scores import softmax
+from scasnet_qgis.models.cpu_graph import strip_softmax
+from scasnet_qgis.models.model_file import inspect
 
 from . import tiny_models as tiny
 from .tiny_models import pixelwise, save
@@ -31,7 +32,7 @@ def run(model: bytes | str, image: np.ndarray) -> np.ndarray:
 
 def test_shipped_model_gives_the_same_scores() -> None:
     path = paths.default_model()
-    open_ended = run(for_processor(path), IMAGE)
+    open_ended = run(strip_softmax(path), IMAGE)
     assert abs(open_ended.sum(axis=1) - 1).max() > 1
     np.testing.assert_allclose(softmax(open_ended), run(str(path), IMAGE), atol=1e-6)
 
@@ -39,12 +40,11 @@ def test_shipped_model_gives_the_same_scores() -> None:
 def test_all_but_the_softmax_stays(tmp_path: Path) -> None:
     path = pixelwise(tmp_path / "a.onnx", classes=4, metadata={"scasnet_card": "x" * 300})
     model = onnx.load(str(path))
-    edited = onnx.load_model_from_string(for_processor(path))
+    edited = onnx.load_model_from_string(strip_softmax(path))
     onnx.checker.check_model(edited, full_check=True)
-    last = next(each for each in model.graph.node if each.op_type == "Softmax")
+    last = next(node for node in model.graph.node if node.op_type == "Softmax")
     last.op_type = "Identity"
     del last.attribute[:]
-    last.ClearField("name")
     assert edited == model
 
 
@@ -88,19 +88,19 @@ def node(kind: str, into: str, out: str, **attributes: object) -> onnx.NodeProto
     ids=["none", "rows", "columns", "used again", "not the last", "used before the end"],
 )
 def test_other_ends_stay(tmp_path: Path, nodes: list[onnx.NodeProto]) -> None:
-    assert for_processor(in_graph(tmp_path / "a.onnx", nodes)) == b""
+    assert strip_softmax(in_graph(tmp_path / "a.onnx", nodes)) == b""
 
 
 def test_older_softmax_means_something_else(tmp_path: Path) -> None:
     nodes = [node("Softmax", "image", "scores", axis=1)]
-    assert for_processor(in_graph(tmp_path / "new.onnx", nodes, 13))
-    assert for_processor(in_graph(tmp_path / "old.onnx", nodes, 12)) == b""
+    assert strip_softmax(in_graph(tmp_path / "new.onnx", nodes, 13))
+    assert strip_softmax(in_graph(tmp_path / "old.onnx", nodes, 12)) == b""
 
 
 def test_axis_may_count_from_the_end(tmp_path: Path) -> None:
     nodes = [node("Softmax", "image", "scores", axis=-3)]
     path = in_graph(tmp_path / "a.onnx", nodes)
-    np.testing.assert_array_equal(run(for_processor(path), IMAGE), IMAGE)
+    np.testing.assert_array_equal(run(strip_softmax(path), IMAGE), IMAGE)
 
 
 def test_weights_elsewhere_stay_there(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_weights_elsewhere_stay_there(tmp_path: Path) -> None:
     onnx.save(
         onnx.load(str(path)), str(path), save_as_external_data=True, location="w", size_threshold=0
     )
-    assert for_processor(path) == b""
+    assert strip_softmax(path) == b""
     with OnnxBackend(inspect(path), "cpu", threads=1, tile_size=(70, 50)) as backend:
         wanted = tiny.softmax(tiny.logits(IMAGE, 200))
         np.testing.assert_allclose(backend.predict(IMAGE), wanted, atol=1e-5)
@@ -118,7 +118,7 @@ def test_softmax_of_another_maker_stays(tmp_path: Path) -> None:
     last = node("Softmax", "image", "scores", axis=1)
     last.domain = "com.example"
     path = in_graph(tmp_path / "a.onnx", [last])
-    assert for_processor(path) == b""
+    assert strip_softmax(path) == b""
 
 
 def test_graph_inside_of_an_operator(tmp_path: Path) -> None:
@@ -131,21 +131,21 @@ def test_graph_inside_of_an_operator(tmp_path: Path) -> None:
         helper.make_node("If", ["yes"], ["a"], then_branch=inner, else_branch=inner),
         node("Softmax", "a", "scores", axis=1),
     ]
-    assert for_processor(in_graph(tmp_path / "a.onnx", nodes)) == b""
+    assert strip_softmax(in_graph(tmp_path / "a.onnx", nodes)) == b""
 
 
 @pytest.mark.parametrize("what", ["weights", "operators"])
 def test_what_is_there_twice_stays(tmp_path: Path, what: str) -> None:
     """ONNX Runtime would take the one, and what is put in the other."""
     path = pixelwise(tmp_path / "a.onnx", classes=4)
-    assert for_processor(path)
+    assert strip_softmax(path)
     model = onnx.load(str(path))
     if what == "weights":
         model.graph.initializer.append(model.graph.initializer[0])
     else:
         model.opset_import.append(helper.make_opsetid("ai.onnx", 12))
     onnx.save(model, str(path))
-    assert for_processor(path) == b""
+    assert strip_softmax(path) == b""
 
 
 def test_operators_with_another_meaning(tmp_path: Path) -> None:
@@ -155,11 +155,11 @@ def test_operators_with_another_meaning(tmp_path: Path) -> None:
         del model.functions[:]
         model.functions.append(helper.make_function(domain, "Neg", ["x"], ["y"], [inner], own))
         onnx.save(model, str(tmp_path / "b.onnx"))
-        assert bool(for_processor(tmp_path / "b.onnx")) is changed
+        assert bool(strip_softmax(tmp_path / "b.onnx")) is changed
 
 
-def test_odd_way_of_writing_leaves_the_graph_alone(tmp_path: Path) -> None:
-    """A length in more bytes than it needs cannot be found from behind."""
+def test_odd_way_of_writing(tmp_path: Path) -> None:
+    """Lengths in more bytes than they need."""
     nodes = [node("Relu", "image", "a"), node("Softmax", "a", "scores", axis=1)]
     model = onnx.load(str(in_graph(tmp_path / "a.onnx", nodes)))
     last = model.graph.node.pop().SerializeToString()
@@ -167,13 +167,21 @@ def test_odd_way_of_writing_leaves_the_graph_alone(tmp_path: Path) -> None:
     model.ClearField("graph")
     size = bytes([len(graph) & 0x7F | 0x80, len(graph) >> 7])
     (tmp_path / "a.onnx").write_bytes(model.SerializeToString() + b"\x3a" + size + graph)
-    assert for_processor(tmp_path / "a.onnx") == b""
+    np.testing.assert_array_equal(run(strip_softmax(tmp_path / "a.onnx"), IMAGE), IMAGE)
+
+
+def test_large_files_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a file is edited it is in memory three times."""
+    path = pixelwise(tmp_path / "a.onnx", classes=4)
+    for limit, edited in ((0, True), (-1, False)):
+        monkeypatch.setattr(cpu_graph, "MAX_EDITED", path.stat().st_size + limit)
+        assert bool(strip_softmax(path)) is edited
 
 
 def test_softmax_of_one_channel_stays(tmp_path: Path) -> None:
     """It makes ones of anything, which stand for the second of two classes."""
     path = pixelwise(tmp_path / "a.onnx", classes=1, activation="Softmax")
-    assert for_processor(path)
+    assert strip_softmax(path)
     with OnnxBackend(inspect(path), "cpu", threads=1, tile_size=(70, 50)) as backend:
         assert backend._opened().session.run(None, {"image": IMAGE})[0].min() == 1
 
@@ -189,7 +197,7 @@ def test_damaged_files_end_in_a_model_or_a_value_error(
     damaged[place % len(whole)] = byte
     (folder / "damaged.onnx").write_bytes(damaged)
     try:
-        edited = for_processor(folder / "damaged.onnx")
+        edited = strip_softmax(folder / "damaged.onnx")
     except ValueError:
         return
     assert not edited or len(edited) < len(damaged) + 16
