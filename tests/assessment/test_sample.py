@@ -320,7 +320,7 @@ def test_a_class_with_one_labelled_point_has_no_interval(compare, mapped, tmp_pa
     assert f"only one labelled point in {POND}" in str(result.notes[-1])
     assert result.adjusted is not None
     assert np.isnan(result.adjusted.figures.users[3].standard_error)
-    assert np.isnan(result.adjusted.figures.overall.error)
+    assert np.isnan(result.adjusted.figures.overall.standard_error)
     assert not np.isnan(result.adjusted.figures.overall.value)
 
 
