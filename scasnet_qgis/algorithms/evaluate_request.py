@@ -10,8 +10,13 @@ from qgis.core import QgsProcessingAlgorithm, QgsProcessingContext
 from scasnet_qgis.algorithms import evaluate_parameters as names
 from scasnet_qgis.algorithms.map_input import MapInput
 from scasnet_qgis.algorithms.reference_input import ReferenceInput
+from scasnet_qgis.assessment.report import (
+    adjusted_facts,
+    class_facts,
+    finite_or_none,
+    left_out_facts,
+)
 from scasnet_qgis.assessment.request import Assessment, AssessmentRequest
-from scasnet_qgis.assessment.tables import adjusted_facts, class_facts, number
 from scasnet_qgis.core.progress import Progress, Stage
 from scasnet_qgis.i18n import translate
 from scasnet_qgis.raster.labels import classes_of
@@ -47,19 +52,18 @@ def request_of(
 def output_values(result: Assessment) -> dict[str, Any]:
     """The values of all outputs but the files; None for what is not defined."""
     matrix = result.matrix
-    left_out = [{"reason": str(each.reason), "count": each.count} for each in result.left_out]
     return {
-        names.OVERALL_ACCURACY: number(matrix.overall_accuracy),
-        names.KAPPA: number(matrix.kappa),
-        names.MEAN_IOU: number(matrix.mean_iou),
-        names.MEAN_F1: number(matrix.mean_f1),
-        names.MEAN_PRECISION: number(matrix.mean_precision),
-        names.MEAN_RECALL: number(matrix.mean_recall),
+        names.OVERALL_ACCURACY: finite_or_none(matrix.overall_accuracy),
+        names.KAPPA: finite_or_none(matrix.kappa),
+        names.MEAN_IOU: finite_or_none(matrix.mean_iou),
+        names.MEAN_F1: finite_or_none(matrix.mean_f1),
+        names.MEAN_PRECISION: finite_or_none(matrix.mean_precision),
+        names.MEAN_RECALL: finite_or_none(matrix.mean_recall),
         names.PIXELS: 0 if result.points else matrix.total,
         names.SAMPLES: matrix.total if result.points else 0,
         names.CLASS_ACCURACY: json.dumps(class_facts(result), ensure_ascii=False),
         names.CONFUSION: json.dumps(matrix.counts.tolist()),
-        names.LEFT_OUT: json.dumps(left_out, ensure_ascii=False),
+        names.LEFT_OUT: json.dumps(left_out_facts(result), ensure_ascii=False),
         names.AREA_ADJUSTED_FIGURES: json.dumps(adjusted_facts(result), ensure_ascii=False),
     }
 

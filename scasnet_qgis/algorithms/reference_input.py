@@ -16,7 +16,7 @@ from scasnet_qgis.algorithms.input_parameters import CLASS_FIELD, REFERENCE
 from scasnet_qgis.algorithms.layers import LayerFile, classes_in_legend, layer_file
 from scasnet_qgis.core.errors import InputError
 from scasnet_qgis.i18n import translate
-from scasnet_qgis.raster import sample_design
+from scasnet_qgis.raster import sample_file
 from scasnet_qgis.raster.label_class import LabelClass
 
 
@@ -51,5 +51,5 @@ def read_reference(
 def _field_of_sample(layer: QgsVectorLayer) -> str:
     """The field in which a sample is labelled; "" where the layer is no sample."""
     there = {each.name() for each in layer.fields()}
-    is_sample = there.issuperset((sample_design.REFERENCE, *sample_design.DESIGN_FIELDS))
-    return sample_design.REFERENCE if is_sample else ""
+    is_sample = there.issuperset((sample_file.REFERENCE, *sample_file.DESIGN_FIELDS))
+    return sample_file.REFERENCE if is_sample else ""

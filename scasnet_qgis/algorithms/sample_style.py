@@ -20,8 +20,7 @@ from qgis.core import (
 
 from scasnet_qgis.core.errors import OutputError
 from scasnet_qgis.i18n import translate
-from scasnet_qgis.raster.sample_design import HIDDEN_FIELDS, REFERENCE, SAMPLE_ID
-from scasnet_qgis.raster.sample_file import LAYER, Stratum
+from scasnet_qgis.raster.sample_file import HIDDEN_FIELDS, LAYER, REFERENCE, SAMPLE_ID, Stratum
 
 UNLABELLED = "#ff00ff"
 

@@ -174,7 +174,7 @@ class SamplePoints(ScasNetAlgorithm):
             output=Path(output),
             extent=self._map.extent,
             points=self.parameterAsInt(parameters, SAMPLES, context),
-            least=self.parameterAsInt(parameters, MIN_PER_CLASS, context),
+            min_per_class=self.parameterAsInt(parameters, MIN_PER_CLASS, context),
             seed=self.parameterAsInt(parameters, SEED, context),
             target_error=target_error,
             expected_accuracy=self.parameterAsDouble(parameters, EXPECTED_ACCURACY, context),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scasnet_qgis.assessment.request import Assessment, AssessmentRequest, LeftOut, no_sample
+from scasnet_qgis.assessment.request import Assessment, AssessmentRequest, LeftOut, sample_missing
 from scasnet_qgis.core.accuracy import ConfusionMatrix
 from scasnet_qgis.core.errors import InputError
 from scasnet_qgis.core.messages import message, translate
@@ -43,7 +43,7 @@ def assess_pixels(
     progress: Progress,
 ) -> Assessment:
     """Compare every pixel of ``area`` that has a reference class; raises InputError."""
-    not_adjusted = no_sample(request, points=False)
+    not_adjusted = sample_missing(request, points=False)
     reference = _Reference(request, match, grid)
     overlap = reference.overlap(area)
     counts = Counts(ConfusionMatrix.empty(len(request.classes)))
@@ -80,9 +80,9 @@ class _Reference:
 
     def overlap(self, area: Window) -> Window:
         """The part of ``area`` outside of which there is no label; InputError if there is none."""
-        there = self._labels.labelled_window()
-        found = Window(0, 0, 0, 0) if there is None else there.intersect(area)
-        if found.empty:
+        labelled = self._labels.labelled_window()
+        overlap = Window(0, 0, 0, 0) if labelled is None else labelled.intersect(area)
+        if overlap.empty:
             raise InputError(
                 translate(
                     "ScasNet",
@@ -90,7 +90,7 @@ class _Reference:
                     "coordinate reference systems and the extent.",
                 )
             )
-        return found
+        return overlap
 
     def read(self, window: Window) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """Classes [rows, cols], and where another one is near, also one beyond the window."""
@@ -134,4 +134,4 @@ def _left_out(counts: Counts, area: Window, boundary: int) -> tuple[LeftOut, ...
         LeftOut(message(near, radius=boundary), counts.boundary),
         LeftOut(nodata, counts.nodata),
     )
-    return tuple(each for each in entries if each.count)
+    return tuple(entry for entry in entries if entry.count)

@@ -11,8 +11,8 @@ from scasnet_qgis.assessment.request import (
     AssessmentRequest,
     LeftOut,
     SampleFigures,
-    no_sample,
-    refused,
+    not_adjusted,
+    sample_missing,
 )
 from scasnet_qgis.core.accuracy import ConfusionMatrix
 from scasnet_qgis.core.errors import InputError, SettingError
@@ -24,8 +24,8 @@ from scasnet_qgis.raster.grid import Grid
 from scasnet_qgis.raster.label_class import value_text
 from scasnet_qgis.raster.labels import IGNORE, Labels
 from scasnet_qgis.raster.matching import LEFT_OUT, ClassMatch
-from scasnet_qgis.raster.reference import UNKNOWN, Points, classes_below, read_points
-from scasnet_qgis.raster.sample_design import Design
+from scasnet_qgis.raster.reference import UNKNOWN_CLASS, Points, map_classes_at, read_points
+from scasnet_qgis.raster.sample_file import SampleDesign
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,13 +46,13 @@ def assess_points(
         raise SettingError(
             translate(
                 "ScasNet",
-                "Points have no boundaries: set the pixels to leave out along them to 0.",
+                "Points have no boundary pixels: set the number of pixels to ignore to 0.",
             )
         )
     points = read_points(request.reference, grid, request.reference_classes, progress)
-    labels = np.append(match.table().astype(np.int16), np.int16(UNKNOWN))[points.labels]
+    labels = np.append(match.table().astype(np.int16), np.int16(UNKNOWN_CLASS))[points.labels]
     inside = points.inside(area)
-    values = classes_below(points, inside, mapped, progress)
+    values = map_classes_at(points, inside, mapped, progress)
     matrix = ConfusionMatrix.of(np.where(inside, labels, IGNORE), values, len(request.classes))
     adjusted: SampleFigures | None = None
     why: Message | None = None
@@ -77,10 +77,10 @@ def _left_out(
     compared = inside & (labels < LEFT_OUT)
     unknown = translate("ScasNet", "with a value that is no class")
     reasons = (
-        (translate("ScasNet", "without a position"), points.without_place),
+        (translate("ScasNet", "without a position"), points.without_geometry),
         (translate("ScasNet", "outside the map or the extent"), (~inside).sum()),
         (translate("ScasNet", "without a class"), (inside & (labels == IGNORE)).sum()),
-        (unknown, (inside & (labels == UNKNOWN)).sum()),
+        (unknown, (inside & (labels == UNKNOWN_CLASS)).sum()),
         (
             translate("ScasNet", "of a class that is to be left out"),
             (inside & (labels == LEFT_OUT)).sum(),
@@ -120,29 +120,29 @@ def _adjust(
     """Figures for the whole map, or why there are none; and warnings about them."""
     design = points.design
     if design is None:
-        return None, no_sample(request, points=True), ()
-    reason = _why_not(design, inside)
+        return None, sample_missing(request, points=True), ()
+    reason = _design_problem(design, inside)
     if reason is not None:
-        return None, refused(request, reason), ()
+        return None, not_adjusted(request, reason), ()
     _check_map(request, design, values)
-    known = {value_text(each.value): index for index, each in enumerate(request.classes)}
-    pixels, areas = [0] * len(known), [0.0] * len(known)
+    index_of = {value_text(kind.value): index for index, kind in enumerate(request.classes)}
+    pixels, areas = [0] * len(index_of), [0.0] * len(index_of)
     for stratum in design.strata:
-        pixels[known[stratum.value]] = stratum.pixels
-        areas[known[stratum.value]] = stratum.area
+        pixels[index_of[stratum.value]] = stratum.pixels
+        areas[index_of[stratum.value]] = stratum.area
     labelled = matrix.in_map
-    missing = [i for i, count in enumerate(pixels) if count and not labelled[i]]
+    missing = [index for index, count in enumerate(pixels) if count and not labelled[index]]
     if missing:
         text = translate("ScasNet", "no point in these classes of the map is labelled: {names}")
         names = ", ".join(request.classes[index].name for index in missing)
-        return None, refused(request, message(text, names=names)), ()
+        return None, not_adjusted(request, message(text, names=names)), ()
     figures = area_adjusted(matrix, pixels)
     result = SampleFigures(figures, tuple(pixels), tuple(areas), design.area_unit)
-    return result, None, _lone_points(request, labelled)
+    return result, None, _single_points(request, labelled)
 
 
-def _why_not(design: Design, inside: Flags) -> Message | None:
-    """What is wrong with a sample; None where it is whole."""
+def _design_problem(design: SampleDesign, inside: Flags) -> Message | None:
+    """What is wrong with a sample; None where it is as it was drawn."""
     if not inside.all():
         return message(
             translate("ScasNet", "some points of the sample lie outside the map or the extent")
@@ -151,15 +151,16 @@ def _why_not(design: Design, inside: Flags) -> Message | None:
         return message(
             translate("ScasNet", "the fields that tell how the points were drawn were changed")
         )
-    if not design.whole:
+    if not design.complete:
         return message(translate("ScasNet", "all points of a class were removed from the sample"))
     return None
 
 
-def _check_map(request: AssessmentRequest, design: Design, values: NDArray[np.uint8]) -> None:
+def _check_map(request: AssessmentRequest, design: SampleDesign, values: NDArray[np.uint8]) -> None:
     """Raise InputError where points do not lie on the class they were drawn from."""
-    of_value = {value_text(each.value): index for index, each in enumerate(request.classes)}
-    drawn = np.array([of_value.get(each.value, -1) for each in design.strata])[design.drawn]
+    index_of = {value_text(kind.value): index for index, kind in enumerate(request.classes)}
+    classes = np.array([index_of.get(stratum.value, -1) for stratum in design.strata])
+    drawn = classes[design.stratum_of_point]
     wrong = int((drawn != values).sum())
     if wrong:
         raise InputError(
@@ -174,8 +175,8 @@ def _check_map(request: AssessmentRequest, design: Design, values: NDArray[np.ui
         )
 
 
-def _lone_points(request: AssessmentRequest, labelled: NDArray[np.int64]) -> tuple[Message, ...]:
-    names = [each.name for each, count in zip(request.classes, labelled) if count == 1]
+def _single_points(request: AssessmentRequest, labelled: NDArray[np.int64]) -> tuple[Message, ...]:
+    names = [kind.name for kind, count in zip(request.classes, labelled) if count == 1]
     if not names:
         return ()
     text = translate(

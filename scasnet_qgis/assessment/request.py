@@ -1,4 +1,4 @@
-"""What one evaluation is asked, and what it finds."""
+"""The settings of an evaluation, and its results."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class SampleFigures:
 class Assessment:
     """The outcome: ``matrix`` counts pixels or points by the classes of the map.
 
-    ``not_adjusted`` says why there are no area-adjusted figures, where nobody forwent them;
+    ``not_adjusted`` says why there are no area-adjusted figures, unless they were not wanted;
     ``notes`` are warnings about the figures.
     """
 
@@ -86,17 +86,18 @@ class Assessment:
 
 
 def map_grid(source: str, fallback_wkt: str) -> Grid:
-    """The grid of a map, with another reference system where it states none."""
+    """The grid of a map, with ``fallback_wkt`` as its CRS where it states none."""
     grid = Grid.of(open_raster(source))
     if grid.wkt or not fallback_wkt:
         return grid
     return replace(grid, wkt=fallback_wkt)
 
 
-def no_sample(request: AssessmentRequest, points: bool) -> Message | None:
-    """Why a reference that is no sample gives no area-adjusted figures; None where nobody asks.
+def sample_missing(request: AssessmentRequest, points: bool) -> Message | None:
+    """Why a reference that is no sample gives no area-adjusted figures; None where they are
+    not wanted.
 
-    Raises SettingError where they were asked for.
+    Raises SettingError where they were requested.
     """
     if request.adjusted == "no":
         return None
@@ -106,11 +107,11 @@ def no_sample(request: AssessmentRequest, points: bool) -> Message | None:
         kind = message(translate("ScasNet", "polygons that somebody chose are no random sample"))
     else:
         kind = message(translate("ScasNet", "a reference raster is no random sample of points"))
-    return refused(request, kind)
+    return not_adjusted(request, kind)
 
 
-def refused(request: AssessmentRequest, reason: Message) -> Message:
-    """The sentence that figures are not given; a SettingError where they were asked for."""
+def not_adjusted(request: AssessmentRequest, reason: Message) -> Message:
+    """Why there are no area-adjusted figures; a SettingError where they were requested."""
     text = translate(
         "ScasNet",
         "Area-adjusted accuracy and areas are not given, because {reason}: they need points that "

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from scasnet_qgis.assessment.pixels import assess_pixels
 from scasnet_qgis.assessment.points import assess_points
-from scasnet_qgis.assessment.report import Say, html_report
+from scasnet_qgis.assessment.report import Translator, csv_text, html_report, json_text
 from scasnet_qgis.assessment.request import Assessment, AssessmentRequest, map_grid
-from scasnet_qgis.assessment.tables import csv_text, json_text
 from scasnet_qgis.core.errors import InputError
 from scasnet_qgis.core.messages import translate
 from scasnet_qgis.core.progress import Progress
@@ -24,7 +23,7 @@ from scasnet_qgis.raster.whole_files import check_targets, whole_files
 
 @dataclass(frozen=True)
 class Reports:
-    """The files to write; None for one that nobody wants."""
+    """The files to write; None for one that is not wanted."""
 
     html: Path | None = None
     csv: Path | None = None
@@ -32,14 +31,14 @@ class Reports:
 
 
 def evaluate(
-    request: AssessmentRequest, reports: Reports, progress: Progress, say: Say = str
+    request: AssessmentRequest, reports: Reports, progress: Progress, tr: Translator = str
 ) -> Assessment:
     """Compare and write the reports, all of them or none; raises a ScasNetError.
 
-    ``say`` gives a text of the HTML page in the reader's language.
+    ``tr`` gives a text of the HTML page in the reader's language.
     """
     writers: list[tuple[Path | None, Callable[[Assessment], str]]] = [
-        (reports.html, lambda result: html_report(request, result, say)),
+        (reports.html, lambda result: html_report(request, result, tr)),
         (reports.csv, csv_text),
         (reports.json, lambda result: json_text(request, result)),
     ]
@@ -77,9 +76,9 @@ def assess(request: AssessmentRequest, progress: Progress) -> Assessment:
         mapped = Labels(request.source, grid, request.classes, by_place=False)
         compare = assess_points if points else assess_pixels
         result = compare(request, match, grid, area, mapped, progress)
-    _refuse_nothing(result)
-    for each in result.left_out:
-        progress.info(each.sentence(points))
+    _check_compared(result)
+    for entry in result.left_out:
+        progress.info(entry.sentence(points))
     for note in result.notes:
         progress.warn(note)
     if result.not_adjusted is not None:
@@ -87,7 +86,7 @@ def assess(request: AssessmentRequest, progress: Progress) -> Assessment:
     return result
 
 
-def _refuse_nothing(result: Assessment) -> None:
+def _check_compared(result: Assessment) -> None:
     """Raise InputError, which says why, where nothing was compared."""
     if result.matrix.total:
         return
@@ -95,7 +94,7 @@ def _refuse_nothing(result: Assessment) -> None:
         raise InputError(
             translate("ScasNet", "The reference layer is empty: choose one that holds classes.")
         )
-    most = max(result.left_out, key=lambda each: each.count)
+    most = max(result.left_out, key=lambda entry: entry.count)
     if result.points:
         text = translate(
             "ScasNet",

@@ -40,7 +40,7 @@ class SampleRequest:
     output: Path
     extent: tuple[float, float, float, float] | None = None
     points: int = 500
-    least: int = 50
+    min_per_class: int = 50
     seed: int = 1
     target_error: float | None = None
     expected_accuracy: float = 0.8
@@ -57,7 +57,7 @@ class SampleResult:
 
     @property
     def points(self) -> int:
-        return sum(each.points for each in self.strata)
+        return sum(stratum.points for stratum in self.strata)
 
 
 def draw_sample(request: SampleRequest, progress: Progress, style: Style) -> SampleResult:
@@ -76,30 +76,30 @@ def draw_sample(request: SampleRequest, progress: Progress, style: Style) -> Sam
         strata = _strata(request, counted, progress)
         generator = np.random.default_rng(request.seed)
         drawing = Stage(progress, COUNTING_SHARE, 1.0)
-        points = [each.points for each in strata]
+        points = [stratum.points for stratum in strata]
         pixels = draw_pixels(labels, counted, points, generator, drawing)
         with whole_files([request.output]) as working:
             write_sample(working[request.output], grid, pixels, strata, grid.area_unit)
             style(working[request.output], strata)
             progress.check()
-    without = area.rows * area.cols - sum(counted.pixels)
-    return SampleResult(tuple(strata), grid.area_unit, without)
+    nodata_pixels = area.rows * area.cols - sum(counted.pixels)
+    return SampleResult(tuple(strata), grid.area_unit, nodata_pixels)
 
 
 def _strata(request: SampleRequest, counted: Strata, progress: Progress) -> list[Stratum]:
     pixels = counted.pixels
     if not sum(pixels):
         raise InputError(
-            translate("ScasNet", "The map has no class here: choose another extent or map.")
+            translate("ScasNet", "The map has no classes here: choose another extent or map.")
         )
     total = request.points
     if request.target_error is not None:
         total = sample_size(request.expected_accuracy, request.target_error, sum(pixels))
-        total = max(total, sum(min(request.least, each) for each in pixels))
+        total = max(total, sum(min(request.min_per_class, count) for count in pixels))
         text = translate(
             "ScasNet",
-            "{total} points give the overall accuracy a standard error of about {error:g}, if "
-            "{expected:.0%} of the map is right.",
+            "{total} points for a standard error of the overall accuracy of about {error:g}, if "
+            "{expected:.0%} of the map is correct",
         )
         expected = request.expected_accuracy
         progress.info(message(text, total=total, error=request.target_error, expected=expected))
@@ -107,17 +107,20 @@ def _strata(request: SampleRequest, counted: Strata, progress: Progress) -> list
         raise SettingError(
             translate(
                 "ScasNet",
-                "{total} points are more than anybody can label: ask for {most} at the most.",
+                "{total} points are too many to label: the maximum is {most}.",
             ),
             total=total,
             most=MOST_POINTS,
         )
-    points = allocate(pixels, total, request.least)
-    if any(0 < each < FEW_POINTS for each in points):
+    points = allocate(pixels, total, request.min_per_class)
+    if any(0 < count < FEW_POINTS for count in points):
         text = translate(
             "ScasNet",
-            "A class with one pixel gets one point, which is too few for a confidence interval.",
+            "A class of one pixel gets one point: too few for a confidence interval.",
         )
         progress.warn(message(text))
     rows = zip(request.classes, pixels, counted.areas, points)
-    return [Stratum(c.value, c.name, c.color, n, float(a), p) for c, n, a, p in rows]
+    return [
+        Stratum(kind.value, kind.name, kind.color, count, float(area), drawn)
+        for kind, count, area, drawn in rows
+    ]

@@ -9,8 +9,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 
-from scasnet_qgis.core.charts import line_chart
-from scasnet_qgis.core.heat_map import heat_map
+from scasnet_qgis.core.charts import heat_map, line_chart
 from scasnet_qgis.core.markup import count, decimal, escaped, percent, swatch, value_text
 
 __all__ = (
@@ -18,7 +17,7 @@ __all__ = (
     "picture_row", "preformatted", "section", "table", "warning",
 )  # fmt: skip
 
-_RULES = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _STYLE = """
 :root { color-scheme: light; }
 body { margin: 2rem auto; padding: 0 1.25rem; max-width: 64rem; background: #fff; color: #1f2933;
@@ -74,7 +73,7 @@ def page(title: str, *sections: str, lang: str = "en") -> str:
     """The whole document."""
     return (
         f'<!DOCTYPE html>\n<html lang="{escaped(lang)}">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_RULES}">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escaped(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n"
         f"<h1>{escaped(title)}</h1>\n" + "\n".join(sections) + "\n</main>\n</body>\n</html>\n"
@@ -121,11 +120,11 @@ def table(
 
     ``swatches`` are the colours of the names, row by row; rows beyond them have none.
     """
-    top = "".join(f'<th scope="col">{escaped(each)}</th>' for each in head)
+    top = "".join(f'<th scope="col">{escaped(title)}</th>' for title in head)
     body = []
     for index, (name, *cells) in enumerate(rows):
         color = swatch(swatches[index]) if swatches and index < len(swatches) else ""
-        figures = "".join(f"<td>{value_text(each)}</td>" for each in cells)
+        figures = "".join(f"<td>{value_text(cell)}</td>" for cell in cells)
         body.append(f'<tr><th scope="row">{color}{escaped(name)}</th>{figures}</tr>')
     said = f"<caption>{escaped(caption)}</caption>\n" if caption else ""
     return (
@@ -137,15 +136,13 @@ def table(
 
 def picture_row(pictures: Sequence[tuple[str, bytes]]) -> str:
     """Pictures (PNG) side by side, each with its caption, inside the document."""
-    return '<div class="pictures">\n' + "\n".join(map(_picture, pictures)) + "\n</div>"
-
-
-def _picture(picture: tuple[str, bytes]) -> str:
-    caption, png = escaped(picture[0]), base64.b64encode(picture[1]).decode("ascii")
-    return (
-        f'<figure><img alt="{caption}" src="data:image/png;base64,{png}">'
-        f"<figcaption>{caption}</figcaption></figure>"
+    figures = (
+        f'<figure><img alt="{escaped(caption)}" '
+        f'src="data:image/png;base64,{base64.b64encode(png).decode("ascii")}">'
+        f"<figcaption>{escaped(caption)}</figcaption></figure>"
+        for caption, png in pictures
     )
+    return '<div class="pictures">\n' + "\n".join(figures) + "\n</div>"
 
 
 def legend(entries: Sequence[tuple[str, str]]) -> str:

@@ -22,7 +22,7 @@ def escaped(text: object) -> str:
     # Names of files may hold halves of characters, which cannot be written.
     whole = str(text).encode("utf-8", "replace").decode("utf-8")
     if not whole.isprintable():
-        whole = "".join(each for each in whole if each in "\n\t" or each.isprintable())
+        whole = "".join(letter for letter in whole if letter in "\n\t" or letter.isprintable())
     return html.escape(without_secrets(whole))
 
 
@@ -47,6 +47,13 @@ def count(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return NONE
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4g}"
+
+
+def area_unit(square_metres: float) -> tuple[str, float]:
+    """The unit to write an area in by its size (m², ha or km²), and its square metres."""
+    if abs(square_metres) < 10_000:
+        return "m²", 1.0
+    return ("ha", 10_000.0) if abs(square_metres) < 100_000_000 else ("km²", 1_000_000.0)
 
 
 def safe_color(color: object) -> str:
@@ -77,6 +84,6 @@ def luminance(color: str) -> float:
     """Relative luminance of ``#rrggbb``, 0 for black to 1 for white (WCAG 2.1)."""
     parts = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
     linear = [
-        each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in parts
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
     ]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

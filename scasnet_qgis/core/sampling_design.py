@@ -29,12 +29,12 @@ class Estimate:
     """A value and its standard error; NaN is what the sample does not tell."""
 
     value: float
-    error: float
+    standard_error: float
 
     @property
     def half_width(self) -> float:
         """Half the width of the 95 % confidence interval."""
-        return Z95 * self.error
+        return Z95 * self.standard_error
 
 
 @dataclass(frozen=True)
@@ -127,18 +127,18 @@ def sample_size(expected_accuracy: float, target_error: float, pixels: int) -> i
     Equation 13 (Cochran 1977, Sampling Techniques, equation 5.25) for one expected user's
     accuracy in all classes, with the correction for a map of ``pixels`` pixels.
     """
-    spread = expected_accuracy * (1.0 - expected_accuracy)
-    return max(1, ceil(spread / (target_error**2 + spread / pixels)))
+    variance = expected_accuracy * (1.0 - expected_accuracy)
+    return max(1, ceil(variance / (target_error**2 + variance / pixels)))
 
 
-def allocate(pixels: Sequence[int], total: int, least: int) -> list[int]:
-    """Points for each class: by its pixels, but at least ``least``, ``total`` altogether.
+def allocate(pixels: Sequence[int], total: int, min_per_class: int) -> list[int]:
+    """Points for each class: by its pixels, but at least ``min_per_class``, ``total`` altogether.
 
     A class never gets more points than it has pixels, and none if it has none. Raises
     SettingError where ``total`` is less than what the classes get at least.
     """
-    floors = [min(least, each) for each in pixels]
-    if sum(floors) > total:
+    minimums = [min(min_per_class, count) for count in pixels]
+    if sum(minimums) > total:
         raise SettingError(
             translate(
                 "ScasNet",
@@ -146,18 +146,18 @@ def allocate(pixels: Sequence[int], total: int, least: int) -> list[int]:
                 "each: ask for at least {needed} points, or for fewer in each class.",
             ),
             total=total,
-            classes=sum(1 for each in pixels if each),
-            least=least,
-            needed=sum(floors),
+            classes=sum(1 for count in pixels if count),
+            least=min_per_class,
+            needed=sum(minimums),
         )
     total = min(total, sum(pixels))
-    result = list(floors)
-    free = {index for index, each in enumerate(pixels) if each}
+    result = list(minimums)
+    free = {index for index, count in enumerate(pixels) if count}
     while free:
         left = total - sum(result[index] for index in range(len(pixels)) if index not in free)
         whole = sum(pixels[index] for index in free)
         exact = {index: left * pixels[index] / whole for index in free}
-        short = {index for index in free if exact[index] < floors[index]}
+        short = {index for index in free if exact[index] < minimums[index]}
         if not short:
             _round(exact, left, result)
             break

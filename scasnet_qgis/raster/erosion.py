@@ -43,12 +43,12 @@ def _over_disc(
     padded = np.pad(values, radius, constant_values=neutral)
     run = padded[:, radius : radius + cols].copy()  # the extreme of a run around each column
     result = np.full(values.shape, neutral, dtype=np.uint8)
-    reach = 0
-    for away in range(radius, -1, -1):
-        for step in range(reach + 1, isqrt(radius**2 - away**2) + 1):
+    half_width = 0
+    for distance in range(radius, -1, -1):
+        for step in range(half_width + 1, isqrt(radius**2 - distance**2) + 1):
             operation(run, padded[:, radius - step : radius - step + cols], out=run)
             operation(run, padded[:, radius + step : radius + step + cols], out=run)
-            reach = step
-        for row in {radius - away, radius + away}:
+            half_width = step
+        for row in {radius - distance, radius + distance}:
             operation(result, run[row : row + rows], out=result)
     return result

@@ -35,9 +35,9 @@ def png_bytes(pixels: NDArray[np.uint8]) -> bytes:
             translate("ScasNet", "A picture of the report cannot be made by this GDAL."), str(error)
         ) from error
     finally:
-        for each in (name, f"{name}.aux.xml"):
-            if gdal.VSIStatL(each) is not None:
-                gdal.Unlink(each)
+        for path in (name, f"{name}.aux.xml"):
+            if gdal.VSIStatL(path) is not None:
+                gdal.Unlink(path)
 
 
 def _content(name: str) -> bytes:

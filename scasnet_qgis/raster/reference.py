@@ -1,4 +1,4 @@
-"""Reference points on the grid of a map, and the classes of the map below them."""
+"""Reference points on the grid of a map, and the classes of the map at them."""
 
 from __future__ import annotations
 
@@ -19,13 +19,15 @@ from scasnet_qgis.raster.footprint import inverse_of, reference_of, transformati
 from scasnet_qgis.raster.grid import Grid
 from scasnet_qgis.raster.label_class import IGNORE, LabelClass, reading_labels, value_text
 from scasnet_qgis.raster.labels import Labels
-from scasnet_qgis.raster.sample_design import Design, DesignReader
+from scasnet_qgis.raster.sample_file import SampleDesign, SampleDesignReader
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-UNKNOWN = 256  # label of a point whose class is not in the list; IGNORE is one without a class
-_CHUNK = 4096  # points that are transformed in one go
+UNKNOWN_CLASS = (
+    256  # label of a point whose class is not in the list; IGNORE is one without a class
+)
+_CHUNK = 4096  # points that are transformed at once
 _BLOCK = 256  # rows and columns of the map that are read for the points in them
 _POINTS = (ogr.wkbPoint, ogr.wkbMultiPoint)
 
@@ -34,7 +36,7 @@ _POINTS = (ogr.wkbPoint, ogr.wkbMultiPoint)
 class ReferenceSource:
     """Where a reference is: a raster, or a layer of a vector file with its field of classes.
 
-    ``wkt`` is the reference system of points in a file that states none.
+    ``wkt`` is the CRS of points in a file that states none.
     """
 
     path: str
@@ -49,14 +51,14 @@ class Points:
     """Reference points on a map's grid, one entry a point.
 
     ``rows`` and ``cols`` are -1 for a point outside the map; ``labels`` are indices into the
-    reference's classes, UNKNOWN or IGNORE for a point without a class.
+    reference's classes, UNKNOWN_CLASS or IGNORE for a point without a class.
     """
 
     rows: NDArray[np.int64]
     cols: NDArray[np.int64]
     labels: NDArray[np.int16]
-    without_place: int = 0  # features without a geometry
-    design: Design | None = None
+    without_geometry: int = 0  # features
+    design: SampleDesign | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -71,12 +73,12 @@ def holds_points(source: ReferenceSource) -> bool:
     """Whether the reference is a layer of points; by its first geometry where it does not say."""
     if not source.is_vector:
         return False
-    chosen = ClassField(source.path, source.layer, source.field)
-    kind = ogr.GT_Flatten(chosen.layer.GetGeomType())
+    class_field = ClassField(source.path, source.layer, source.field)
+    kind = ogr.GT_Flatten(class_field.layer.GetGeomType())
     if kind in (ogr.wkbUnknown, ogr.wkbGeometryCollection):
         with reading_labels(source.path):
-            shapes = (feature.GetGeometryRef() for feature in chosen.features(None))
-            kinds = (ogr.GT_Flatten(each.GetGeometryType()) for each in shapes if each is not None)
+            shapes = (feature.GetGeometryRef() for feature in class_field.features(None))
+            kinds = (ogr.GT_Flatten(shape.GetGeometryType()) for shape in shapes if shape)
             kind = next(kinds, kind)
     return kind in _POINTS
 
@@ -88,31 +90,31 @@ def read_points(
 
     Raises InputError where the layer cannot be read or holds other geometries.
     """
-    chosen = ClassField(source.path, source.layer, source.field)
-    known = {value_text(each.value): index for index, each in enumerate(classes)}
-    places, labels, without_place = array("d"), array("h"), 0
+    class_field = ClassField(source.path, source.layer, source.field)
+    index_of = {value_text(kind.value): index for index, kind in enumerate(classes)}
+    coordinates, labels, without_geometry = array("d"), array("h"), 0
     with reading_labels(source.path):
-        design = DesignReader.of(chosen.layer)
-        for number, feature in enumerate(chosen.layer):
+        design_reader = SampleDesignReader.of(class_field.layer)
+        for number, feature in enumerate(class_field.layer):
             if number % _CHUNK == 0:
                 progress.check()
-            parts = list(_parts(feature.GetGeometryRef()))
+            parts = list(_point_parts(feature.GetGeometryRef()))
             for x, y in parts:
-                places.extend((x, y))
-            without_place += not parts
-            text = chosen.value(feature)
-            label = known.get(text, UNKNOWN) if text else IGNORE
+                coordinates.extend((x, y))
+            without_geometry += not parts
+            text = class_field.value(feature)
+            label = index_of.get(text, UNKNOWN_CLASS) if text else IGNORE
             labels.extend([label] * len(parts))
-            if design is not None:
-                design.read(feature, len(parts))
-        own = chosen.layer.GetSpatialRef() or reference_of(source.wkt)
-    xy = np.array(places, dtype=np.float64).reshape(-1, 2)
-    rows, cols = _on_grid(xy, own, grid)
-    found = None if design is None else design.finished()
-    return Points(rows, cols, np.array(labels, dtype=np.int16), without_place, found)
+            if design_reader is not None:
+                design_reader.read(feature, len(parts))
+        crs = class_field.layer.GetSpatialRef() or reference_of(source.wkt)
+    xy = np.array(coordinates, dtype=np.float64).reshape(-1, 2)
+    rows, cols = _to_pixels(xy, crs, grid)
+    design = None if design_reader is None else design_reader.design()
+    return Points(rows, cols, np.array(labels, dtype=np.int16), without_geometry, design)
 
 
-def _parts(shape: ogr.Geometry | None) -> Iterator[tuple[float, float]]:
+def _point_parts(shape: ogr.Geometry | None) -> Iterator[tuple[float, float]]:
     if shape is None or shape.IsEmpty():
         return
     kind = ogr.GT_Flatten(shape.GetGeometryType())
@@ -120,27 +122,27 @@ def _parts(shape: ogr.Geometry | None) -> Iterator[tuple[float, float]]:
         yield shape.GetX(), shape.GetY()
     elif kind in (ogr.wkbMultiPoint, ogr.wkbGeometryCollection):
         for index in range(shape.GetGeometryCount()):
-            yield from _parts(shape.GetGeometryRef(index))
+            yield from _point_parts(shape.GetGeometryRef(index))
     else:
         raise InputError(
-            translate("ScasNet", "The reference holds points and other geometries: separate them.")
+            translate("ScasNet", "The layer mixes points with other geometries: separate them.")
         )
 
 
-def _on_grid(
-    xy: NDArray[np.float64], own: osr.SpatialReference | None, grid: Grid
+def _to_pixels(
+    xy: NDArray[np.float64], crs: osr.SpatialReference | None, grid: Grid
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Row and column of each place [places, 2]; -1 for both outside the grid."""
-    there = reference_of(grid.wkt) if grid.geotransform is not None else None
-    if own is not None:
-        own = own.Clone()  # the layer's is not to be changed
-        own.SetAxisMappingStrategy(osr.OAMS_TRADITIONAL_GIS_ORDER)
-    way = transformation(own, there)
-    if way is not None:
+    """Row and column of coordinates [points, 2]; -1 for both outside the grid."""
+    grid_crs = reference_of(grid.wkt) if grid.geotransform is not None else None
+    if crs is not None:
+        crs = crs.Clone()  # the layer's is not to be changed
+        crs.SetAxisMappingStrategy(osr.OAMS_TRADITIONAL_GIS_ORDER)
+    transform = transformation(crs, grid_crs)
+    if transform is not None:
         for at in range(0, len(xy), _CHUNK):
-            xy[at : at + _CHUNK] = _moved(xy[at : at + _CHUNK].tolist(), way)
+            xy[at : at + _CHUNK] = _transformed(xy[at : at + _CHUNK].tolist(), transform)
     inverse = inverse_of(grid)
-    with np.errstate(invalid="ignore"):  # places that the other system does not have
+    with np.errstate(invalid="ignore"):  # points outside the map's CRS
         cols = inverse[0] + xy[:, 0] * inverse[1] + xy[:, 1] * inverse[2]
         rows = inverse[3] + xy[:, 0] * inverse[4] + xy[:, 1] * inverse[5]
         inside = (rows >= 0) & (rows < grid.rows) & (cols >= 0) & (cols < grid.cols)
@@ -148,31 +150,33 @@ def _on_grid(
     return np.floor(rows).astype(np.int64), np.floor(cols).astype(np.int64)
 
 
-def _moved(places: list[list[float]], way: osr.CoordinateTransformation) -> list[list[float]]:
-    """Places in the other system; infinity for those that it does not have."""
+def _transformed(
+    xy: list[list[float]], transform: osr.CoordinateTransformation
+) -> list[list[float]]:
+    """Coordinates in the other CRS; infinity for those outside of it."""
     try:
-        return [[x, y] for x, y, *_ in way.TransformPoints(places)]
+        return [[x, y] for x, y, *_ in transform.TransformPoints(xy)]
     except RuntimeError:  # newer GDAL raises where one of them fails
-        if len(places) == 1:
+        if len(xy) == 1:
             return [[float("inf"), float("inf")]]
-    middle = len(places) // 2
-    return _moved(places[:middle], way) + _moved(places[middle:], way)
+    middle = len(xy) // 2
+    return _transformed(xy[:middle], transform) + _transformed(xy[middle:], transform)
 
 
-def classes_below(
-    points: Points, chosen: NDArray[np.bool_], mapped: Labels, progress: Progress
+def map_classes_at(
+    points: Points, selected: NDArray[np.bool_], mapped: Labels, progress: Progress
 ) -> NDArray[np.uint8]:
-    """The map's class index below each chosen point; IGNORE for the others and without data.
+    """The map's class index at each selected point; IGNORE for the others and for nodata.
 
     The map is read in the windows around neighbouring points only.
     """
     result = np.full(len(points), IGNORE, dtype=np.uint8)
-    places = np.flatnonzero(chosen & (points.rows >= 0))
-    keys = np.stack((points.rows[places] // _BLOCK, points.cols[places] // _BLOCK))
+    indices = np.flatnonzero(selected & (points.rows >= 0))
+    keys = np.stack((points.rows[indices] // _BLOCK, points.cols[indices] // _BLOCK))
     order = np.lexsort(keys[::-1])
-    places, keys = places[order], keys[:, order]
+    indices, keys = indices[order], keys[:, order]
     changes = np.flatnonzero((np.diff(keys, axis=1) != 0).any(axis=0)) + 1
-    groups = [each for each in np.split(places, changes) if each.size]
+    groups = [group for group in np.split(indices, changes) if group.size]
     for number, group in enumerate(groups):
         progress.check()
         rows, cols = points.rows[group], points.cols[group]

@@ -18,7 +18,7 @@ from scasnet_qgis.raster.walk import count_over, windows_over
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_STRIP = 64  # rows whose pixels are taken to have one area, which may change with the latitude
+_STRIP_ROWS = 64  # rows whose pixels are taken to have one area, which may change with the latitude
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Strata:
 
     @property
     def pixels(self) -> list[int]:
-        return [int(each) for each in self.counts.sum(axis=0)]
+        return [int(count) for count in self.counts.sum(axis=0)]
 
 
 def count_strata(
@@ -46,8 +46,8 @@ def count_strata(
     for number, window in enumerate(windows_over(area)):
         progress.check()
         values = labels.read(window)
-        for first in range(0, window.rows, _STRIP):
-            strip = values[first : first + _STRIP]
+        for first in range(0, window.rows, _STRIP_ROWS):
+            strip = values[first : first + _STRIP_ROWS]
             found = np.bincount(strip.ravel(), minlength=256)[:classes]
             counts[number] += found
             areas += found * grid.pixel_area(window.row + first + len(strip) / 2)
@@ -67,7 +67,7 @@ def draw_pixels(
     Returns [points, 3]: row, column, class. The pixels of a class are numbered in the order of the
     walk; numbers are drawn, and only the windows that hold one of them are read again.
     """
-    ranks = [draw_ranks(*each, generator) for each in zip(strata.pixels, points)]
+    ranks = [draw_ranks(pixels, count, generator) for pixels, count in zip(strata.pixels, points)]
     ends = strata.counts.cumsum(axis=0)
     starts = ends - strata.counts
     found: list[NDArray[np.int64]] = []
@@ -80,16 +80,17 @@ def draw_pixels(
                 wanted[index] = drawn[first:last] - starts[number, index]
         if wanted:
             flat = labels.read(window).ravel()
-            found += [_places(flat, window, index, each) for index, each in wanted.items()]
+            found += [_positions(flat, window, index, numbers) for index, numbers in wanted.items()]
         progress.report((number + 1) / len(strata.counts))
     drawn_pixels = np.concatenate([np.zeros((0, 3), dtype=np.int64), *found])
     return np.asarray(generator.permutation(drawn_pixels))
 
 
-def _places(
+def _positions(
     flat: NDArray[np.uint8], window: Window, index: int, ranks: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """Row, column and class of the pixels of a class with these numbers within a window."""
-    places = np.flatnonzero(flat == index)[ranks]
-    rows, cols = places // window.cols + window.row, places % window.cols + window.col
+    positions = np.flatnonzero(flat == index)[ranks]
+    rows, cols = divmod(positions, window.cols)
+    rows, cols = rows + window.row, cols + window.col
     return np.stack((rows, cols, np.full_like(rows, index)), axis=1)

@@ -1,4 +1,4 @@
-"""The report about a training run: one HTML file from the run's work folder.
+"""The report on a training: one HTML file from the run's work folder, with its example pictures.
 
 Needs no PyTorch, because it runs in QGIS as well.
 """
@@ -7,27 +7,36 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from scasnet_qgis.core import html
 from scasnet_qgis.core.accuracy import ConfusionMatrix
-from scasnet_qgis.core.errors import TrainingError
-from scasnet_qgis.core.messages import Message, translate
+from scasnet_qgis.core.errors import OutputError, TrainingError
+from scasnet_qgis.core.markup import safe_color
+from scasnet_qgis.core.messages import translate
+from scasnet_qgis.raster.picture import png_bytes
 from scasnet_qgis.raster.whole_files import check_targets, whole_files
 from scasnet_qgis.training.events import text_of
-from scasnet_qgis.training.examples import read_examples, save_examples
-from scasnet_qgis.training.history import History, smoothed
+from scasnet_qgis.training.history import Curve, History, smoothed
 
-__all__ = ("EXAMPLES", "LOG", "REPORT", "save_examples", "write_report")
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    # Pixels [3, rows, cols], class indices of the reference and of the network [rows, cols].
+    Example = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
 
 Translator = Callable[[str], str]
 
 LOG, REPORT, EXAMPLES = "log.jsonl", "report/report.json", "report/examples"
-_MOST_CURVES = 8  # classes whose IoU is drawn over time
+PICTURES = ("image", "truth", "prediction")  # of an example
+_IMAGE_NAME = re.compile(r"(\d{2})_image\.png")
+_LIGHT, _GREY, _SQUARE = 244, 220, 8  # the chequered ground where there is no class
+_MAX_CURVES = 8  # classes whose IoU is drawn over time
 
 
 def write_report(work: Path, output: Path, tr: Translator) -> None:
@@ -45,8 +54,8 @@ def write_report(work: Path, output: Path, tr: Translator) -> None:
         raise TrainingError(
             translate(
                 "ScasNet",
-                "The training folder {folder} holds no whole report: run the training again with "
-                "the same settings, and it goes on from where it was.",
+                "The training folder {folder} holds no complete report: run the training again "
+                "with the same settings to resume it.",
             ),
             f"{type(error).__name__}: {error}",
             folder=work,
@@ -61,7 +70,7 @@ class _Report:
 
     def __init__(self, report: dict[str, Any], history: History, tr: Translator) -> None:
         self._report, self._history, self._tr = report, history, tr
-        self._classes = [(str(each["name"]), str(each["color"])) for each in report["classes"]]
+        self._classes = [(str(entry["name"]), str(entry["color"])) for entry in report["classes"]]
         self._names = [name for name, _ in self._classes]
         size = len(self._names)
         counts = np.array(report.get("confusion") or np.zeros((size, size)), dtype=np.int64)
@@ -69,88 +78,119 @@ class _Report:
 
     def page(self, examples: list[tuple[bytes, ...]]) -> str:
         tr, report = self._tr, self._report
-        parts = [self._summary(), self._curves(), self._accuracy(), self._tiles(examples)]
-        parts += [self._facts(), self._repeat()]
+        sections = (
+            self._result(),
+            self._next_steps(),
+            self._curves(),
+            self._accuracy(),
+            self._examples(examples),
+            self._values("data", tr(translate("ScasNet", "Data"))),
+            self._values("settings", tr(translate("ScasNet", "Settings"))),
+            self._command(),
+        )
         title = tr(translate("ScasNet", "Training report"))
         if report.get("title"):
             title += f": {report['title']}"
         lang = tr(translate("ScasNet", "en"))  # the code of the language the texts are in
-        return html.page(title, *[each for each in parts if each], lang=lang)
+        return html.page(title, *filter(None, sections), lang=lang)
 
-    def _summary(self) -> str:
+    def _result(self) -> str:
         tr, report, history = self._tr, self._report, self._history
         pairs = [
             (tr(translate("ScasNet", "Overall accuracy")), _figure(report["overall_accuracy"])),
             (tr(translate("ScasNet", "Mean IoU")), _figure(report["mean_iou"])),
             (tr(translate("ScasNet", "Validation pixels")), html.count(self._matrix.total)),
             (tr(translate("ScasNet", "Training steps")), html.count(history.steps)),
-            (tr(translate("ScasNet", "Minutes of training")), html.decimal(history.minutes, 1)),
+            (tr(translate("ScasNet", "Training time (minutes)")), html.decimal(history.minutes, 1)),
         ]
         text = translate(
             "ScasNet",
-            "All figures are of the best network of this run, measured on the validation data, "
-            "from which nothing was learned. They chose the network, though, so expect somewhat "
-            "less elsewhere. IoU is the intersection over union: the share that reference and map "
-            "have in common of what either of them calls the class.",
+            "Measured on the validation data, which the network was not trained on. They were "
+            "used to pick its best state, so expect slightly less elsewhere. Overall accuracy is "
+            "the share of pixels with the right class. The IoU (intersection over union) of a "
+            "class is the area on which map and reference agree, divided by the area that either "
+            "of them gives to the class.",
         )
-        warnings = [html.warning(each) for each in self._notes()]
-        return html.section(
-            tr(translate("ScasNet", "Result")),
-            *warnings,
-            html.facts(pairs),
-            html.paragraph(tr(text)),
-        )
+        title = tr(translate("ScasNet", "Result"))
+        warnings = map(html.warning, self._warnings())
+        return html.section(title, *warnings, html.facts(pairs), html.paragraph(tr(text)))
 
-    def _notes(self) -> list[str]:
+    def _warnings(self) -> list[str]:
         tr, report = self._tr, self._report
-        notes = []
+        warnings = []
         if not report.get("finished", True):
             text = translate(
                 "ScasNet",
-                "The training was stopped before its end: the figures are those of the best "
-                "network up to then.",
+                "The training was stopped early: this is the best model up to then. Run it again "
+                "with the same settings to resume.",
             )
-            notes.append(tr(text))
-        absent = [
-            name for name, pixels in zip(self._names, self._matrix.in_reference) if not pixels
-        ]
+            warnings.append(tr(text))
+        absent = [name for name, count in zip(self._names, self._matrix.in_reference) if not count]
         if absent and self._matrix.total:
             text = translate(
-                "ScasNet",
-                "Classes without a pixel in the validation data, so of unknown accuracy: {names}",
+                "ScasNet", "Accuracy unknown, because there are no validation pixels: {names}"
             )
-            notes.append(tr(text).format(names=", ".join(absent)))
-        return [*notes, *(_filled(text_of(each), tr) for each in report.get("notes", []))]
+            warnings.append(tr(text).format(names=", ".join(absent)))
+        messages = map(text_of, report.get("notes", []))
+        return [*warnings, *(message.filled(tr(message.template)) for message in messages)]
+
+    def _next_steps(self) -> str:
+        texts = (
+            translate(
+                "ScasNet",
+                "Use the model: choose its file (.onnx) in Map land cover, for images with the "
+                "same bands and a similar ground resolution.",
+            ),
+            translate(
+                "ScasNet",
+                "Check the map: Draw sample points and Evaluate a map tell its accuracy with "
+                "confidence intervals.",
+            ),
+            translate(
+                "ScasNet",
+                "Improve the model: add training polygons of the classes with a low IoU, above "
+                "all where the confusion matrix shows them mixed up, and train again.",
+            ),
+        )
+        title = self._tr(translate("ScasNet", "What to do next"))
+        return html.section(title, *(html.paragraph(self._tr(text)) for text in texts))
 
     def _curves(self) -> str:
         tr, history = self._tr, self._history
         if not history.losses and not history.scores:
             return ""
-        across = tr(
+        x_label = tr(
             translate("ScasNet", "Epoch") if history.in_epochs else translate("ScasNet", "Step")
         )
-        charts = []
+        charts: list[tuple[str, dict[str, Curve], tuple[float, float] | None]] = []
         if history.losses:
-            loss, name = history.curve("loss"), tr(translate("ScasNet", "Loss"))
+            loss, label = history.curve("loss"), tr(translate("ScasNet", "Loss"))
             mean = tr(translate("ScasNet", "Loss, running mean"))
-            curves = {mean: smoothed(loss), name: loss}
-            charts.append(html.line_chart(curves, x_label=across, y_label=name))
-        scores = {
-            tr(translate("ScasNet", "Overall accuracy")): history.curve("overall_accuracy"),
-            tr(translate("ScasNet", "Mean IoU")): history.curve("mean_iou"),
-        }
+            charts.append((label, {mean: smoothed(loss), label: loss}, None))
         if history.scores:
-            label = tr(translate("ScasNet", "Accuracy of the validation"))
-            charts.append(html.line_chart(scores, x_label=across, y_label=label, y_range=(0, 1)))
-        if len(history.scores) > 1 and len(self._names) <= _MOST_CURVES:
-            each_iou = {name: history.class_curve(name) for name in self._names}
-            label = tr(translate("ScasNet", "IoU of each class"))
-            charts.append(html.line_chart(each_iou, x_label=across, y_label=label, y_range=(0, 1)))
+            scores = {
+                tr(translate("ScasNet", "Overall accuracy")): history.curve("overall_accuracy"),
+                tr(translate("ScasNet", "Mean IoU")): history.curve("mean_iou"),
+            }
+            charts.append((tr(translate("ScasNet", "Validation accuracy")), scores, (0, 1)))
+        if len(history.scores) > 1 and len(self._names) <= _MAX_CURVES:
+            class_curves = {name: history.class_curve(name) for name in self._names}
+            charts.append((tr(translate("ScasNet", "IoU by class")), class_curves, (0, 1)))
         if history.losses:
-            name = tr(translate("ScasNet", "Learning rate"))
-            rate = {name: history.curve("learning_rate")}
-            charts.append(html.line_chart(rate, x_label=across, y_label=name))
-        return html.section(tr(translate("ScasNet", "Course of the training")), *charts)
+            label = tr(translate("ScasNet", "Learning rate"))
+            charts.append((label, {label: history.curve("learning_rate")}, None))
+        text = translate(
+            "ScasNet",
+            "A step trains on one batch of image crops, an epoch on as many crops as cover the "
+            "training data once. The loss is the error on these crops: it should fall and then "
+            "level off. If the validation accuracy still rises at the end, train for longer.",
+        )
+        drawn = (
+            html.line_chart(curves, x_label=x_label, y_label=y_label, y_range=y_range)
+            for y_label, curves, y_range in charts
+        )
+        title = tr(translate("ScasNet", "Training progress"))
+        return html.section(title, html.paragraph(tr(text)), *drawn)
 
     def _accuracy(self) -> str:
         tr, matrix = self._tr, self._matrix
@@ -158,20 +198,20 @@ class _Report:
             return ""
         caption = translate(
             "ScasNet",
-            "Validation pixels by the class of the reference (rows) and of the map (columns), with "
-            "their share of the row; outlined where both agree",
+            "Confusion matrix: validation pixels by reference class (rows) and mapped class "
+            "(columns), with their share of the row. Correct pixels are outlined.",
         )
-        heat = html.heat_map(
+        heat_map = html.heat_map(
             matrix.counts,
             self._names,
             self._names,
             corner=tr(translate("ScasNet", "Reference ↓ Map →")),
             caption=tr(caption),
         )
-        title = tr(translate("ScasNet", "Accuracy of the classes"))
-        return html.section(title, self._table(), heat)
+        title = tr(translate("ScasNet", "Accuracy by class"))
+        return html.section(title, self._class_table(), heat_map)
 
-    def _table(self) -> str:
+    def _class_table(self) -> str:
         tr, matrix = self._tr, self._matrix
         head = [
             tr(translate("ScasNet", "Class")),
@@ -192,12 +232,13 @@ class _Report:
         colors = [color for _, color in self._classes]
         caption = translate(
             "ScasNet",
-            "Precision is the share of the pixels mapped as a class that are it, recall the share "
-            "of a class's pixels that are mapped as it, F1 their harmonic mean",
+            "Precision (user's accuracy): share of the pixels mapped as a class that belong to it. "
+            "Recall (producer's accuracy): share of the pixels of a class that are mapped as it. "
+            "F1: harmonic mean of both.",
         )
         return html.table(head, rows, colors, caption=tr(caption))
 
-    def _tiles(self, examples: list[tuple[bytes, ...]]) -> str:
+    def _examples(self, examples: list[tuple[bytes, ...]]) -> str:
         if not examples:
             return ""
         tr = self._tr
@@ -208,52 +249,36 @@ class _Report:
         )
         rows = [
             html.picture_row(
-                [(each.format(number=number), png) for each, png in zip(captions, pictures)]
+                [(caption.format(number=number), png) for caption, png in zip(captions, pictures)]
             )
             for number, pictures in enumerate(examples, start=1)
         ]
         text = translate(
-            "ScasNet",
-            "Parts of the validation data. Where the reference names no class, it is chequered.",
+            "ScasNet", "Parts of the validation data; chequered where the reference has no class."
         )
         title = tr(translate("ScasNet", "Examples"))
         return html.section(title, html.paragraph(tr(text)), html.legend(self._classes), *rows)
 
-    def _facts(self) -> str:
-        tr = self._tr
+    def _values(self, key: str, title: str) -> str:
+        """A section with what the report holds under ``key``."""
         labels = {
-            "resolution": tr(translate("ScasNet", "Ground resolution (metres per pixel)")),
-            "training_data": tr(translate("ScasNet", "Training data")),
-            "validation_data": tr(translate("ScasNet", "Validation data")),
+            "resolution": self._tr(translate("ScasNet", "Ground resolution (m per pixel)")),
+            "training_data": self._tr(translate("ScasNet", "Training data")),
+            "validation_data": self._tr(translate("ScasNet", "Validation data")),
         }
-        facts = _items(self._report, "data")
-        data = [(labels.get(str(key), str(key)), _setting(each)) for key, each in facts]
-        settings = [(str(key), _setting(each)) for key, each in _items(self._report, "settings")]
-        parts = [
-            html.section(tr(translate("ScasNet", "Data")), html.facts(data)) if data else "",
-            html.section(tr(translate("ScasNet", "Settings")), html.facts(settings))
-            if settings
-            else "",
-        ]
-        return "\n".join(each for each in parts if each)
+        entries = (self._report.get(key) or {}).items()
+        pairs = [(labels.get(name, str(name)), _setting(value)) for name, value in entries]
+        return html.section(title, html.facts(pairs)) if pairs else ""
 
-    def _repeat(self) -> str:
+    def _command(self) -> str:
         tr, command = self._tr, self._report.get("command")
         if not command:
             return ""
         text = translate(
-            "ScasNet", "This command trains the model again, with the same data and settings:"
+            "ScasNet", "This command trains the model again with the same data and settings:"
         )
-        title = tr(translate("ScasNet", "How to repeat it"))
+        title = tr(translate("ScasNet", "Repeat this training"))
         return html.section(title, html.paragraph(tr(text)), html.preformatted(str(command)))
-
-
-def _items(report: Mapping[str, Any], key: str) -> list[tuple[Any, Any]]:
-    return list((report.get(key) or {}).items())
-
-
-def _filled(text: Message, tr: Translator) -> str:
-    return text.filled(tr(text.template))
 
 
 def _figure(value: float | None) -> str:
@@ -264,6 +289,57 @@ def _setting(value: Any) -> str:
     """A setting as it would be typed; a dash where it has none."""
     if value is None or isinstance(value, str):
         return value or ""
-    if isinstance(value, list) and all(isinstance(each, (str, int, float)) for each in value):
+    if isinstance(value, list) and all(isinstance(item, (str, int, float)) for item in value):
         return ", ".join(map(str, value))
     return json.dumps(value, ensure_ascii=False)
+
+
+def save_examples(folder: Path, examples: Sequence[Example], colors: Sequence[str]) -> None:
+    """Write ``NN_image.png``, ``NN_truth.png`` and ``NN_prediction.png`` for each example.
+
+    ``colors`` are those of the classes, ``#rrggbb``; an index beyond them, such as 255 for no
+    class, becomes a light chequered ground. Earlier examples in the folder are removed. Raises
+    OutputError.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for kind in PICTURES:
+            for old in folder.glob(f"[0-9][0-9]_{kind}.png"):
+                old.unlink()
+        for number, (image, *labels) in enumerate(examples, start=1):
+            pictures = (image, *(label_picture(indices, colors) for indices in labels))
+            for kind, pixels in zip(PICTURES, pictures):
+                (folder / f"{number:02d}_{kind}.png").write_bytes(png_bytes(pixels))
+    except OSError as error:
+        raise OutputError(
+            translate("ScasNet", "Cannot write to {folder}: free some space or choose another."),
+            str(error),
+            folder=folder,
+        ) from error
+
+
+def read_examples(folder: Path) -> list[tuple[bytes, ...]]:
+    """The pictures (PNG) of every example, in the order of PICTURES; none where there are none.
+
+    Raises OSError where one of the three is missing.
+    """
+    numbers = sorted(
+        match[1]
+        for path in folder.glob("*_image.png")
+        if (match := _IMAGE_NAME.fullmatch(path.name))
+    )
+    return [
+        tuple((folder / f"{number}_{kind}.png").read_bytes() for kind in PICTURES)
+        for number in numbers
+    ]
+
+
+def label_picture(indices: NDArray[np.uint8], colors: Sequence[str]) -> NDArray[np.uint8]:
+    """Class indices [rows, cols] as a picture [3, rows, cols]."""
+    rows, cols = np.indices(indices.shape) // _SQUARE
+    ground = np.where((rows + cols) % 2, _GREY, _LIGHT)
+    table = np.zeros((256, 3), dtype=np.uint8)
+    for index, color in enumerate(colors):
+        table[index] = [int(safe_color(color)[at : at + 2], 16) for at in (1, 3, 5)]
+    picture = np.where((indices < len(colors))[..., None], table[indices], ground[..., None])
+    return np.ascontiguousarray(picture.transpose(2, 0, 1), dtype=np.uint8)

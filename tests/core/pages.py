@@ -15,19 +15,25 @@ class Element:
     parts: list[Element | str] = field(default_factory=list)
 
     @property
+    def strings(self) -> list[str]:
+        """The text of the element, a string for each piece between tags."""
+        pieces = ([part] if isinstance(part, str) else part.strings for part in self.parts)
+        return [text for texts in pieces for text in texts]
+
+    @property
     def text(self) -> str:
-        return "".join(each if isinstance(each, str) else each.text for each in self.parts)
+        return "".join(self.strings)
 
     def all(self, tag: str) -> list[Element]:
         found = []
-        for each in self.parts:
-            if isinstance(each, Element):
-                found += [each] if each.tag == tag else []
-                found += each.all(tag)
+        for part in self.parts:
+            if isinstance(part, Element):
+                found += [part] if part.tag == tag else []
+                found += part.all(tag)
         return found
 
     def texts(self, tag: str) -> list[str]:
-        return [each.text for each in self.all(tag)]
+        return [element.text for element in self.all(tag)]
 
 
 class _Reader(HTMLParser):

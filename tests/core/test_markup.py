@@ -7,6 +7,7 @@ import math
 import pytest
 
 from scasnet_qgis.core.markup import (
+    area_unit,
     count,
     decimal,
     luminance,
@@ -90,3 +91,11 @@ def test_every_shade_can_be_read_on_and_more_is_darker() -> None:
     assert lights[0] - lights[-1] > 0.9
     assert shade(math.nan) == shade(-1) == shade(0)
     assert shade(7) == shade(1)
+
+
+@pytest.mark.parametrize(
+    ("square_metres", "unit"),
+    [(0.0, "m²"), (9_999.0, "m²"), (10_000.0, "ha"), (99_999_999.0, "ha"), (1e8, "km²")],
+)
+def test_areas_have_the_unit_of_their_size(square_metres, unit) -> None:
+    assert area_unit(square_metres)[0] == unit

@@ -54,14 +54,14 @@ def test_estimators_by_hand() -> None:
     """One of 10 points in the large stratum is wrong."""
     result = simple(wrong=1)
     assert result.overall.value == pytest.approx(0.9 * 0.9 + 0.1)
-    assert result.overall.error == pytest.approx(0.9 * (0.09 / 9) ** 0.5)
-    assert result.users[0].error == pytest.approx((0.09 / 9) ** 0.5)
+    assert result.overall.standard_error == pytest.approx(0.9 * (0.09 / 9) ** 0.5)
+    assert result.users[0].standard_error == pytest.approx((0.09 / 9) ** 0.5)
     assert result.producers[1].value == pytest.approx(0.1 / 0.19)
     # Equation 7, in pixels: the class has 190, its own stratum is without variance.
     variance = (0.1 / 0.19) ** 2 * 900**2 * 0.1 * 0.9 / 9 / 190**2
-    assert result.producers[1].error == pytest.approx(variance**0.5)
+    assert result.producers[1].standard_error == pytest.approx(variance**0.5)
     assert result.shares[1].value == pytest.approx(0.19)
-    assert result.shares[1].error == pytest.approx(0.9 * (0.09 / 9) ** 0.5)
+    assert result.shares[1].standard_error == pytest.approx(0.9 * (0.09 / 9) ** 0.5)
 
 
 def test_both_strata_count_in_a_producer_s_error() -> None:
@@ -70,7 +70,7 @@ def test_both_strata_count_in_a_producer_s_error() -> None:
     own, other = 0.25 * 0.8 * 0.2 / 9, 0.25 * 0.4 * 0.6 / 9
     variance = (own * (1 / 3) ** 2 + (2 / 3) ** 2 * other) / 0.6**2
     assert result.producers[0].value == pytest.approx(2 / 3)
-    assert result.producers[0].error == pytest.approx(variance**0.5)
+    assert result.producers[0].standard_error == pytest.approx(variance**0.5)
 
 
 def test_the_errors_are_those_of_repeated_samples() -> None:
@@ -83,7 +83,7 @@ def test_the_errors_are_those_of_repeated_samples() -> None:
         rows = [generator.multinomial(points, each) for each in truth]
         result = area_adjusted(ConfusionMatrix(np.array(rows).T), pixels)
         values = (result.overall, result.producers[0], result.producers[1], result.shares[0])
-        found.append([(each.value, each.error) for each in values])
+        found.append([(each.value, each.standard_error) for each in values])
     values, errors = np.moveaxis(np.array(found), 2, 0)
     known = [0.82, 0.54 / 0.66, 0.28 / 0.34, 0.66]
     np.testing.assert_allclose(values.mean(axis=0), known, rtol=0.01)
@@ -94,10 +94,10 @@ def test_one_point_in_a_class_gives_values_without_errors() -> None:
     counts = np.array([[1, 0], [2, 8]])
     result = area_adjusted(ConfusionMatrix(counts.T), (50, 50))
     assert result.users[0].value == 1
-    assert np.isnan(result.users[0].error)
-    assert np.isnan(result.overall.error)
+    assert np.isnan(result.users[0].standard_error)
+    assert np.isnan(result.overall.standard_error)
     assert result.overall.value == pytest.approx(0.9)
-    assert not np.isnan(result.users[1].error)
+    assert not np.isnan(result.users[1].standard_error)
 
 
 def test_a_class_without_pixels_or_points_says_nothing_and_harms_nothing() -> None:
@@ -109,7 +109,7 @@ def test_a_class_without_pixels_or_points_says_nothing_and_harms_nothing() -> No
     assert result.shares[2].value == 0
     for each in (result.users[2], result.producers[2]):
         assert np.isnan(each.value)
-        assert np.isnan(each.error)
+        assert np.isnan(each.standard_error)
         assert np.isnan(each.half_width)
 
 
@@ -128,7 +128,7 @@ def test_one_point_in_a_class_without_pixels_spoils_nothing_else() -> None:
     counts[2, 2] = 1
     result = area_adjusted(ConfusionMatrix(counts.T), (900, 100, 0))
     assert (result.users[2].value, result.shares[2].value) == (1, 0)
-    assert np.isnan(result.users[2].error)
+    assert np.isnan(result.users[2].standard_error)
     assert result.overall == simple(wrong=1).overall
     assert result.shares[:2] == simple(wrong=1).shares
 
@@ -136,14 +136,14 @@ def test_one_point_in_a_class_without_pixels_spoils_nothing_else() -> None:
 def test_two_points_are_enough_for_an_error() -> None:
     result = area_adjusted(ConfusionMatrix(np.array([[1, 0], [1, 8]])), (50, 50))
     assert result.users[0].value == 0.5
-    assert result.users[0].error == pytest.approx(0.5)
-    assert result.overall.error == pytest.approx(0.25)
+    assert result.users[0].standard_error == pytest.approx(0.5)
+    assert result.overall.standard_error == pytest.approx(0.25)
 
 
 def test_a_map_of_a_single_class_is_right_everywhere() -> None:
     result = area_adjusted(ConfusionMatrix(np.array([[5, 0], [0, 0]])), (70, 0))
     for each in (result.overall, result.users[0], result.producers[0], result.shares[0]):
-        assert (each.value, each.error) == (1, 0)
+        assert (each.value, each.standard_error) == (1, 0)
 
 
 def test_a_class_that_is_not_on_the_map_but_on_the_ground_is_found() -> None:
@@ -151,7 +151,7 @@ def test_a_class_that_is_not_on_the_map_but_on_the_ground_is_found() -> None:
     result = area_adjusted(ConfusionMatrix(counts.T), (1000, 0))
     assert result.shares[1].value == pytest.approx(0.2)
     assert result.producers[1].value == 0
-    assert result.producers[1].error == 0
+    assert result.producers[1].standard_error == 0
 
 
 @pytest.mark.parametrize("pixels", [(900, 100), (900, 1), (0, 0), (900,)])

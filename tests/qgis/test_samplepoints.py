@@ -104,7 +104,7 @@ def test_from_the_map_over_the_labels_to_the_areas(run, mapped, tmp_path, feedba
         assert each["mapped_area"] == (value == MAPPED).sum() * 0.25
     assert any("area-adjusted" in line for line in feedback.lines)
     assert "Olofsson" in report.read_text(encoding="utf-8")
-    with pytest.raises(QgsProcessingException, match="holds 300 points that somebody has labelled"):
+    with pytest.raises(QgsProcessingException, match="300 labelled points"):
         run("scasnet:samplepoints", MAP=mapped, OUTPUT=target)
 
 

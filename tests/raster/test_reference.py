@@ -13,10 +13,10 @@ from scasnet_qgis.raster.label_class import IGNORE, LabelClass
 from scasnet_qgis.raster.labels import Labels
 from scasnet_qgis.raster.reader import open_raster
 from scasnet_qgis.raster.reference import (
-    UNKNOWN,
+    UNKNOWN_CLASS,
     ReferenceSource,
-    classes_below,
     holds_points,
+    map_classes_at,
     read_points,
 )
 from tests.assessment.conftest import at, box, make_layer, point
@@ -59,7 +59,7 @@ def test_labels_of_points(raster, tmp_path):
     values = ["1", " 2 ", "2.0", "", "  ", None, "forest", "3"]
     shapes = [(point(1, 1), each) for each in values]
     points = read(make_layer(tmp_path / "p.gpkg", shapes, ogr.wkbPoint), raster)
-    expected = [0, 1, 1, IGNORE, IGNORE, IGNORE, UNKNOWN, UNKNOWN]
+    expected = [0, 1, 1, IGNORE, IGNORE, IGNORE, UNKNOWN_CLASS, UNKNOWN_CLASS]
     assert points.labels.tolist() == expected
 
 
@@ -69,7 +69,7 @@ def test_multipoints_count_each_part_and_empty_ones_none(raster, tmp_path):
     points = read(make_layer(tmp_path / "p.gpkg", shapes, ogr.wkbMultiPoint), raster)
     assert points.rows.tolist() == [3, 50]
     assert points.labels.tolist() == [1, 1]
-    assert points.without_place == 2
+    assert points.without_geometry == 2
 
 
 def test_a_place_that_the_map_s_system_does_not_have_is_outside(make_raster, tmp_path):
@@ -109,7 +109,7 @@ def test_reference_system_of_the_layer_where_the_file_has_none(raster, tmp_path)
     assert read(str(bare), raster).rows.tolist() == [-1]
 
 
-def test_classes_below_points_all_over_the_map(raster, tmp_path):
+def test_map_classes_at_points_all_over_the_map(raster, tmp_path):
     values = open_raster(raster).ReadAsArray()
     places = np.random.default_rng(2).integers(0, (300, 700), (400, 2))
     shapes = [(point(row, col), "1") for row, col in places] + [(point(-5, 0), "1")]
@@ -117,7 +117,7 @@ def test_classes_below_points_all_over_the_map(raster, tmp_path):
     mapped = Labels(raster, Grid.of(open_raster(raster)), CLASSES, by_place=False)
     chosen = np.ones(401, dtype=bool)
     chosen[:10] = False
-    found = classes_below(points, chosen, mapped, Progress())
+    found = map_classes_at(points, chosen, mapped, Progress())
     expected = values[places[:, 0], places[:, 1]].astype(int) - 1
     expected[(expected < 0) | ~chosen[:400]] = IGNORE
     assert found.tolist() == [*expected.tolist(), IGNORE]
@@ -139,5 +139,5 @@ def test_kinds_of_layers(raster, tmp_path):
 def test_points_mixed_with_polygons_are_refused(raster, tmp_path):
     shapes = [(point(1, 1), "1"), (box(1, 1, 5, 5), "1")]
     mixed = make_layer(tmp_path / "a.gpkg", shapes, ogr.wkbUnknown)
-    with pytest.raises(InputError, match="points and other geometries"):
+    with pytest.raises(InputError, match="points"):
         read(mixed, raster)

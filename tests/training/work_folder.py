@@ -11,7 +11,7 @@ import numpy as np
 from scasnet_qgis.training.report import EXAMPLES, LOG, REPORT, save_examples
 
 CLASSES = [{"name": "water", "color": "#0000ff"}, {"name": "<b>town</b>", "color": "#ff0000"}]
-COLORS = [each["color"] for each in CLASSES]
+COLORS = [entry["color"] for entry in CLASSES]
 CONFUSION = [[80, 20], [10, 90]]
 
 
@@ -29,7 +29,7 @@ def records(until: int = 400, first: int = 20) -> list[dict[str, Any]]:
 
 def write_log(work: Path, lines: list[dict[str, Any]], more: str = "") -> None:
     work.mkdir(parents=True, exist_ok=True)
-    (work / LOG).write_text("".join(json.dumps(each) + "\n" for each in lines) + more)
+    (work / LOG).write_text("".join(json.dumps(record) + "\n" for record in lines) + more)
 
 
 def write_work(work: Path, *, examples: int = 2, **changes: Any) -> None:
@@ -52,7 +52,7 @@ def write_work(work: Path, *, examples: int = 2, **changes: Any) -> None:
     path = work / REPORT
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({**content, **changes}), encoding="utf-8")
-    save_examples(work / EXAMPLES, [example(each) for each in range(examples)], COLORS)
+    save_examples(work / EXAMPLES, [example(seed) for seed in range(examples)], COLORS)
 
 
 def example(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
