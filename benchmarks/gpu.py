@@ -58,7 +58,7 @@ def model_file(folder: Path, variant: str, precision: str, width: float) -> Path
     exact, target = folder / f"{variant}.onnx", folder / f"{variant}_{precision}.onnx"
     if not exact.exists():
         write_network(exact, variant, width)
-    request = {"input": exact, "output": target, "precision": precision, "raster": DEMO}
+    request = {"source": exact, "output": target, "precision": precision, "raster": DEMO}
     export_task(request, Progress())
     return target
 

@@ -65,7 +65,7 @@ def export_all(model: Path, folder: Path) -> dict[str, Path]:
     """The model in each precision."""
     files = {name: folder / f"{name}.onnx" for name in PRECISIONS}
     for name, file in files.items():
-        values = {"input": str(model), "output": str(file), "precision": name, "raster": str(DEMO)}
+        values = {"source": str(model), "output": str(file), "precision": name, "raster": str(DEMO)}
         export_task(values, Progress())
     return files
 

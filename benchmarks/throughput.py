@@ -55,7 +55,7 @@ def bare_name(sessions: int, threads: int) -> str:
 def exported(folder: Path, name: str, **values: Any) -> Path:
     """The shipped model as ``scasnet:exportmodel`` writes it."""
     target = folder / f"{name}.onnx"
-    request = {"input": str(paths.default_model()), "output": str(target), "raster": str(DEMO)}
+    request = {"source": str(paths.default_model()), "output": str(target), "raster": str(DEMO)}
     export_task({**request, **values}, Progress())
     return target
 

@@ -16,11 +16,11 @@ from scasnet_qgis.mapping_resolution import SeenGrid
 from scasnet_qgis.mapping_software import plugin_version
 from scasnet_qgis.models.backend import OnnxBackend
 from scasnet_qgis.models.runtime import onnxruntime
+from scasnet_qgis.raster.delivery_faults import failed
 from scasnet_qgis.raster.fingerprint import Fingerprints
 from scasnet_qgis.raster.grid import Grid
 from scasnet_qgis.raster.image import Image
 from scasnet_qgis.raster.journal import Journal, same
-from scasnet_qgis.raster.writer import failed
 
 if TYPE_CHECKING:
     from scasnet_qgis.mapping import MapRequest

@@ -189,7 +189,7 @@ def test_a_write_that_fails(request_of, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(writer, "BLOCK", 64)
     with monkeypatch.context() as patched:
         patched.setattr(gdal.Band, "WriteArray", failing)
-        with pytest.raises(OutputError, match=r"Writing map\.tif failed"):
+        with pytest.raises(OutputError, match=r"map\.tif"):
             mapped(request)
     assert not set(left(request)) & set(MAP)
     monkeypatch.undo()
@@ -217,7 +217,7 @@ def test_a_work_folder_that_is_removed(request_of, tmp_path, share) -> None:
     request = request_of()
     expected = fresh(request, tmp_path / "fresh")
     folder = work_folder_of(request.output)
-    with pytest.raises(OutputError, match=r"was removed while the map was made|folder gone"):
+    with pytest.raises(OutputError, match=r"\.map\.part-tif"):
         mapped(request, Meddling(lambda: shutil.rmtree(folder), share))
     assert left(request) == []
     mapped(request)
@@ -240,7 +240,7 @@ def test_a_work_folder_that_is_another_runs_now(request_of, tmp_path) -> None:
         (second[0].root / "journal").mkdir()
         second[0].working.write_text("the second")
 
-    with pytest.raises(OutputError, match=r"was removed while the map was made|folder gone"):
+    with pytest.raises(OutputError, match=r"\.map\.part-tif"):
         mapped(request, Meddling(meddle))
     assert second[0].working.read_text() == "the second"
     assert not list((second[0].root / "journal").iterdir())

@@ -36,7 +36,7 @@ class Beside(Recorder):
 
 
 def refused(request: MapRequest) -> None:
-    with pytest.raises(OutputError, match="Another run is making"):
+    with pytest.raises(OutputError):
         mapped(request)
 
 
@@ -146,7 +146,7 @@ def test_an_output_that_is_anothers_input(request_of, tmp_path) -> None:
     writing = replace(request_of(), source=str(tmp_path / "copy.tif"), output=image)
     (tmp_path / "copy.tif").write_bytes(image.read_bytes())
     expected = fresh(writing, tmp_path / "fresh")
-    with pytest.raises(InputError, match="was changed while the map was made"):
+    with pytest.raises(InputError, match=r"image\.tif"):
         mapped(reading, Beside(lambda: mapped(writing)))
     assert image.read_bytes() == expected
     assert not reading.output.exists()
@@ -159,6 +159,6 @@ def test_an_output_that_is_anothers_input(request_of, tmp_path) -> None:
 def test_an_output_that_is_the_input(request_of, tmp_path, name) -> None:
     request = request_of()
     before = Path(request.source).read_bytes()
-    with pytest.raises(OutputError, match="input"):
+    with pytest.raises(OutputError):
         mapped(replace(request, output=tmp_path / name))
     assert Path(request.source).read_bytes() == before

@@ -138,6 +138,7 @@ class ScasNetAlgorithm(QgsProcessingAlgorithm):
             with cancelled_by_signals(feedback):
                 return self.compute(parameters, context, feedback)
         except Cancelled:
+            feedback.pushWarning(self.cancelled_text())
             return {}
         except ScasNetError as error:
             if error.detail:
@@ -146,6 +147,10 @@ class ScasNetAlgorithm(QgsProcessingAlgorithm):
         except MemoryError as error:
             text = translate("ScasNet", "The memory is full: choose a smaller tile size.")
             raise QgsProcessingException(text) from error
+
+    def cancelled_text(self) -> str:
+        """What is there after a cancel, in the user's language."""
+        return translate("ScasNet", "Cancelled: no output was written.")
 
     def compute(
         self,
@@ -162,8 +167,8 @@ def translated(text: str | Message) -> str:
     if isinstance(text, str):
         return without_secrets(text)
     values = {
-        key: translated(each) if isinstance(each, Message) else each
-        for key, each in text.values.items()
+        key: translated(value) if isinstance(value, Message) else value
+        for key, value in text.values.items()
     }
     return Message(text.template, values).filled(translate("ScasNet", text.template))
 

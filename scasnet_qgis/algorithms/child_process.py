@@ -85,8 +85,8 @@ def _stopped(seconds: float) -> Message:
     return message(
         translate(
             "ScasNet",
-            "The training process did not end within {seconds:.0f} seconds and was stopped: the "
-            "same command goes on from its last checkpoint.",
+            "The training process did not end within {seconds:.0f} seconds and was stopped: run "
+            "the same again to continue from its last checkpoint.",
         ),
         seconds=seconds,
     )
@@ -131,7 +131,7 @@ class _Process:
             )
         except OSError as error:
             raise TrainingDependencyError(
-                translate("ScasNet", "The Python {python}, which should train, does not start."),
+                translate("ScasNet", "The Python for training, {python}, does not start."),
                 str(error),
                 python=interpreter,
             ) from error
@@ -214,8 +214,8 @@ def _cannot_run(detail: str) -> ScasNetError:
     return TrainingDependencyError(
         translate(
             "ScasNet",
-            "The Python {python}, which should train, cannot run the code of this plugin: it "
-            "needs Python 3.9 or newer.",
+            "The Python for training, {python}, cannot run this plugin: choose a Python 3.9 or "
+            "newer.",
         ),
         detail,
         python=dependencies.python_for_training(),
@@ -229,8 +229,8 @@ def _crash(task: str, status: int, detail: str) -> ScasNetError:
         return TrainingError(
             translate(
                 "ScasNet",
-                "The training process was ended ({reason}): run the same again and it goes on "
-                "where it was last saved, with a smaller batch or tile size if memory was short.",
+                "The training process ended unexpectedly ({reason}): run it again to continue from"
+                " its last checkpoint, with a smaller batch size or tile size if memory was short.",
             ),
             detail,
             reason=reason,
@@ -238,8 +238,8 @@ def _crash(task: str, status: int, detail: str) -> ScasNetError:
     return TrainingError(
         translate(
             "ScasNet",
-            "The process that does the work was ended ({reason}): run the same again, with other "
-            "programs closed if memory was short.",
+            "The process ended unexpectedly ({reason}): run it again, with other programs closed "
+            "if memory was short.",
         ),
         detail,
         reason=reason,

@@ -15,6 +15,8 @@ from scasnet_qgis.i18n import translate
 
 MAP, EXTENT, MASK = "MAP", "EXTENT", "MASK"
 REFERENCE, CLASS_FIELD = "REFERENCE", "CLASS_FIELD"
+INPUT, LABELS = "INPUT", "LABELS"
+VALIDATION_INPUT, VALIDATION_LABELS = "VALIDATION_INPUT", "VALIDATION_LABELS"
 _FIELD_WIDGET = (
     "scasnet_qgis.algorithms.field_widget.FieldWidget"  # imported where there are windows
 )
@@ -46,7 +48,7 @@ def reference_parameter(*, points: bool) -> QgsProcessingParameterMapLayer:
 
 
 def class_field_parameter() -> QgsProcessingParameterField:
-    return field_parameter(CLASS_FIELD, translate("ScasNet", "Field with the class"), REFERENCE)
+    return field_parameter(CLASS_FIELD, translate("ScasNet", "Class field"), REFERENCE)
 
 
 def field_parameter(name: str, label: str, parent: str) -> QgsProcessingParameterField:

@@ -49,7 +49,7 @@ def read_map(
         box = algorithm.parameterAsExtent(parameters, EXTENT, context, layer.crs())
         if box.isNull():
             raise SettingError(
-                translate("ScasNet", "The extent is empty: choose another one or none.")
+                translate("ScasNet", "The extent is empty: choose another extent, or none.")
             )
         extent = (box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum())
     return MapInput(path, wkt, extent, tuple(classes_in_legend(layer, "")))

@@ -36,20 +36,18 @@ class ModelInformation(ScasNetAlgorithm):
         return translate("ScasNet", "About a model or a map")
 
     def shortDescription(self) -> str:
-        return translate(
-            "ScasNet", "Tells what a model knows and is allowed for, and how a map was made."
-        )
+        return translate("ScasNet", "Describes a model, or how a map was made.")
 
     def shortHelpString(self) -> str:
         return translate(
             "ScasNet",
-            "Tells what a model file is: its classes and colours, the bands, values and ground "
-            "resolution it was made for, how good it is and on what data, its licence, its size "
-            "and checksum.\n\nIt reads models of this plugin and those made for Deepness or "
-            "GeoDeep. What a file does not say is left out or shown as the default that would be "
-            "used.\n\nOf a map (.tif) it tells how it was made: the image, the model, the "
-            "settings, the software and the day, the area of each class, whether the file is "
-            "still the one that was delivered, and the command that makes it again.",
+            "Describes a model file: its classes and colours, the bands, values and ground "
+            "resolution it was made for, its accuracy and on what data, its licence, size and "
+            "checksum.\n\nIt reads models of this plugin and those made for Deepness or GeoDeep. "
+            "What a file does not say is omitted or shown as the default that would be used.\n\n"
+            "For a map (.tif) it shows how the map was made: the image, the model, the settings, "
+            "the software and the date, the area of each class, whether the file is unchanged "
+            "since creation, and the command that makes it again.",
         )
 
     def tags(self) -> list[str]:
@@ -70,33 +68,31 @@ class ModelInformation(ScasNetAlgorithm):
             ),
             translate(
                 "ScasNet",
-                "The model file (.onnx), or a map of this plugin (.tif). Leave it empty for the "
-                "model that comes with the plugin.",
+                "A model file (.onnx), or a map made by this plugin (.tif). Leave it empty for the"
+                " built-in model.",
             ),
         )
         self.add(
             QgsProcessingParameterFileDestination(
                 JSON,
-                translate("ScasNet", "Description for programs"),
+                translate("ScasNet", "Description (JSON)"),
                 translate("ScasNet", "JSON files (*.json)"),
                 None,
                 True,
                 False,
             ),
-            translate("ScasNet", "A JSON file with every field, to be read by other programs."),
+            translate("ScasNet", "A JSON file with every field, for other programs."),
         )
         self.add(
             QgsProcessingParameterFileDestination(
                 HTML,
-                translate("ScasNet", "Description to read"),
+                translate("ScasNet", "Description (HTML)"),
                 translate("ScasNet", "HTML files (*.html)"),
                 None,
                 True,
                 False,
             ),
-            translate(
-                "ScasNet", "A page with all of it, to be opened in a browser; it needs no internet."
-            ),
+            translate("ScasNet", "A web page with all of it; it needs no internet."),
         )
         self.addOutput(QgsProcessingOutputString(TEXT, translate("ScasNet", "Text")))
 

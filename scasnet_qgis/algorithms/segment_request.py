@@ -64,7 +64,7 @@ def layers_of(
     if parameters.get(EXTENT) not in (None, ""):
         box = algorithm.parameterAsExtent(parameters, EXTENT, context, layer.crs())
         if box.isNull():
-            text = translate("ScasNet", "The extent is empty: choose another one or none.")
+            text = translate("ScasNet", "The extent is empty: choose another extent, or none.")
             raise SettingError(text)
         extent = (box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum())
     image = {"source": layer.source(), "extent": extent, **reference_of(layer)}

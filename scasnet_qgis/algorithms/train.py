@@ -2,19 +2,49 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qgis.core import QgsProcessingContext, QgsProcessingFeedback, QgsProcessingUtils
+from qgis.core import (
+    QgsProcessing,
+    QgsProcessingContext,
+    QgsProcessingFeedback,
+    QgsProcessingOutputBoolean,
+    QgsProcessingOutputNumber,
+    QgsProcessingOutputString,
+    QgsProcessingParameterFileDestination,
+    QgsProcessingParameterMultipleLayers,
+    QgsProcessingUtils,
+)
 
-from scasnet_qgis.algorithms import train_names as names
-from scasnet_qgis.algorithms.base import FeedbackProgress, ScasNetAlgorithm, sentence_of
-from scasnet_qgis.algorithms.train_parameters import add_to, help_text
-from scasnet_qgis.core.errors import ScasNetError
+from scasnet_qgis.algorithms.base import FeedbackProgress, ScasNetAlgorithm, sentence_of, translated
+from scasnet_qgis.algorithms.input_parameters import (
+    CLASS_FIELD,
+    INPUT,
+    LABELS,
+    VALIDATION_INPUT,
+    VALIDATION_LABELS,
+    field_parameter,
+)
+from scasnet_qgis.common.options import options_of
+from scasnet_qgis.core.errors import OutputError, ScasNetError
+from scasnet_qgis.core.messages import Message, message
 from scasnet_qgis.i18n import translate
+from scasnet_qgis.qgis_ui.processing.options import declare, read, read_option
+from scasnet_qgis.training.config import TrainingConfig
+from scasnet_qgis.training.data_options import DataOptions
 
 if TYPE_CHECKING:
-    from scasnet_qgis.algorithms.train_data import TrainingData
+    from scasnet_qgis.algorithms.training_layers import TrainingData
+    from scasnet_qgis.core.progress import Progress
+
+MODEL, REPORT = "MODEL", "REPORT"
+OVERALL_ACCURACY, MEAN_IOU, CLASS_ACCURACY = "OVERALL_ACCURACY", "MEAN_IOU", "CLASS_ACCURACY"
+EPOCHS_DONE, STEPS, RESUMED = "EPOCHS_DONE", "STEPS", "RESUMED"
+_BANDS = options_of(TrainingConfig)["band_numbers"]
+_SHARE = options_of(TrainingConfig)["validation_share"]
+_START = options_of(TrainingConfig)["start_from"]
 
 
 class Train(ScasNetAlgorithm):
@@ -38,7 +68,16 @@ class Train(ScasNetAlgorithm):
         return translate("ScasNet", "Makes a land-cover model from images and labels.")
 
     def shortHelpString(self) -> str:
-        return help_text()
+        return translate(
+            "ScasNet",
+            "Trains a model for your own area, from images and from polygons or rasters that give "
+            "the class of places in them. The result is a model file for Map land cover, and a "
+            "report on its accuracy.\n\nTraining runs in a separate process, with a Python that "
+            "has PyTorch: QGIS's, or the one chosen in Settings > Options > Processing > Providers "
+            "> ScasNet. Check the set-up tells whether there is one.\n\nCancel ends a training "
+            "within seconds and keeps the best model so far. To continue it, also after a crash, "
+            "run it again with the same settings and the same model file.",
+        )
 
     def tags(self) -> list[str]:
         words = translate(
@@ -47,16 +86,124 @@ class Train(ScasNetAlgorithm):
         return list(words.split(","))
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
-        add_to(self)
+        self._add_layers()
+        declare(self, TrainingConfig, "band_numbers", "validation_share", "variant", "start_from")
+        declare(self, TrainingConfig, "time_budget", "epochs", "card")
+        self._add_files()
+        declare(self, DataOptions)
+        self._add_validation_layers()
+        declare(self, TrainingConfig, "width", "crop", "batch", "optimizer", "learning_rate")
+        declare(self, TrainingConfig, "head_rate", "device", "threads", "seed")
+        self._add_outputs()
+
+    def _add_layers(self) -> None:
+        self.add(
+            _layers(INPUT, translate("ScasNet", "Images"), QgsProcessing.SourceType.TypeRaster),
+            translate(
+                "ScasNet",
+                "Aerial or satellite images to learn from, all with the same bands. Only the parts "
+                "around labels are read.",
+            ),
+        )
+        self.add(
+            _layers(
+                LABELS,
+                translate("ScasNet", "Training polygons or a class raster"),
+                QgsProcessing.SourceType.TypeMapLayer,
+            ),
+            translate(
+                "ScasNet",
+                "Polygons with a class, or rasters of class values, in any coordinate reference "
+                "system. A few dozen polygons are enough to begin with; areas without a label are "
+                "not used. Class names and colours come from the layer's legend, or from the file.",
+            ),
+        )
+        self.add(
+            field_parameter(CLASS_FIELD, translate("ScasNet", "Class field"), LABELS),
+            translate(
+                "ScasNet",
+                "The field that holds the class of a polygon, as text or number. Polygons without "
+                "a value are not used. Rasters need no field.",
+            ),
+        )
+
+    def _add_files(self) -> None:
+        self.add(
+            QgsProcessingParameterFileDestination(
+                MODEL, translate("ScasNet", "Model"), translate("ScasNet", "Models (*.onnx)")
+            ),
+            translate(
+                "ScasNet",
+                "The model file for Map land cover. A folder of the same name with _training added "
+                "is made beside it, from which a later run can continue.",
+            ),
+        )
+        self.add(
+            QgsProcessingParameterFileDestination(
+                REPORT,
+                translate("ScasNet", "Report"),
+                translate("ScasNet", "HTML files (*.html)"),
+                None,
+                True,
+                True,
+            ),
+            translate(
+                "ScasNet",
+                "A web page with the accuracy of each class, the confusion matrix, the course of "
+                "the training, examples, the settings, and the command that repeats it. On the "
+                "command line it is written beside the model where no name is given.",
+            ),
+        )
+
+    def _add_validation_layers(self) -> None:
+        self.add(
+            _layers(
+                VALIDATION_INPUT,
+                translate("ScasNet", "Validation images"),
+                QgsProcessing.SourceType.TypeRaster,
+            ),
+            translate(
+                "ScasNet",
+                "Images to measure the accuracy on. With them, all other images are learned from, "
+                "and no share is set aside.",
+            ),
+            advanced=True,
+        )
+        self.add(
+            _layers(
+                VALIDATION_LABELS,
+                translate("ScasNet", "Validation labels"),
+                QgsProcessing.SourceType.TypeMapLayer,
+            ),
+            translate(
+                "ScasNet",
+                "Labels of the validation images. Leave it empty if the labels above cover them "
+                "as well.",
+            ),
+            advanced=True,
+        )
+
+    def _add_outputs(self) -> None:
+        numbers = {
+            OVERALL_ACCURACY: translate("ScasNet", "Overall accuracy on the validation data"),
+            MEAN_IOU: translate("ScasNet", "Mean IoU on the validation data"),
+            EPOCHS_DONE: translate("ScasNet", "Epochs done"),
+            STEPS: translate("ScasNet", "Steps done"),
+        }
+        self.add_outputs(QgsProcessingOutputNumber, numbers)
+        label = translate("ScasNet", "IoU of each class on the validation data (JSON)")
+        self.addOutput(QgsProcessingOutputString(CLASS_ACCURACY, label))
+        label = translate("ScasNet", "Whether an earlier run was resumed")
+        self.addOutput(QgsProcessingOutputBoolean(RESUMED, label))
 
     def checkParameterValues(
         self, parameters: dict[str, Any], context: QgsProcessingContext
     ) -> tuple[bool, str]:
-        from scasnet_qgis.algorithms.train_layers import LayerReader
+        from scasnet_qgis.algorithms.training_layers import TrainingLayers
 
         # Before QGIS looks, which refuses some of it without saying which layer it is about.
         try:
-            LayerReader(self, parameters, context, QgsProcessingFeedback()).check()
+            TrainingLayers(self, parameters, context, QgsProcessingFeedback()).check()
         except ScasNetError as error:
             return False, sentence_of(error)
         return super().checkParameterValues(parameters, context)
@@ -67,23 +214,21 @@ class Train(ScasNetAlgorithm):
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
     ) -> None:
-        from scasnet_qgis.algorithms.train_layers import LayerReader
+        from scasnet_qgis.algorithms.training_layers import TrainingLayers
 
         self._command = self.asPythonCommand(parameters, context)
         self._read_targets(parameters, context)
-        self._data = LayerReader(self, parameters, context, feedback).data()
+        self._data = TrainingLayers(self, parameters, context, feedback).data()
 
     def _read_targets(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
         """Read them once: QGIS makes up another name for a temporary file each time."""
-        from scasnet_qgis.algorithms.train_request import check_targets, start_from
-
-        self._model = Path(self.parameterAsFileOutput(parameters, names.MODEL, context))
+        self._model = Path(self.parameterAsFileOutput(parameters, MODEL, context))
         self._report = self._model.parent / f"{self._model.stem}_report.html"
-        if names.REPORT in parameters:  # else a script or the command line: as in the toolbox
-            chosen = self.parameterAsFileOutput(parameters, names.REPORT, context)
+        if REPORT in parameters:  # else a script or the command line: as in the toolbox
+            chosen = self.parameterAsFileOutput(parameters, REPORT, context)
             self._report = Path(chosen) if chosen else None
-        start = start_from(self.parameterAsString(parameters, names.START_FROM, context))
-        check_targets(self._model, self._report, start)
+        start = read_option(self, parameters, context, _START)
+        check_targets(self._model, self._report, Path(start))
 
     def compute(
         self,
@@ -92,32 +237,140 @@ class Train(ScasNetAlgorithm):
         feedback: QgsProcessingFeedback,
     ) -> dict[str, Any]:
         from scasnet_qgis.algorithms.child_process import run_task
-        from scasnet_qgis.algorithms.train_request import (
-            config_of,
-            output_values,
-            work_folder,
-            write_report,
-        )
 
         progress = FeedbackProgress(feedback)
-        for each in self._data.warnings:
-            progress.warn(each)
-        if Path(QgsProcessingUtils.tempFolder()) in self._model.parents:
-            feedback.pushWarning(
-                translate(
-                    "ScasNet",
-                    "The model is a temporary file, which is gone once QGIS is closed: copy it, or "
-                    "choose a file for it.",
-                )
-            )
+        self._warn(progress)
+        config = self.config(parameters, context, self._data, progress)
+        model = self._model.absolute()
         request = {
-            "config": config_of(self, parameters, context, self._data, progress),
-            "output": str(self._model.absolute()),
-            "work": str(work_folder(self._model.absolute())),
+            "config": config.as_dict(),
+            "output": str(model),
+            "work": str(training_folder(model)),
             "command": self._command,
         }
         result = run_task("train", request, progress)
-        outputs = {names.MODEL: str(self._model), **output_values(result)}
-        if self._report is not None and write_report(self._model, self._report, feedback):
-            outputs[names.REPORT] = str(self._report)
+        outputs = {MODEL: str(self._model), **output_values(result)}
+        if self._report is not None and self._write_report(self._report, progress):
+            outputs[REPORT] = str(self._report)
+        self._tell_what_next(outputs, progress)
         return outputs
+
+    def config(
+        self,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        data: TrainingData,
+        progress: Progress,
+    ) -> TrainingConfig:
+        """All settings; the log names the classes and the bands.
+
+        Raises SettingError and InputError.
+        """
+        from scasnet_qgis.raster.session import gdal_session
+        from scasnet_qgis.training.model_inputs import model_bands, model_classes
+        from scasnet_qgis.training.sources import expand
+
+        chosen = parameters.get(_BANDS.parameter)
+        if isinstance(chosen, (list, tuple)):
+            parameters = {**parameters, _BANDS.parameter: ";".join(map(str, chosen))}
+        with gdal_session():
+            sources = expand(data.entries, Path())
+            classes = model_classes(sources, data.known_classes, progress)
+            text = translate("ScasNet", "Classes: {names}")
+            progress.info(message(text, names=", ".join(entry["name"] for entry in classes)))
+            wanted = read_option(self, parameters, context, _BANDS)
+            bands, numbers = model_bands(sources[0].image, wanted)
+            text = translate("ScasNet", "Bands of the model: {names}")
+            progress.info(message(text, names=", ".join(bands)))
+        share = 0.0 if data.has_validation else read_option(self, parameters, context, _SHARE)
+        return read(
+            self,
+            parameters,
+            context,
+            TrainingConfig,
+            data=data.entries,
+            classes=classes,
+            bands=bands,
+            band_numbers=numbers,
+            validation_share=share,
+        )
+
+    def _warn(self, progress: Progress) -> None:
+        for warning in self._data.warnings:
+            progress.warn(warning)
+        if Path(QgsProcessingUtils.tempFolder()) in self._model.parents:
+            progress.warn(
+                translate(
+                    "ScasNet",
+                    "The model is a temporary file and will be deleted when QGIS closes: choose a "
+                    "file for it, or copy it.",
+                )
+            )
+
+    def _write_report(self, report: Path, progress: Progress) -> bool:
+        """Whether the report was written; without it the model is still there, and not lost."""
+        from scasnet_qgis.training.report import write_report
+
+        folder = training_folder(self._model)
+        try:
+            write_report(folder, report, lambda text: translated(Message(text)))
+        except ScasNetError as error:
+            progress.warn(error.message)
+            return False
+        return True
+
+    def _tell_what_next(self, outputs: dict[str, Any], progress: Progress) -> None:
+        if REPORT in outputs:
+            text = translate("ScasNet", "Accuracy of each class and examples: see {report}")
+            progress.info(message(text, report=outputs[REPORT]))
+        text = translate(
+            "ScasNet", "To map an image with this model, choose it in Map land cover: {model}"
+        )
+        progress.info(message(text, model=outputs[MODEL]))
+
+    def cancelled_text(self) -> str:
+        return translate(
+            "ScasNet",
+            "Cancelled before there was a model. Run it again with the same settings and the same "
+            "model file to continue.",
+        )
+
+
+def _layers(
+    name: str, label: str, kind: QgsProcessing.SourceType
+) -> QgsProcessingParameterMultipleLayers:
+    """Several layers, or none."""
+    return QgsProcessingParameterMultipleLayers(name, label, kind, None, True)
+
+
+def training_folder(model: Path) -> Path:
+    """Where a training keeps what a later run continues from."""
+    return model.with_name(f"{model.stem}_training")
+
+
+def check_targets(model: Path, report: Path | None, start: Path) -> None:
+    """Raise OutputError where the results could not be written, before hours are spent."""
+    from scasnet_qgis.raster.delivery_faults import check_ending, check_replaceable, check_target
+
+    check_ending(model, ".onnx")
+    for path in (model, report):
+        if path is not None:
+            check_target(path)
+            check_replaceable(path)
+    if model.absolute() == start:
+        raise OutputError(
+            translate("ScasNet", "The training starts from {model}: choose another name."),
+            model=model,
+        )
+
+
+def output_values(result: dict[str, Any]) -> dict[str, Any]:
+    """The values of all outputs but the files, from what the training process gave."""
+    return {
+        OVERALL_ACCURACY: result["overall_accuracy"],
+        MEAN_IOU: result["mean_iou"],
+        CLASS_ACCURACY: json.dumps(result["iou"], ensure_ascii=False),
+        EPOCHS_DONE: result["epochs"],
+        STEPS: result["steps"],
+        RESUMED: bool(result["resumed"]),
+    }

@@ -57,9 +57,9 @@ def assess_pixels(
         classes=request.classes,
         matrix=counts.matrix,
         points=False,
-        left_out=_left_out(counts, area, request.boundary),
+        left_out=_left_out(counts, area, request.options.boundary),
         matching=match.sentence,
-        boundary=request.boundary,
+        boundary=request.options.boundary,
         not_adjusted=not_adjusted,
     )
 
@@ -76,7 +76,7 @@ class _Reference:
             layer=source.layer,
             field=source.field,
         )
-        self._table, self._grid, self._boundary = match.table(), grid, request.boundary
+        self._table, self._grid, self._boundary = match.table(), grid, request.options.boundary
 
     def overlap(self, area: Window) -> Window:
         """The part of ``area`` outside of which there is no label; InputError if there is none."""
@@ -86,8 +86,8 @@ class _Reference:
             raise InputError(
                 translate(
                     "ScasNet",
-                    "The reference and the map do not overlap here: check their position, their "
-                    "coordinate reference systems and the extent.",
+                    "The reference and the map do not overlap here: check their coordinate "
+                    "reference systems and the extent.",
                 )
             )
         return overlap

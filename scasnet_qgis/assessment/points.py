@@ -42,12 +42,9 @@ def assess_points(
     progress: Progress,
 ) -> Assessment:
     """Compare each point of ``area`` with the pixel below it; raises InputError, SettingError."""
-    if request.boundary:
+    if request.options.boundary:
         raise SettingError(
-            translate(
-                "ScasNet",
-                "Points have no boundary pixels: set the number of pixels to ignore to 0.",
-            )
+            translate("ScasNet", "Points have no boundaries: set the boundary distance to 0.")
         )
     points = read_points(request.reference, grid, request.reference_classes, progress)
     labels = np.append(match.table().astype(np.int16), np.int16(UNKNOWN_CLASS))[points.labels]
@@ -57,7 +54,7 @@ def assess_points(
     adjusted: SampleFigures | None = None
     why: Message | None = None
     notes: tuple[Message, ...] = ()
-    if matrix.total and request.adjusted != "no":
+    if matrix.total and request.options.adjusted != "no":
         adjusted, why, notes = _adjust(request, points, matrix, values, inside)
     return Assessment(
         classes=request.classes,
@@ -102,7 +99,7 @@ def _unlabelled(
         return ()
     text = translate(
         "ScasNet",
-        "{count} of {total} points have no class in the field {field}: they are left out.",
+        "{count} of {total} points have no class in the field {field}: they are ignored.",
     )
     return (message(text, count=count, total=int(inside.sum()), field=request.reference.field),)
 
@@ -166,9 +163,9 @@ def _check_map(request: AssessmentRequest, design: SampleDesign, values: NDArray
         raise InputError(
             translate(
                 "ScasNet",
-                "The sample was drawn from another map, or its points were moved: {wrong} of "
-                "{total} points lie on another class than when they were drawn. Choose the map it "
-                "was drawn from, or set the area-adjusted figures to no.",
+                "The sample is of another map, or its points were moved: {wrong} of {total} points"
+                " lie on another class than when they were drawn. Choose the map that was sampled,"
+                " or no area-adjusted accuracy.",
             ),
             wrong=wrong,
             total=len(values),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from scasnet_qgis.assessment.options import EvaluationOptions
 from scasnet_qgis.core.accuracy import ConfusionMatrix
 from scasnet_qgis.core.errors import SettingError
 from scasnet_qgis.core.messages import Message, message, translate
@@ -18,20 +19,15 @@ from scasnet_qgis.raster.reference import ReferenceSource
 class AssessmentRequest:
     """What to compare with what, and how.
 
-    ``extent`` is x_min, y_min, x_max, y_max in the map's coordinates; ``boundary`` the radius in
-    pixels within which another reference class leaves a pixel out; ``ignored`` names reference
-    classes to leave out; ``adjusted`` is one of ``choices.ADJUSTED``: "auto" gives area-adjusted
-    figures where the reference is a sample, "yes" fails where it is none.
+    ``extent`` is x_min, y_min, x_max, y_max in the map's coordinates.
     """
 
     source: str
     classes: tuple[LabelClass, ...]
     reference: ReferenceSource
     reference_classes: tuple[LabelClass, ...]
+    options: EvaluationOptions
     extent: tuple[float, float, float, float] | None = None
-    boundary: int = 0
-    ignored: str = ""
-    adjusted: str = "auto"
     fallback_wkt: str = ""
 
 
@@ -45,9 +41,9 @@ class LeftOut:
     def sentence(self, points: bool) -> Message:
         """For the log."""
         if points:
-            text = translate("ScasNet", "Left out: {count:,} points {reason}.")
+            text = translate("ScasNet", "Ignored: {count:,} points {reason}.")
         else:
-            text = translate("ScasNet", "Left out: {count:,} pixels {reason}.")
+            text = translate("ScasNet", "Ignored: {count:,} pixels {reason}.")
         return Message(text, {"count": self.count, "reason": self.reason})
 
 
@@ -99,7 +95,7 @@ def sample_missing(request: AssessmentRequest, points: bool) -> Message | None:
 
     Raises SettingError where they were requested.
     """
-    if request.adjusted == "no":
+    if request.options.adjusted == "no":
         return None
     if points:
         kind = message(translate("ScasNet", "these points do not say how they were drawn"))
@@ -117,6 +113,6 @@ def not_adjusted(request: AssessmentRequest, reason: Message) -> Message:
         "Area-adjusted accuracy and areas are not given, because {reason}: they need points that "
         "were drawn at random with the tool Draw sample points, and then labelled.",
     )
-    if request.adjusted == "yes":
+    if request.options.adjusted == "yes":
         raise SettingError(text, reason=reason)
     return Message(text, {"reason": reason})

@@ -69,7 +69,7 @@ def assess(request: AssessmentRequest, progress: Progress) -> Assessment:
                 ),
                 field=request.reference.field,
             )
-        match = match_classes(request.reference_classes, request.classes, request.ignored)
+        match = match_classes(request.reference_classes, request.classes, request.options.ignored)
         progress.info(match.sentence)
         grid = map_grid(request.source, request.fallback_wkt)
         area = grid.window_of(*request.extent) if request.extent else grid.whole
@@ -91,20 +91,18 @@ def _check_compared(result: Assessment) -> None:
     if result.matrix.total:
         return
     if not result.left_out:
-        raise InputError(
-            translate("ScasNet", "The reference layer is empty: choose one that holds classes.")
-        )
+        raise InputError(translate("ScasNet", "The reference layer is empty: choose another one."))
     most = max(result.left_out, key=lambda entry: entry.count)
     if result.points:
         text = translate(
             "ScasNet",
-            "No point can be compared: {count:,} of them are left out, {reason}. Check the "
-            "position of the points and their classes.",
+            "No point can be compared: {count:,} points are ignored, {reason}. Check the position "
+            "and classes of the points.",
         )
         raise InputError(text, count=most.count, reason=most.reason)
     text = translate(
         "ScasNet",
-        "No pixel can be compared: {count:,} of them are left out, {reason}. Check the reference "
-        "and the extent.",
+        "No pixel can be compared: {count:,} pixels are ignored, {reason}. Check the reference and"
+        " the extent.",
     )
     raise InputError(text, count=most.count, reason=most.reason)

@@ -9,6 +9,7 @@ from typing import Callable
 
 import numpy as np
 
+from scasnet_qgis.assessment.options import SampleOptions
 from scasnet_qgis.assessment.request import map_grid
 from scasnet_qgis.core.choices import FEW_POINTS, MOST_POINTS
 from scasnet_qgis.core.errors import InputError, SettingError
@@ -29,21 +30,13 @@ Style = Callable[[Path, Sequence[Stratum]], object]
 
 @dataclass(frozen=True)
 class SampleRequest:
-    """What to draw from; ``extent`` is x_min, y_min, x_max, y_max in the map's coordinates.
-
-    With a ``target_error`` (standard error of the overall accuracy), the number of points follows
-    from it and from ``expected_accuracy``; else it is ``points``.
-    """
+    """What to draw from; ``extent`` is x_min, y_min, x_max, y_max in the map's coordinates."""
 
     source: str
     classes: tuple[LabelClass, ...]
     output: Path
+    options: SampleOptions
     extent: tuple[float, float, float, float] | None = None
-    points: int = 500
-    min_per_class: int = 50
-    seed: int = 1
-    target_error: float | None = None
-    expected_accuracy: float = 0.8
     fallback_wkt: str = ""
 
 
@@ -74,7 +67,7 @@ def draw_sample(request: SampleRequest, progress: Progress, style: Style) -> Sam
         counting = Stage(progress, 0.0, COUNTING_SHARE)
         counted = count_strata(labels, grid, area, len(request.classes), counting)
         strata = _strata(request, counted, progress)
-        generator = np.random.default_rng(request.seed)
+        generator = np.random.default_rng(request.options.seed)
         drawing = Stage(progress, COUNTING_SHARE, 1.0)
         points = [stratum.points for stratum in strata]
         pixels = draw_pixels(labels, counted, points, generator, drawing)
@@ -87,22 +80,22 @@ def draw_sample(request: SampleRequest, progress: Progress, style: Style) -> Sam
 
 
 def _strata(request: SampleRequest, counted: Strata, progress: Progress) -> list[Stratum]:
-    pixels = counted.pixels
+    pixels, options = counted.pixels, request.options
     if not sum(pixels):
         raise InputError(
             translate("ScasNet", "The map has no classes here: choose another extent or map.")
         )
-    total = request.points
-    if request.target_error is not None:
-        total = sample_size(request.expected_accuracy, request.target_error, sum(pixels))
-        total = max(total, sum(min(request.min_per_class, count) for count in pixels))
+    total = options.points
+    if options.target_error is not None:
+        total = sample_size(options.expected_accuracy, options.target_error, sum(pixels))
+        total = max(total, sum(min(options.min_per_class, count) for count in pixels))
         text = translate(
             "ScasNet",
             "{total} points for a standard error of the overall accuracy of about {error:g}, if "
             "{expected:.0%} of the map is correct",
         )
-        expected = request.expected_accuracy
-        progress.info(message(text, total=total, error=request.target_error, expected=expected))
+        expected, error = options.expected_accuracy, options.target_error
+        progress.info(message(text, total=total, error=error, expected=expected))
     if total > MOST_POINTS:
         raise SettingError(
             translate(
@@ -112,7 +105,7 @@ def _strata(request: SampleRequest, counted: Strata, progress: Progress) -> list
             total=total,
             most=MOST_POINTS,
         )
-    points = allocate(pixels, total, request.min_per_class)
+    points = allocate(pixels, total, options.min_per_class)
     if any(0 < count < FEW_POINTS for count in points):
         text = translate(
             "ScasNet",

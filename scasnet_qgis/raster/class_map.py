@@ -16,10 +16,11 @@ from scasnet_qgis.core.card import ModelClass
 from scasnet_qgis.core.progress import Progress, Stage
 from scasnet_qgis.core.windows import Window
 from scasnet_qgis.raster.delivery import Delivery
+from scasnet_qgis.raster.delivery_faults import failed
 from scasnet_qgis.raster.grid import Grid
 from scasnet_qgis.raster.overviews import mean_of, most_frequent
 from scasnet_qgis.raster.provenance import stamp
-from scasnet_qgis.raster.writer import BLOCK, GeoTiffWriter, failed
+from scasnet_qgis.raster.writer import BLOCK, GeoTiffWriter
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

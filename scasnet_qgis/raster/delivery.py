@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -108,7 +107,7 @@ class Delivery:
             for new in side_files(self.output) if placing else ():
                 new.unlink(missing_ok=True)
             olds = self.old.iterdir() if self.old.is_dir() else ()
-            for old in sorted(olds, key=lambda each: each.name == self.output.name):
+            for old in sorted(olds, key=lambda path: path.name == self.output.name):
                 old.replace(self.output.with_name(old.name))
             folder_to_disk(self.output.parent)
         shutil.rmtree(self.old, ignore_errors=True)
@@ -123,8 +122,8 @@ def publish(deliveries: Sequence[Delivery]) -> None:
     go before their raster, so that a raster under its name has all of them. The work folders stay
     where it fails, and raises OutputError.
     """
-    for each in deliveries:
-        each.check()
+    for delivery in deliveries:
+        delivery.check()
     done: list[Move] = []
     place = deliveries[-1].output
     try:
@@ -132,24 +131,24 @@ def publish(deliveries: Sequence[Delivery]) -> None:
             file_to_disk(source)
         for place, aside in _all(deliveries, Delivery.put_aside):
             _move(place, aside, done)
-        for each in deliveries:
-            each.mark_placing()
+        for delivery in deliveries:
+            delivery.mark_placing()
         for source, place in _all(deliveries, Delivery.put_in_place):
-            if place in (each.output for each in deliveries):
+            if place in (delivery.output for delivery in deliveries):
                 folder_to_disk(place.parent)  # its side files come first
             _move(source, place, done)
-        for each in deliveries:
-            folder_to_disk(each.output.parent)
+        for delivery in deliveries:
+            folder_to_disk(delivery.output.parent)
     except OSError as error:
         _take_back(deliveries, done)
         raise delivery_faults.not_placed(place, error) from error
-    for each in deliveries:
-        each.discard()
+    for delivery in deliveries:
+        delivery.discard()
 
 
 def _all(deliveries: Sequence[Delivery], moves: Callable[[Delivery], list[Move]]) -> Iterator[Move]:
-    for each in deliveries:
-        yield from moves(each)
+    for delivery in deliveries:
+        yield from moves(delivery)
 
 
 def _take_back(deliveries: Sequence[Delivery], done: Sequence[Move]) -> None:
@@ -157,9 +156,9 @@ def _take_back(deliveries: Sequence[Delivery], done: Sequence[Move]) -> None:
     for place, moved in reversed(done):
         with suppress(OSError):
             moved.replace(place)
-    for each in deliveries:
+    for delivery in deliveries:
         with suppress(OSError):
-            each.placing.unlink(missing_ok=True)
+            delivery.placing.unlink(missing_ok=True)
 
 
 def _move(source: Path, target: Path, done: list[Move]) -> None:
@@ -183,32 +182,8 @@ def check_output(output: Path) -> None:
             ),
             name=output.name,
         )
-    if not output.parent.is_dir():
-        raise OutputError(
-            translate("ScasNet", "The folder {parent} does not exist: create it first."),
-            parent=output.parent,
-        )
-    if output.is_dir():
-        raise OutputError(
-            translate(
-                "ScasNet", "{output} cannot be written, it is a folder: choose another name."
-            ),
-            output=output,
-        )
-    if not os.access(output.parent, os.W_OK):
-        raise delivery_faults.cannot_write(output)
-    if output.exists():
-        _check_replaceable(output)
-
-
-def _check_replaceable(output: Path) -> None:
-    """Find out before the run, not after it, that another program holds the file (Windows)."""
-    if not os.access(output, os.W_OK):
-        raise delivery_faults.cannot_write(output)
-    try:
-        output.replace(output)
-    except OSError as error:
-        raise delivery_faults.in_use(output, error) from error
+    delivery_faults.check_target(output)
+    delivery_faults.check_replaceable(output)
 
 
 def check_not_input(output: Path, inputs: Sequence[str]) -> None:
@@ -216,7 +191,7 @@ def check_not_input(output: Path, inputs: Sequence[str]) -> None:
 
     ``inputs`` are the files of the input raster, the raster itself first.
     """
-    if any(_same_file(output, each) for each in inputs):
+    if any(_same_file(output, name) for name in inputs):
         raise OutputError(
             translate(
                 "ScasNet", "The output {output} is a file of the input raster: choose another name."

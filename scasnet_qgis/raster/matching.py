@@ -115,8 +115,7 @@ def _ignored(reference: Sequence[LabelClass], left_out: str) -> set[int]:
             raise SettingError(
                 translate(
                     "ScasNet",
-                    "The class {name} cannot be left out, the reference has no such class: it has "
-                    "{classes}.",
+                    "The class {name} cannot be ignored: the reference has {classes}.",
                 ),
                 name=part,
                 classes=_list(reference),
@@ -159,7 +158,7 @@ def _mismatch(reference: Sequence[LabelClass], mapped: Sequence[LabelClass]) -> 
         translate(
             "ScasNet",
             "The classes do not match: the reference has {reference}; the map has {mapped}. Give "
-            "the same classes the same names, or leave out those that the map does not have.",
+            "the same classes the same names, or ignore those that the map does not have.",
         ),
         reference=_list(reference),
         mapped=_list(mapped),

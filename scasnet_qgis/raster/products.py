@@ -24,13 +24,13 @@ from scasnet_qgis.raster.class_map import (
     settled,
 )
 from scasnet_qgis.raster.delivery import publish
+from scasnet_qgis.raster.delivery_faults import failed
 from scasnet_qgis.raster.grid import Grid
 from scasnet_qgis.raster.journal import ChunkRecord
 from scasnet_qgis.raster.patches import SmallestPatch
 from scasnet_qgis.raster.provenance import MAP, PROBABILITIES
 from scasnet_qgis.raster.sieved_map import SievedMapWriter
 from scasnet_qgis.raster.work import Work
-from scasnet_qgis.raster.writer import failed
 from scasnet_qgis.raster.writing_thread import WritingThread
 
 

@@ -19,9 +19,9 @@ from scasnet_qgis.core.run_record import (
     record_file,
     to_text,
 )
+from scasnet_qgis.raster.delivery_faults import failed
 from scasnet_qgis.raster.fingerprint import sha256_of
 from scasnet_qgis.raster.grid import Grid
-from scasnet_qgis.raster.writer import failed
 
 DOMAIN = "SCASNET"  # of GDAL's metadata
 MAX_ITEMS = 100

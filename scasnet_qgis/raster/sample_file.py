@@ -76,10 +76,7 @@ def check_sample_file(path: Path) -> None:
     labelled = _labelled(path)
     if labelled:
         raise OutputError(
-            translate(
-                "ScasNet",
-                "{output} holds {labelled} labelled points: choose another name.",
-            ),
+            translate("ScasNet", "{output} holds {labelled} labelled points: choose another name."),
             output=path,
             labelled=labelled,
         )

@@ -11,10 +11,11 @@ from scasnet_qgis.core.messages import message, translate
 from scasnet_qgis.core.progress import Progress, Stage
 from scasnet_qgis.raster.class_map import ClassMapWriter, WholeColumns
 from scasnet_qgis.raster.delivery import Delivery
+from scasnet_qgis.raster.delivery_faults import failed
 from scasnet_qgis.raster.grid import Grid
 from scasnet_qgis.raster.patches import SmallestPatch
 from scasnet_qgis.raster.sieve import Sieve
-from scasnet_qgis.raster.writer import GeoTiffWriter, failed
+from scasnet_qgis.raster.writer import GeoTiffWriter
 
 SIEVING_SHARE = 0.6  # of the progress; copying and finishing the map take the rest
 COPYING_SHARE = 0.8

@@ -11,20 +11,14 @@ from pathlib import Path
 
 from scasnet_qgis.core.errors import OutputError
 from scasnet_qgis.core.messages import translate
+from scasnet_qgis.raster.delivery_faults import cannot_write, check_no_folder, check_target
 
 
 def check_targets(targets: Sequence[Path], inputs: Sequence[str]) -> None:
     """Raise OutputError where a file cannot be written, is given twice, or is an input."""
     for index, target in enumerate(targets):
-        if not target.parent.is_dir():
-            raise OutputError(
-                translate("ScasNet", "The folder {parent} does not exist: create it first."),
-                parent=target.parent,
-            )
-        _check_no_folder(target)
-        if not os.access(target.parent, os.W_OK):
-            raise _cannot_write(target, "no right to write in its folder")
-        if any(_same(target, Path(each)) for each in inputs):
+        check_target(target)
+        if any(_same(target, Path(name)) for name in inputs):
             raise OutputError(
                 translate("ScasNet", "The output {output} is an input: choose another name."),
                 output=target,
@@ -37,16 +31,6 @@ def check_targets(targets: Sequence[Path], inputs: Sequence[str]) -> None:
                 ),
                 output=target,
             )
-
-
-def _check_no_folder(target: Path) -> None:
-    if target.is_dir():
-        raise OutputError(
-            translate(
-                "ScasNet", "{output} cannot be written, it is a folder: choose another name."
-            ),
-            output=target,
-        )
 
 
 def _same(first: Path, second: Path) -> bool:
@@ -67,13 +51,13 @@ def whole_files(targets: Sequence[Path]) -> Iterator[Mapping[Path, Path]]:
     target = targets[0] if targets else Path()
     try:
         for target in targets:
-            _check_no_folder(target)
+            check_no_folder(target)
             prefix = f".{target.stem}.part-{os.getpid()}-"
             folders[target] = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
-        yield {each: folder / each.name for each, folder in folders.items()}
+        yield {target: folder / target.name for target, folder in folders.items()}
         _publish(folders)
     except OSError as error:
-        raise _cannot_write(target, str(error)) from error
+        raise cannot_write(target, error) from error
     finally:
         for folder in folders.values():
             shutil.rmtree(folder, ignore_errors=True)
@@ -85,12 +69,12 @@ def _publish(folders: Mapping[Path, Path]) -> None:
     try:
         for target, folder in folders.items():
             working = folder / target.name
-            others = sorted(each for each in folder.iterdir() if each != working)
+            others = sorted(path for path in folder.iterdir() if path != working)
             aside = folder / "old"
             aside.mkdir()
             for source in (*others, working):
                 place = target.with_name(source.name)
-                _check_no_folder(place)
+                check_no_folder(place)
                 moves = [(place, aside / place.name)] if place.exists() else []
                 for old, new in (*moves, (source, place)):
                     old.replace(new)
@@ -100,15 +84,3 @@ def _publish(folders: Mapping[Path, Path]) -> None:
             with suppress(OSError):
                 new.replace(old)
         raise
-
-
-def _cannot_write(target: Path, detail: str) -> OutputError:
-    return OutputError(
-        translate(
-            "ScasNet",
-            "{output} cannot be written: close the program that has it open, or choose a folder "
-            "in which you may create files and that has room left.",
-        ),
-        detail,
-        output=target,
-    )

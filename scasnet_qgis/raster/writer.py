@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from osgeo import gdal
 
-from scasnet_qgis.core.errors import OutputError
-from scasnet_qgis.core.messages import translate
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.windows import Window
+from scasnet_qgis.raster.delivery_faults import failed
 from scasnet_qgis.raster.grid import Grid
 from scasnet_qgis.raster.overviews import Pyramid, Reduce, close
 
@@ -168,8 +167,8 @@ def _place(dataset: gdal.Dataset, grid: Grid) -> None:
     """Give a new file the position and the reference system of ``grid``."""
     if grid.control:
         points = [
-            gdal.GCP(each.x, each.y, each.z, each.col, each.row, "", each.name)
-            for each in grid.control
+            gdal.GCP(point.x, point.y, point.z, point.col, point.row, "", point.name)
+            for point in grid.control
         ]
         dataset.SetGCPs(points, grid.wkt)
         return
@@ -177,16 +176,3 @@ def _place(dataset: gdal.Dataset, grid: Grid) -> None:
         dataset.SetGeoTransform(grid.geotransform)
     if grid.wkt:
         dataset.SetProjection(grid.wkt)
-
-
-def failed(path: Path, error: object) -> OutputError:
-    """What to tell the user where a file cannot be written to its end."""
-    return OutputError(
-        translate(
-            "ScasNet",
-            "Writing {name} failed: the disk may be full or the folder gone; free some "
-            "space or choose another folder.",
-        ),
-        str(error),
-        name=path.name,
-    )

@@ -32,7 +32,7 @@ from scasnet_qgis.network.caffe_loading import Arrays, CaffeInput, load, read_pa
 from scasnet_qgis.network.caffe_names import Matching, match
 from scasnet_qgis.network.export import export
 from scasnet_qgis.network.scasnet import ScasNet
-from scasnet_qgis.training.caffe_request import CaffeImport
+from scasnet_qgis.training.caffe_request import AUTO, CaffeImport
 from scasnet_qgis.training.caffe_table import Table
 
 _NAMES = {"vgg": "VGG ScasNet", "resnet": "ResNet ScasNet"}
@@ -43,7 +43,7 @@ def import_task(request: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """The task ``importcaffe``: see CaffeImport for the request, Table for the result."""
     job = CaffeImport.of(request)
     file = CaffeFile(job.source)
-    found = match(file.layers, job.network)
+    found = match(file.layers, None if job.network == AUTO else job.network)
     table = Table.of(found, encoder_only=not job.whole)
     text = translate("ScasNet", "{name} holds layers of {network}.")
     progress.info(message(text, name=job.source.name, network=_NAMES[found.config.variant]))
@@ -57,8 +57,8 @@ def import_task(request: dict[str, Any], progress: Progress) -> dict[str, Any]:
         if not found.missing:
             text = translate(
                 "ScasNet",
-                "The file holds all of ScasNet: with an output that ends in .onnx it becomes a "
-                "complete model.",
+                "The file holds all of ScasNet: choose an output that ends in .onnx for a complete"
+                " model.",
             )
             progress.info(message(text))
     progress.report(1.0)
@@ -84,11 +84,11 @@ def import_model(job: CaffeImport, file: CaffeFile, found: Matching, progress: P
         raise ModelError(
             translate(
                 "ScasNet",
-                "{path} holds no complete ScasNet: {names} are missing or have another shape. "
-                "With an output that ends in .safetensors its encoder is imported.",
+                "{path} holds no complete ScasNet: {names} are missing or have another shape. To "
+                "import its encoder, choose an output that ends in .safetensors.",
             ),
             path=str(job.source),
-            names=listed([each.name for each in found.missing]),
+            names=listed([layer.name for layer in found.missing]),
         )
     check_class_count(found.config.classes)
     given = CaffeInput(_mean(job, found), job.scale, _bands(job, found))
@@ -110,10 +110,10 @@ def _arrays(file: CaffeFile, found: Matching, progress: Progress) -> Iterator[tu
 
 def _mean(job: CaffeImport, found: Matching) -> tuple[float, ...]:
     """The mean in the order of the file's bands."""
-    if job.mean is None and found.config.bands == 3:
+    if not job.mean and found.config.bands == 3:
         published = PUBLISHED_MEAN[found.config.variant]
         return published[::-1] if job.rgb else published
-    mean = job.mean or ()
+    mean = job.mean
     if len(mean) != found.config.bands or not all(map(math.isfinite, mean)):
         raise SettingError(
             translate(
@@ -134,7 +134,7 @@ def _bands(job: CaffeImport, found: Matching) -> tuple[int, ...]:
 
 def _card(job: CaffeImport, found: Matching, given: CaffeInput, digest: str) -> ModelCard:
     config = found.config
-    for texts in (job.classes, job.colors):
+    for texts in (job.class_names, job.class_colors):
         if texts and len(texts) != config.classes:
             raise SettingError(
                 translate(
@@ -145,8 +145,8 @@ def _card(job: CaffeImport, found: Matching, given: CaffeInput, digest: str) -> 
                 classes=config.classes,
                 given=len(texts),
             )
-    names = job.classes or tuple(f"class {index + 1}" for index in range(config.classes))
-    colors = job.colors or tuple(map(default_color, range(config.classes)))
+    names = job.class_names or tuple(f"class {index + 1}" for index in range(config.classes))
+    colors = job.class_colors or tuple(map(default_color, range(config.classes)))
     return ModelCard(
         name=job.output.stem,
         classes=tuple(ModelClass(name, color) for name, color in zip(names, colors)),

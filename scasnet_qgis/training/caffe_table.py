@@ -47,13 +47,13 @@ class Table:
         for pair in self.pairs:
             yield f"{_sources(pair)} ({shapes_text(pair.home.shapes)}) -> {pair.home.name}"
         yield message(
-            translate("ScasNet", "Layers of the file that are not used: {count}"),
+            translate("ScasNet", "Unused layers of the file: {count}"),
             count=len(self.unused),
         )
         for _, line in self.unused:
             yield line
         yield message(
-            translate("ScasNet", "Layers of ScasNet that get nothing from the file: {count}"),
+            translate("ScasNet", "Layers of ScasNet that are not in the file: {count}"),
             count=len(self.empty),
         )
         for home in self.empty:

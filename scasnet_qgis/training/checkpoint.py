@@ -50,7 +50,7 @@ class Checkpoint:
                 translate(
                     "ScasNet",
                     "The training cannot be saved in {folder}: make room on the disk and run the "
-                    "same command again, it goes on from the last checkpoint.",
+                    "same again to continue from the last checkpoint.",
                 ),
                 str(error),
                 folder=folder.parent,

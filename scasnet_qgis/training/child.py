@@ -152,17 +152,15 @@ def _explained(error: Exception) -> ScasNetError:
     if isinstance(error, MemoryError) or any(each in text for each in _NO_MEMORY):
         return TrainingError(
             translate(
-                "ScasNet", "The memory is full: choose a smaller batch or tile size, or the CPU."
+                "ScasNet",
+                "The memory is full: choose a smaller batch size or tile size, or the device cpu.",
             ),
             detail,
         )
     full = isinstance(error, OSError) and error.errno in _FULL
     if full or any(each in text for each in _NO_SPACE):
         return OutputError(
-            translate(
-                "ScasNet",
-                "The disk is full: make room, then run the same again to go on from here.",
-            ),
+            translate("ScasNet", "The disk is full: make room and run the same again to continue."),
             detail,
         )
     return TrainingError(
@@ -175,9 +173,7 @@ def _explained(error: Exception) -> ScasNetError:
 
 def _without(packages: str, detail: str = "") -> DependencyError:
     return DependencyError(
-        translate(
-            "ScasNet", "The Python {python} lacks {packages}, without which this cannot be done."
-        ),
+        translate("ScasNet", "The Python {python} lacks {packages}."),
         detail,
         python=sys.executable,
         packages=packages,

@@ -1,96 +1,268 @@
-"""The settings of one training run, as they stand in a JSON file."""
+"""The settings of one training, each declared once, as they stand in a JSON file."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from scasnet_qgis.common.options import (
+    Choice,
+    FilePath,
+    Number,
+    Text,
+    check_limits,
+    option,
+)
 from scasnet_qgis.core.card import default_color
 from scasnet_qgis.core.errors import SettingError
 from scasnet_qgis.core.messages import translate
+from scasnet_qgis.training.config_file import FileSettings, as_json
+from scasnet_qgis.training.given_values import (
+    DEFAULT_MODEL,
+    band_numbers,
+    card_of,
+    start_from,
+    validation_share,
+)
 
 PHASE_KEYS = ("crop", "batch", "scale_range", "balanced_share", "class_weight_power")
+COMPACT = "compact"  # the VGG network with a quarter of its channels
+NETWORKS = (COMPACT, "vgg", "resnet")
 OPTIMIZERS = ("adamw", "sgd")
-DEFAULT_MODEL = "default"  # START_FROM: the model that comes with the plugin
-NOTHING = "nothing"  # START_FROM: random weights
+DEVICES = ("auto", "cpu", "cuda")
 DEFAULT_MINUTES = 60.0
 TILE, OVERLAP = 512, 16  # pixels
+_COMPACT_WIDTH = 0.25
 # The published network was trained by SGD; its base rate suits a batch of a few crops.
 _BASE_RATES = {"adamw": 4e-4, "sgd": 1e-3}
 _PUBLISHED_HEAD_RATE = {"vgg": 20.0, "resnet": 1.0}
-# What may change without making another run of it: when it ends, where it runs, what it is called;
-# the data are compared by their files.
-FREE_KEYS = (
-    "epochs", "steps", "time_budget", "device", "threads", "card", "evaluate_every",
-    "checkpoint_every", "folder", "precision", "data",
-)  # fmt: skip
+_LISTS = ("data", "classes", "bands", "band_numbers", "phases")
+_PAIRS = ("scale_range", "value_range")
 
 
 @dataclass(frozen=True)
-class TrainingConfig:
+class TrainingConfig(FileSettings):
     """Everything that decides what a training run does.
 
-    ``data`` lists what to learn from; an entry names ``image`` and ``labels``, two files or two
-    folders of equally named files (see training/sources.py). Of entries with the role "split"
-    the share ``validation_share`` is kept apart in spatial blocks.
-
+    Of data with the role "split" the share ``validation_share`` is kept apart in spatial blocks.
     The run ends after ``epochs``, ``steps`` or ``time_budget`` minutes, whichever comes first; the
-    learning rate falls polynomially to 0 over it. ``head_rate`` multiplies it for the head,
-    ``encoder_rate`` for an encoder that does not start from nothing.
-
-    ``phases`` change some settings (PHASE_KEYS) from a step on: each holds ``step`` and the new
-    values, which stay until a later phase changes them again.
+    learning rate falls polynomially to 0 over it. ``head_rate`` multiplies it for the head.
+    ``width`` is that of ``variant`` where it is not given.
     """
 
-    data: list[dict[str, Any]]
-    classes: list[dict[str, Any]]  # value in the labels, name, colour
-    bands: list[str] = field(default_factory=lambda: ["red", "green", "blue"])
-    band_numbers: list[int] = field(default_factory=list)  # of the images; empty: found by name
-    value_range: tuple[float, float] | None = None  # measured where it is not given
-    validation_share: float = 0.2
-    block: int = 0  # pixels; side of the blocks kept apart, 0: chosen from the labels
-    variant: str = "vgg"
-    width: float = 0.25
-    start_from: str = DEFAULT_MODEL
-    epochs: float | None = None
-    steps: int | None = None
-    time_budget: float | None = None  # minutes
-    crop: int = 400
-    batch: int = 4
-    optimizer: str = "adamw"
-    learning_rate: float | None = None
-    encoder_rate: float = 0.5
-    head_rate: float | None = None
-    weight_decay: float = 0.01
-    momentum: float = 0.9  # SGD
-    warm_up: int = 100  # steps
-    decay_power: float = 0.9
-    gradient_clip: float = 1.0
-    average: float = 0.998  # decay of the running mean of the weights
-    class_weight_power: float = 0.1  # weight of a class = its share to the minus this power
-    balanced_share: float = 0.3  # share of crops centred on a class drawn at random
-    scale_range: tuple[float, float] = (0.8, 1.25)
-    evaluate_every: float = 10.0  # minutes
-    checkpoint_every: float = 3.0  # minutes
-    device: str = "auto"
-    threads: int = 0  # CPU threads, 0: all
-    precision: str = "auto"  # "single" forbids mixed precision
-    seed: int = 1
-    phases: list[dict[str, Any]] = field(default_factory=list)
-    card: dict[str, Any] = field(default_factory=dict)
-    folder: str = "."  # where relative paths start; set on reading
+    band_numbers: list[int] = option(
+        (),
+        "BANDS",
+        translate("ScasNet", "Bands"),
+        translate(
+            "ScasNet",
+            "Band numbers to learn from, as in 4;3;2. Leave it empty for red, green and blue, or "
+            "for all bands of images that have fewer than three. The model will need the same "
+            "bands in the same order.",
+        ),
+        Text(),
+        differs=translate("ScasNet", "the bands differ"),
+        parse=band_numbers,
+    )
+    validation_share: float = option(
+        0.2,
+        "VALIDATION",
+        translate("ScasNet", "Validation share"),
+        translate(
+            "ScasNet",
+            "Share of the labelled area that is set aside to measure the accuracy, as in 0.2 or "
+            "20 (percent). It is set aside in whole blocks, because pixels next to those learned "
+            "from would make the model look better than it is.",
+        ),
+        Number(0.0, 90.0),
+        differs=translate("ScasNet", "the validation share differs"),
+        parse=validation_share,
+    )
+    variant: str = option(
+        COMPACT,
+        "NETWORK",
+        translate("ScasNet", "Network"),
+        translate(
+            "ScasNet",
+            "compact is a quarter as wide as the published VGG network, trains on an ordinary "
+            "processor and maps quickly. vgg and resnet are the published networks: more accurate, "
+            "but slow to train without a graphics card.",
+        ),
+        Choice(NETWORKS),
+        differs=translate("ScasNet", "the network differs"),
+    )
+    start_from: str = option(
+        DEFAULT_MODEL,
+        "START_FROM",
+        translate("ScasNet", "Start from"),
+        translate(
+            "ScasNet",
+            "Weights to begin with: a model made by this plugin (.onnx), published weights "
+            "(.caffemodel, or the .safetensors made of one), or the folder of a training. Leave it "
+            "empty for the model that comes with the plugin, if it has the same network and bands; "
+            "write nothing to begin with random weights.",
+        ),
+        # QGIS refuses what its filter does not match, and that is also a folder or a word.
+        FilePath(
+            file_filter=translate(
+                "ScasNet", "Models and weights (*.onnx *.safetensors *.caffemodel *)"
+            )
+        ),
+        differs=translate("ScasNet", "it starts from other weights"),
+        parse=start_from,
+    )
+    time_budget: float | None = option(
+        DEFAULT_MINUTES,
+        "TIME_BUDGET",
+        translate("ScasNet", "Time budget (minutes)"),
+        translate(
+            "ScasNet",
+            "Maximum training time. To continue a training that was cancelled, or one that has "
+            "ended, with more time, run it again with the same model file.",
+        ),
+        Number(0.01, 1e6, optional=True),
+    )
+    epochs: float | None = option(
+        None,
+        "EPOCHS",
+        translate("ScasNet", "Epochs"),
+        translate(
+            "ScasNet",
+            "Maximum number of passes over all labels. Training ends after the epochs or the time "
+            "budget, whichever comes first; leave one of them empty to have the other decide.",
+        ),
+        Number(1, 1_000_000, integer=True, optional=True),
+    )
+    card: dict[str, Any] = option(
+        None,
+        "MODEL_NAME",
+        translate("ScasNet", "Model name"),
+        translate("ScasNet", "Shown in the report and stored in the model file."),
+        Text(),
+        parse=card_of,
+        write=as_json,
+    )
+    width: float = option(
+        None,
+        "WIDTH",
+        translate("ScasNet", "Network width"),
+        translate(
+            "ScasNet",
+            "Share of the published number of channels, as in 0.25. Leave it empty for the width "
+            "of the network chosen above.",
+        ),
+        Number(0.03125, 1.0, optional=True),
+        advanced=True,
+        differs=translate("ScasNet", "the network's width differs"),
+    )
+    crop: int = option(
+        400,
+        "TILE_SIZE",
+        translate("ScasNet", "Tile size (pixels)"),
+        translate(
+            "ScasNet",
+            "Side of the tiles that are cut from the images at random; 400 as published. Smaller "
+            "tiles need less memory, but show the network less of the surroundings.",
+        ),
+        Number(32, 4096, integer=True),
+        advanced=True,
+        differs=translate("ScasNet", "the tile size differs"),
+    )
+    batch: int = option(
+        4,
+        "BATCH_SIZE",
+        translate("ScasNet", "Batch size (tiles)"),
+        translate("ScasNet", "Tiles in one training step. Fewer tiles need less memory."),
+        Number(1, 1024, integer=True),
+        advanced=True,
+        differs=translate("ScasNet", "the batch size differs"),
+    )
+    optimizer: str = option(
+        OPTIMIZERS[0],
+        "OPTIMIZER",
+        translate("ScasNet", "Optimizer"),
+        translate("ScasNet", "adamw needs no tuning; sgd is what the authors published."),
+        Choice(OPTIMIZERS),
+        advanced=True,
+        differs=translate("ScasNet", "the optimizer differs"),
+    )
+    learning_rate: float | None = option(
+        None,
+        "LEARNING_RATE",
+        translate("ScasNet", "Learning rate"),
+        translate(
+            "ScasNet",
+            "Learning rate at the start; it falls to zero during the training. Leave it empty for "
+            "one that suits the optimizer.",
+        ),
+        Number(1e-8, 10.0, optional=True),
+        advanced=True,
+        differs=translate("ScasNet", "the learning rate differs"),
+    )
+    head_rate: float | None = option(
+        None,
+        "HEAD_RATE",
+        translate("ScasNet", "Learning-rate multiplier, last layers"),
+        translate(
+            "ScasNet",
+            "How many times faster the last layers learn than the others. Leave it empty for 20 as "
+            "published (vgg with sgd), and 1 otherwise.",
+        ),
+        Number(0.01, 1000.0, optional=True),
+        advanced=True,
+        differs=translate("ScasNet", "the learning rate differs"),
+    )
+    device: str = option(
+        DEVICES[0],
+        "DEVICE",
+        translate("ScasNet", "Device"),
+        translate(
+            "ScasNet",
+            "cuda trains on an NVIDIA graphics card, cpu on the processor; auto takes a graphics "
+            "card if there is one.",
+        ),
+        Choice(DEVICES),
+        advanced=True,
+    )
+    threads: int = option(
+        0,
+        "THREADS",
+        translate("ScasNet", "Processor threads"),
+        translate("ScasNet", "Processor cores to use; 0 uses all of them."),
+        Number(0, 1024, integer=True),
+        advanced=True,
+    )
+    seed: int = option(
+        1,
+        "SEED",
+        translate("ScasNet", "Random seed"),
+        translate(
+            "ScasNet",
+            "The same seed, data and settings give the same model again on the same computer.",
+        ),
+        Number(0, 2**31 - 1, integer=True),
+        advanced=True,
+        differs=translate("ScasNet", "the random seed differs"),
+    )
 
     def __post_init__(self) -> None:
-        coloured = [
-            {**each, "color": each.get("color") or default_color(index)}
-            for index, each in enumerate(self.classes)
+        values: dict[str, Any] = {name: list(getattr(self, name)) for name in _LISTS}
+        values["classes"] = [
+            {**entry, "color": entry.get("color") or default_color(index)}
+            for index, entry in enumerate(self.classes)
         ]
-        object.__setattr__(self, "classes", coloured)
-        for key in ("scale_range", "value_range"):
-            if getattr(self, key) is not None:
-                object.__setattr__(self, key, tuple(getattr(self, key)))
+        for name in _PAIRS:
+            pair = getattr(self, name)
+            values[name] = pair if pair is None else tuple(pair)
+        values["card"] = dict(self.card or {})
+        given_width: float | None = self.width
+        if given_width is None:
+            values["width"] = _COMPACT_WIDTH if self.variant == COMPACT else 1.0
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
         _check(self)
 
     @classmethod
@@ -108,8 +280,11 @@ class TrainingConfig:
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> TrainingConfig:
-        """Settings from plain JSON values; unknown keys and missing ones are errors."""
-        known = {each.name for each in fields(cls)}
+        """Settings from plain JSON values; unknown keys and missing ones are errors.
+
+        Without ``time_budget`` a run is not limited in time, unless nothing else limits it.
+        """
+        known = {setting.name for setting in fields(cls)}
         unknown = sorted(set(values) - known)
         if unknown:
             raise SettingError(
@@ -122,14 +297,14 @@ class TrainingConfig:
                 translate("ScasNet", "The training settings lack: {names}."),
                 names=", ".join(missing),
             )
-        return cls(**values)
+        return cls(**{"time_budget": None, **values})
 
     def at(self, step: int) -> TrainingConfig:
         """The settings in force at a step."""
         changes: dict[str, Any] = {}
-        for phase in sorted(self.phases, key=lambda each: int(each["step"])):
+        for phase in sorted(self.phases, key=lambda phase: int(phase["step"])):
             if step >= int(phase["step"]):
-                changes |= {key: each for key, each in phase.items() if key != "step"}
+                changes |= {key: value for key, value in phase.items() if key != "step"}
         return replace(self, **changes) if changes else self
 
     def path(self, relative: str) -> Path:
@@ -140,8 +315,13 @@ class TrainingConfig:
         return asdict(self)
 
     @property
+    def encoder(self) -> str:
+        """The encoder of the network: "vgg" or "resnet"."""
+        return "vgg" if self.variant == COMPACT else self.variant
+
+    @property
     def class_names(self) -> list[str]:
-        return [str(each["name"]) for each in self.classes]
+        return [str(entry["name"]) for entry in self.classes]
 
     @property
     def base_rate(self) -> float:
@@ -157,28 +337,24 @@ class TrainingConfig:
         """
         if self.head_rate is not None:
             return self.head_rate
-        return _PUBLISHED_HEAD_RATE[self.variant] if self.optimizer == "sgd" else 1.0
+        return _PUBLISHED_HEAD_RATE[self.encoder] if self.optimizer == "sgd" else 1.0
 
     @property
     def ends(self) -> list[float | None]:
         """When the run ends: epochs, steps, minutes."""
         return [self.epochs, self.steps, self.time_budget]
 
-    def decisive(self) -> dict[str, Any]:
-        """The settings that make another run of it when they change, as JSON values."""
-        values = json.loads(json.dumps(self.as_dict()))
-        return {key: each for key, each in values.items() if key not in FREE_KEYS}
-
 
 def _check(config: TrainingConfig) -> None:
     """Raise SettingError for values that cannot work."""
-    if config.optimizer not in OPTIMIZERS:
-        raise SettingError(
-            translate("ScasNet", "There is no optimizer '{name}': choose one of {names}."),
-            name=config.optimizer,
-            names=", ".join(OPTIMIZERS),
-        )
-    for phase in config.phases:
+    check_limits(config)
+    if not 0.0 <= config.validation_share < 1.0:
+        raise SettingError(translate("ScasNet", "The validation share must lie between 0 and 1."))
+    _check_phases(config.phases)
+
+
+def _check_phases(phases: Sequence[dict[str, Any]]) -> None:
+    for phase in phases:
         odd = sorted(set(phase) - {"step", *PHASE_KEYS})
         if odd or "step" not in phase:
             raise SettingError(
@@ -188,19 +364,6 @@ def _check(config: TrainingConfig) -> None:
                 names=", ".join(PHASE_KEYS),
                 value=", ".join(odd) or "no step",
             )
-    at_least = {"crop": 32, "batch": 1, "learning_rate": 0.0, "time_budget": 0.0, "epochs": 0.0}
-    for key, least in at_least.items():
-        value = getattr(config, key)
-        if value is not None and (value < least or (least == 0.0 and value == 0.0)):
-            raise SettingError(
-                translate("ScasNet", "The training setting '{key}' must not be {value}."),
-                key=key,
-                value=value,
-            )
-    if not 0.0 <= config.validation_share < 1.0:
-        raise SettingError(
-            translate("ScasNet", "The share kept for validation must lie between 0 and 1.")
-        )
 
 
 def tile_of(config: TrainingConfig) -> tuple[int, int]:

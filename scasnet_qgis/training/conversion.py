@@ -16,10 +16,11 @@ from scasnet_qgis.core.errors import ModelError, ScasNetError
 from scasnet_qgis.core.messages import translate
 from scasnet_qgis.core.progress import Progress, Stage
 from scasnet_qgis.models.model_file import ModelInfo, inspect
+from scasnet_qgis.raster.delivery_faults import check_ending
 from scasnet_qgis.raster.session import gdal_session
-from scasnet_qgis.raster.whole_files import whole_files
-from scasnet_qgis.training.export_request import ExportRequest, check_source
-from scasnet_qgis.training.export_source import exact_model
+from scasnet_qgis.raster.whole_files import check_targets, whole_files
+from scasnet_qgis.training.export_request import ExportRequest
+from scasnet_qgis.training.export_source import check_source, exact_model
 from scasnet_qgis.training.onnx_graph import fix_size, read_graph, simplified, written
 from scasnet_qgis.training.parity import compare
 from scasnet_qgis.training.parity_report import notes_of, report_of, summary_of
@@ -36,7 +37,7 @@ def export_task(values: dict[str, Any], progress: Progress) -> dict[str, Any]:
     The file appears under its name once it is whole and compared. Raises a ScasNetError.
     """
     request = ExportRequest.of(values)
-    request.check()
+    _check_output(request)
     with gdal_session(), tempfile.TemporaryDirectory(prefix="scasnet-export-") as folder:
         source = exact_model(request, Path(folder), progress)
         exact, sample = source.info, source.sample
@@ -69,6 +70,14 @@ def export_task(values: dict[str, Any], progress: Progress) -> dict[str, Any]:
     for note in notes_of(report):
         progress.warn(note)
     return report
+
+
+def _check_output(request: ExportRequest) -> None:
+    """Raise OutputError for what can be seen to fail before any work."""
+    check_ending(request.output, ".onnx")
+    reference = str((request.reference or {}).get("path", ""))
+    inputs = (str(request.source), request.raster, reference)
+    check_targets([request.output], [path for path in inputs if path])
 
 
 def _converted(exact: ModelInfo, request: ExportRequest, tiles: Inputs) -> bytes:

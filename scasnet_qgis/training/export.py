@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import torch
 from torch import Tensor
 
 from scasnet_qgis.core.card import ModelCard, ModelClass
-from scasnet_qgis.core.errors import OutputError, SettingError
+from scasnet_qgis.core.errors import SettingError
 from scasnet_qgis.core.messages import translate
 from scasnet_qgis.core.windows import Window
 from scasnet_qgis.network.export import ExportCheck, export
@@ -59,12 +58,14 @@ def build_card(state: dict[str, Any]) -> ModelCard:
             names=", ".join(unknown),
         )
     measured_on = given.pop("accuracy_data", facts["validation_data"])
-    network = _NAMES[config.variant]
+    network = _NAMES[config.encoder]
     tile, overlap = tile_of(config)
     normalisation = state["normalisation"]
     return ModelCard(
         name=str(given.pop("name", "") or network),
-        classes=tuple(ModelClass(str(each["name"]), str(each["color"])) for each in config.classes),
+        classes=tuple(
+            ModelClass(str(entry["name"]), str(entry["color"])) for entry in config.classes
+        ),
         bands=tuple(config.bands),
         value_range=tuple(normalisation["value_range"]),
         mean=tuple(normalisation["mean"]),
@@ -92,12 +93,12 @@ def sample_of(scenes: list[Scene], state: dict[str, Any]) -> Tensor:
     """
     chosen = [scenes[0], scenes[len(scenes) // 2]]
     rows, cols = (
-        min(SAMPLE_SIZE, *(each.labels.shape[axis] for each in chosen)) for axis in (0, 1)
+        min(SAMPLE_SIZE, *(scene.labels.shape[axis] for scene in chosen)) for axis in (0, 1)
     )
     facts = state["normalisation"]  # lists, where it comes from a file
-    normalisation = Normalisation(**{key: tuple(each) for key, each in facts.items()})
-    parts = [each.part(each.fullest(_windows(each, rows, cols))) for each in chosen]
-    pixels, valid = (torch.from_numpy(np.stack(each)) for each in zip(*parts))
+    normalisation = Normalisation(**{key: tuple(values) for key, values in facts.items()})
+    parts = [scene.part(scene.fullest(_windows(scene, rows, cols))) for scene in chosen]
+    pixels, valid = (torch.from_numpy(np.stack(arrays)) for arrays in zip(*parts))
     return normalisation.scale(pixels, valid)
 
 
@@ -108,22 +109,3 @@ def _windows(scene: Scene, rows: int, cols: int) -> Iterator[Window]:
     for top in range(0, high - rows + 1, rows):
         for left in range(0, wide - cols + 1, cols):
             yield Window(top, left, rows, cols)
-
-
-def check_model_path(output: Path) -> None:
-    """Raise OutputError for a model that could not be written, now and not after hours."""
-    if output.suffix.lower() != ".onnx":
-        raise OutputError(
-            translate("ScasNet", "The model's name must end in .onnx, not '{suffix}'."),
-            suffix=output.suffix,
-        )
-    folder = output.parent
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise OutputError(
-            translate(
-                "ScasNet",
-                "The folder {folder} does not exist or is read-only: choose another one for the "
-                "model.",
-            ),
-            folder=folder,
-        )

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from scasnet_qgis.core.card import ModelCard
-from scasnet_qgis.core.errors import SettingError, TrainingError
+from scasnet_qgis.core.errors import ModelError, SettingError, TrainingError
 from scasnet_qgis.core.messages import message, translate
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.models.model_file import ModelInfo, inspect
+from scasnet_qgis.models.onnx_proto import contents
 from scasnet_qgis.training.export_request import ExportRequest
 from scasnet_qgis.training.raster_sample import RasterSample
 
@@ -85,9 +86,37 @@ def _sample(request: ExportRequest, card: ModelCard, progress: Progress) -> Rast
         raise SettingError(
             translate(
                 "ScasNet",
-                "The exported model is compared with the original on an image: choose a raster "
-                "with the bands {names} for that.",
+                "The exported model is compared with the original on an image: choose a "
+                "calibration raster with the bands {names}.",
             ),
             names=", ".join(card.bands),
         )
     return RasterSample(request.demo, card, (1, 2, 3), progress)
+
+
+def check_source(model: ModelInfo, fixed_size: int | None) -> None:
+    """Raise ModelError or SettingError unless ``model`` can be converted as it is wanted."""
+    stored = contents(model.path).precision or "float32"
+    if model.card.precision not in ("", "float32"):
+        stored = model.card.precision
+    if stored != "float32" or model.input_type != "float32":
+        raise ModelError(
+            translate(
+                "ScasNet",
+                "{name} is not in single precision (fp32): choose the model that it was made from,"
+                " or its training.",
+            ),
+            f"weights {stored}, input {model.input_type}",
+            name=model.path.name,
+        )
+    if fixed_size and model.fixed_size not in (None, (fixed_size, fixed_size)):
+        raise SettingError(
+            translate(
+                "ScasNet",
+                "{name} already has a fixed tile size of {rows} x {cols} pixels: leave the fixed "
+                "tile size empty.",
+            ),
+            name=model.path.name,
+            rows=(model.fixed_size or (0, 0))[0],
+            cols=(model.fixed_size or (0, 0))[1],
+        )

@@ -47,8 +47,8 @@ def _check_range(model: ModelProto, tiles: Iterable[NDArray[np.float32]], input_
             raise ModelError(
                 translate(
                     "ScasNet",
-                    "The network computes values up to {value:.3g}, which half precision may not "
-                    "hold: choose fp32 or int8.",
+                    "Values of the network reach {value:.3g}, too large for half precision: choose"
+                    " fp32 or int8.",
                 ),
                 value=largest,
             )

@@ -18,7 +18,8 @@ from scasnet_qgis.network.caffe import EncoderWeights, load_encoder, read_encode
 from scasnet_qgis.network.encoders import VggEncoder
 from scasnet_qgis.network.scasnet import ScasNet
 from scasnet_qgis.network.slimming import slim_vgg
-from scasnet_qgis.training.config import DEFAULT_MODEL, NOTHING, TrainingConfig
+from scasnet_qgis.training.config import TrainingConfig
+from scasnet_qgis.training.given_values import DEFAULT_MODEL, NOTHING
 from scasnet_qgis.training.normalisation import Normalisation
 from scasnet_qgis.training.scenes import Scene
 from scasnet_qgis.training.weights import (
@@ -52,11 +53,19 @@ def start(
     if config.start_from == DEFAULT_MODEL:
         return _from_shipped(network, config)
     if config.start_from == NOTHING:
-        return Start(False, message(translate("ScasNet", "Training starts from nothing.")))
+        return Start(
+            False,
+            message(
+                translate(
+                    "ScasNet",
+                    "The training starts with random weights.",
+                )
+            ),
+        )
     path = config.path(config.start_from)
     if not path.exists():
         raise SettingError(
-            translate("ScasNet", "{path}, which the training is to start from, does not exist."),
+            translate("ScasNet", "{path} does not exist: choose another file to start from."),
             path=path,
         )
     folder = checkpoint_folder(path)
@@ -70,39 +79,40 @@ def start(
 def _from_shipped(network: ScasNet, config: TrainingConfig) -> Start:
     path = paths.default_model()
     trained = read_model(path)
-    same = (trained.network.variant, trained.network.width) == (config.variant, config.width)
+    same = (trained.network.variant, trained.network.width) == (config.encoder, config.width)
     if same and list(trained.bands) == config.bands:
         return _from_trained(network, config, trained, path)
     text = translate(
         "ScasNet",
-        "The model that comes with the plugin has another network or other bands, so training "
-        "starts from nothing.",
+        "The built-in model has another network or other bands: the training starts with random "
+        "weights.",
     )
     return Start(False, message(text))
 
 
 def _from_trained(network: ScasNet, config: TrainingConfig, trained: Trained, path: Path) -> Start:
-    if (trained.network.variant, trained.network.width) != (config.variant, config.width):
+    if (trained.network.variant, trained.network.width) != (config.encoder, config.width):
         raise SettingError(
             translate(
                 "ScasNet",
-                "{name} is a {variant} network of width {width:g}, but a {wanted} network of "
-                "width {wanted_width:g} is to be trained: choose the same, or start from nothing.",
+                "{name} is a {variant} network of width {width:g}, not a {wanted} network of width"
+                " {wanted_width:g}: choose the same network, or start from nothing.",
             ),
             name=path.name,
             variant=trained.network.variant,
             width=trained.network.width,
-            wanted=config.variant,
+            wanted=config.encoder,
             wanted_width=config.width,
         )
     fresh = take_over(network, config.bands, config.class_names, trained)
     if fresh:
         text = translate(
-            "ScasNet", "Training starts from {name}; these classes are new to it: {classes}."
+            "ScasNet",
+            "The training starts from {name}, which does not know the classes {classes}.",
         )
         return Start(True, message(text, name=path.name, classes=", ".join(fresh)))
     return Start(
-        True, message(translate("ScasNet", "Training starts from {name}."), name=path.name)
+        True, message(translate("ScasNet", "The training starts from {name}."), name=path.name)
     )
 
 
@@ -115,23 +125,23 @@ def _from_encoder(
 ) -> Start:
     """From the weights of a published encoder, slimmed where the network is narrower."""
     weights = read_encoder(path)
-    if weights.network != config.variant:
+    if weights.network != config.encoder:
         raise SettingError(
             translate(
                 "ScasNet",
-                "{name} holds the encoder of a {found} network, but a {wanted} network is to be "
-                "trained: choose the other network or other weights.",
+                "{name} holds the encoder of a {found} network, not of a {wanted} network: choose "
+                "the other network or other weights.",
             ),
             name=path.name,
             found=weights.network,
-            wanted=config.variant,
+            wanted=config.encoder,
         )
     if len(config.bands) < 3:
         raise SettingError(
             translate(
                 "ScasNet",
-                "To start from published weights the image must have at least three bands, which "
-                "count as red, green and blue: choose more bands, or start from nothing.",
+                "Published weights need images with red, green and blue as the first three bands: "
+                "choose at least three bands, or start from nothing.",
             )
         )
     if config.width == 1.0:

@@ -68,7 +68,7 @@ class Trainer:
         config = self.config
         torch.manual_seed(config.seed)
         self.network = ScasNet(
-            ScasNetConfig(config.variant, len(config.bands), len(config.classes), config.width)
+            ScasNetConfig(config.encoder, len(config.bands), len(config.classes), config.width)
         )
         if saved is None:
             began = time.monotonic()
@@ -94,7 +94,7 @@ class Trainer:
 
         Raises Cancelled, with the checkpoint saved, soon after ``progress.cancelled`` turns true.
         """
-        weights = sum(each.numel() for each in self.network.parameters())
+        weights = sum(weight.numel() for weight in self.network.parameters())
         self._log.start(weights, self.device, str(self._precision), self.step)
         try:
             self._run()
@@ -105,8 +105,8 @@ class Trainer:
             raise TrainingError(
                 translate(
                     "ScasNet",
-                    "The GPU's memory is too small for this training: choose a smaller batch, a "
-                    "smaller tile or the device 'cpu'.",
+                    "The memory of the graphics card is full: choose a smaller batch size, a "
+                    "smaller tile size or the device cpu.",
                 ),
                 str(error),
             ) from error
@@ -138,8 +138,8 @@ class Trainer:
                 if self.seconds - saved >= 60 * self.config.checkpoint_every:
                     self.save()
                     saved = self.seconds
-            for each in upcoming:
-                each.cancel()
+            for batch in upcoming:
+                batch.cancel()
         if measured != self.step:  # an evaluation may have used up the rest of the time
             self.evaluate()
             self.save()
@@ -205,7 +205,9 @@ class Trainer:
         return matrix
 
     def _keep_best(self, matrix: ConfusionMatrix, result: dict[str, Any]) -> None:
-        tensors = {f"model.{key}": each.cpu() for key, each in self.averaged.state_dict().items()}
+        tensors = {
+            f"model.{key}": tensor.cpu() for key, tensor in self.averaged.state_dict().items()
+        }
         state = {**self._identity(), "step": self.step, **result}
         state["epoch"] = round(self.schedule.epoch(self.step), 3)
         state["confusion"] = matrix.counts.tolist()
@@ -224,13 +226,17 @@ class Trainer:
 
     def save(self) -> None:
         """Write everything a later run needs to go on as if it had not been interrupted."""
-        tensors = {f"model.{key}": each.cpu() for key, each in self.network.state_dict().items()}
-        tensors |= {f"mean.{key}": each.cpu() for key, each in self.averaged.state_dict().items()}
+        tensors = {
+            f"model.{key}": tensor.cpu() for key, tensor in self.network.state_dict().items()
+        }
+        tensors |= {
+            f"mean.{key}": tensor.cpu() for key, tensor in self.averaged.state_dict().items()
+        }
         for index, values in self.optimizer.state_dict()["state"].items():
             tensors |= {
-                f"optimizer.{index}.{key}": torch.as_tensor(each).cpu()
-                for key, each in values.items()
-                if each is not None
+                f"optimizer.{index}.{key}": torch.as_tensor(value).cpu()
+                for key, value in values.items()
+                if value is not None
             }
         state = {
             **self._identity(),

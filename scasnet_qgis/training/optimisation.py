@@ -80,7 +80,7 @@ def make_optimizer(
     An encoder that knows something already moves more slowly, the head as published.
     """
     parts = {"encoder": network.encoder, "head": network.head}
-    placed = {id(each) for part in parts.values() for each in part.parameters()}
+    placed = {id(weight) for part in parts.values() for weight in part.parameters()}
     groups = [
         {
             "params": list(network.encoder.parameters()),

@@ -11,10 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from scasnet_qgis.common.options import given
 from scasnet_qgis.core.redaction import redacted, without_secrets
 from scasnet_qgis.raster.grid import Grid
 from scasnet_qgis.raster.reader import open_raster
 from scasnet_qgis.training.checkpoint import Checkpoint
+from scasnet_qgis.training.config_file import classes_text
 from scasnet_qgis.training.evaluation import TorchBackend, forward_of, scaling_of
 from scasnet_qgis.training.export import network_of
 from scasnet_qgis.training.loop import Trainer
@@ -32,7 +34,7 @@ def data_facts(
     sources: Sequence[Source], training: Sequence[Scene], validation: Sequence[Scene]
 ) -> dict[str, Any]:
     """What the card and the report say about the data, as JSON values."""
-    resolutions = [found for each in sources if (found := _resolution(each.image)) is not None]
+    resolutions = [found for source in sources if (found := _resolution(source.image)) is not None]
     return {
         "resolution": [round(min(resolutions), 4), round(max(resolutions), 4)]
         if resolutions
@@ -48,7 +50,7 @@ def _resolution(image: str) -> float | None:
 
 
 def _names(scenes: Sequence[Scene]) -> str:
-    names = list(dict.fromkeys(each.name for each in scenes))
+    names = list(dict.fromkeys(scene.name for scene in scenes))
     shown = without_secrets(", ".join(names[:_NAMES_SHOWN]))
     return shown if len(names) <= _NAMES_SHOWN else f"{shown} and {len(names) - _NAMES_SHOWN} more"
 
@@ -69,23 +71,20 @@ def save_outcome(
     folder.mkdir(exist_ok=True)
     examples = _examples(trainer, best)
     classes = best.state["config"]["classes"]
-    save_examples(folder / "examples", examples, [str(each["color"]) for each in classes])
+    save_examples(folder / "examples", examples, [str(entry["color"]) for entry in classes])
     config = trainer.config
     content = {
         "title": str(config.card.get("name", "")),
-        "classes": [{"name": each["name"], "color": each["color"]} for each in classes],
+        "classes": [{"name": entry["name"], "color": entry["color"]} for entry in classes],
         **{key: best.state[key] for key in ("confusion", "overall_accuracy", "mean_iou", "iou")},
         "settings": {
-            **{
-                key: each
-                for key, each in config.as_dict().items()
-                if key not in ("classes", "card")
-            },
+            **given(config),
+            "classes": classes_text(config.classes),
             "learning_rate": config.base_rate,
             "head_rate": config.head_factor,
             "device": trainer.device,
             "best_step": best.state["step"],
-            "steps": trainer.step,
+            "steps_done": trainer.step,
             "minutes": round(trainer.seconds / 60, 1),
             "normalisation": best.state["normalisation"],
         },
@@ -96,10 +95,6 @@ def save_outcome(
         "notes": [],
     }
     (folder / "report.json").write_text(json.dumps(redacted(content), indent=1), encoding="utf-8")
-
-
-def _without(values: dict[str, Any], *keys: str) -> dict[str, Any]:
-    return {key: each for key, each in values.items() if key not in keys}
 
 
 Example = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
@@ -127,9 +122,9 @@ def _places(scenes: Sequence[Scene]) -> list[tuple[Scene, int, int]]:
     """Windows of different scenes where there are; those with most classes and labels first."""
     rated = []
     for index, scene in enumerate(scenes):
-        best = max(_windows_of(scene), key=lambda each: each[0])
+        best = max(_windows_of(scene), key=lambda window: window[0])
         rated.append((best[0], index, best[1], best[2]))
-        others = [each for each in _windows_of(scene) if each != best and each[0] > 0]
+        others = [window for window in _windows_of(scene) if window != best and window[0] > 0]
         rated += [(rate - 1000.0, index, top, left) for rate, top, left in others[:EXAMPLES]]
     rated.sort(reverse=True)
     return [(scenes[index], top, left) for _, index, top, left in rated[:EXAMPLES]]

@@ -52,9 +52,7 @@ def to_int8(model: ModelProto, tiles: Iterable[NDArray[np.float32]], input_name:
     names = [node.name for node in model.graph.node if node.op_type == "Conv"]
     if not names:
         raise ModelError(
-            translate(
-                "ScasNet", "The model has no convolutions, so 8 bits gain nothing: choose fp16."
-            )
+            translate("ScasNet", "The model has no convolutions, which int8 is for: choose fp16.")
         )
     spared = [names[0], names[-1]] if len(names) >= _FEW else []
     with tempfile.TemporaryDirectory(prefix="scasnet-int8-") as folder:

@@ -74,10 +74,10 @@ class RasterSample:
         """
         cells = _cells(self.grid.rows, self.grid.cols, size, margin)
         black = [window for is_black, window in cells if is_black]
-        comparison = self._holding([each for is_black, each in cells if not is_black], reference)
+        comparison = self._holding([cell for is_black, cell in cells if not is_black], reference)
         if not comparison:
             comparison = self._holding(black, reference)
-            black = [each for each in black if each not in comparison]
+            black = [cell for cell in black if cell not in comparison]
         if not comparison:
             raise self._nothing(reference)
         return Division(self._holding(black, None) or comparison, comparison)
@@ -87,7 +87,7 @@ class RasterSample:
     ) -> tuple[Window, ...]:
         """Some of ``windows`` with data, and with labels, from all over the raster."""
         if reference is not None:
-            windows = [each for each in windows if not each.intersect(reference.window).empty]
+            windows = [window for window in windows if not window.intersect(reference.window).empty]
         order = sorted(range(len(windows)), key=lambda index: index * _GOLDEN % 1.0)
         found: list[int] = []
         for index in order[:_MOST_LOOKS]:
@@ -110,8 +110,8 @@ class RasterSample:
         return InputError(
             translate(
                 "ScasNet",
-                "The reference names no class where the raster {source} holds data: choose one "
-                "for the same place.",
+                "The reference has no classes where the raster {source} has data: choose a "
+                "reference for the same area.",
             ),
             source=self.source,
         )
@@ -151,7 +151,7 @@ def _cells(
     rows: int, cols: int, size: tuple[int, int] | None, margin: int
 ) -> list[tuple[bool, Window]]:
     """Windows side by side over a raster, each with the colour of its square on a chessboard."""
-    sides = [(each, each) for each in _SIDES] if size is None else [size]
+    sides = [(side, side) for side in _SIDES] if size is None else [size]
     for high, wide in sides:
         down = plan_axis(rows, high - 2 * margin, 0, fixed=size is not None)
         across = plan_axis(cols, wide - 2 * margin, 0, fixed=size is not None)

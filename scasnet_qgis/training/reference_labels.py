@@ -29,12 +29,12 @@ class ReferenceLabels:
         Raises InputError where the classes do not match or nothing overlaps.
         """
         classes = [
-            LabelClass(str(each["value"]), str(each["name"]), str(each["color"]))
-            for each in request["classes"]
+            LabelClass(str(entry["value"]), str(entry["name"]), str(entry["color"]))
+            for entry in request["classes"]
         ]
         mapped = [
-            LabelClass(str(index), each.name, each.color)  # as the values of a map
-            for index, each in enumerate(card.classes, start=1)
+            LabelClass(str(index), model_class.name, model_class.color)  # as the values of a map
+            for index, model_class in enumerate(card.classes, start=1)
         ]
         match = match_classes(classes, mapped)
         progress.info(match.sentence)
@@ -50,7 +50,8 @@ class ReferenceLabels:
             raise InputError(
                 translate(
                     "ScasNet",
-                    "The reference does not overlap the raster: choose one for the same place.",
+                    "The reference does not overlap the calibration raster: choose one for the "
+                    "same area.",
                 )
             )
         self.window, self._whole = inside, grid.whole

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scasnet_qgis.common.options import labels as option_labels
+from scasnet_qgis.common.options import options_of
 from scasnet_qgis.core import html
 from scasnet_qgis.core.accuracy import ConfusionMatrix
 from scasnet_qgis.core.errors import OutputError, TrainingError
@@ -21,6 +23,7 @@ from scasnet_qgis.core.markup import safe_color
 from scasnet_qgis.core.messages import translate
 from scasnet_qgis.raster.picture import png_bytes
 from scasnet_qgis.raster.whole_files import check_targets, whole_files
+from scasnet_qgis.training.config import TrainingConfig
 from scasnet_qgis.training.events import text_of
 from scasnet_qgis.training.history import Curve, History, smoothed
 
@@ -261,13 +264,10 @@ class _Report:
 
     def _values(self, key: str, title: str) -> str:
         """A section with what the report holds under ``key``."""
-        labels = {
-            "resolution": self._tr(translate("ScasNet", "Ground resolution (m per pixel)")),
-            "training_data": self._tr(translate("ScasNet", "Training data")),
-            "validation_data": self._tr(translate("ScasNet", "Validation data")),
-        }
-        entries = (self._report.get(key) or {}).items()
-        pairs = [(labels.get(name, str(name)), _setting(value)) for name, value in entries]
+        labels, values = _labels(), self._report.get(key) or {}
+        names = [name for name in labels if name in values]
+        names += [name for name in values if name not in labels]
+        pairs = [(self._tr(labels.get(name, str(name))), _setting(values[name])) for name in names]
         return html.section(title, html.facts(pairs)) if pairs else ""
 
     def _command(self) -> str:
@@ -283,6 +283,22 @@ class _Report:
 
 def _figure(value: float | None) -> str:
     return html.decimal(value if value is not None else math.nan, 3)
+
+
+def _labels() -> dict[str, str]:
+    """What the data and the settings are called, those that the dialog asks for first."""
+    declared = options_of(TrainingConfig)
+    return {
+        "resolution": translate("ScasNet", "Ground resolution (m per pixel)"),
+        "training_data": translate("ScasNet", "Training data"),
+        "validation_data": translate("ScasNet", "Validation data"),
+        **{name: setting.label for name, setting in declared.items() if setting.parameter},
+        **option_labels(TrainingConfig),
+        "best_step": translate("ScasNet", "Step of the best network"),
+        "steps_done": translate("ScasNet", "Training steps"),
+        "minutes": translate("ScasNet", "Minutes of training"),
+        "normalisation": translate("ScasNet", "Normalisation of the bands"),
+    }
 
 
 def _setting(value: Any) -> str:

@@ -11,11 +11,12 @@ from typing import Any
 from scasnet_qgis.core.errors import Cancelled
 from scasnet_qgis.core.messages import message, translate
 from scasnet_qgis.core.progress import Progress, Stage
+from scasnet_qgis.raster.delivery_faults import check_ending, check_target
 from scasnet_qgis.raster.labels import LabelClass
 from scasnet_qgis.raster.session import gdal_session
 from scasnet_qgis.training.checkpoint import Checkpoint
 from scasnet_qgis.training.config import TrainingConfig
-from scasnet_qgis.training.export import check_model_path, export_checkpoint, sample_of
+from scasnet_qgis.training.export import export_checkpoint, sample_of
 from scasnet_qgis.training.loop import Trainer
 from scasnet_qgis.training.normalisation import measure
 from scasnet_qgis.training.outcome import data_facts, save_outcome
@@ -23,7 +24,7 @@ from scasnet_qgis.training.scenes import load_scenes
 from scasnet_qgis.training.sources import expand
 from scasnet_qgis.training.split import Split
 from scasnet_qgis.training.weights import BEST
-from scasnet_qgis.training.work import SCENES, claim, forget_unbegun, identity
+from scasnet_qgis.training.work import SCENES, claim, forget_unbegun
 
 PREPARING, LEARNING = 0.05, 0.97  # of the progress: up to here data are read, then learned from
 
@@ -37,7 +38,8 @@ def train_task(request: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """
     config = TrainingConfig.of(dict(request["config"]))
     output, work = Path(request["output"]), Path(request["work"])
-    check_model_path(output)
+    check_ending(output, ".onnx")
+    check_target(output)
     with gdal_session(), _nothing_empty_left(work):
         trainer = prepared(config, work, progress)
         resumed = trainer.step > 0
@@ -82,8 +84,8 @@ def _nothing_empty_left(work: Path) -> Iterator[None]:
 def prepared(config: TrainingConfig, work: Path, progress: Progress) -> Trainer:
     """A trainer in its work folder, from the start or from where it stopped."""
     sources = expand(config.data, Path(config.folder))
-    if claim(work, identity(config, sources), config.ends, progress):
-        text = translate("ScasNet", "Going on with the training in {folder}.")
+    if claim(work, config, sources, progress):
+        text = translate("ScasNet", "Resuming the training in {folder}.")
         progress.info(message(text, folder=work))
     scenes = load_scenes(
         sources,
@@ -103,15 +105,15 @@ def prepared(config: TrainingConfig, work: Path, progress: Progress) -> Trainer:
 def label_classes(config: TrainingConfig) -> list[LabelClass]:
     """The classes in the terms of the labels."""
     return [
-        LabelClass(str(each["value"]), str(each["name"]), str(each["color"]))
-        for each in config.classes
+        LabelClass(str(entry["value"]), str(entry["name"]), str(entry["color"]))
+        for entry in config.classes
     ]
 
 
 def _tell_cancelled(best: Checkpoint, progress: Progress) -> None:
     text = translate(
         "ScasNet",
-        "The training was cancelled: the model is the best one so far (mean IoU {iou:.3f}). The "
-        "same command goes on from here.",
+        "The training was cancelled: the model file holds the best model so far (mean IoU "
+        "{iou:.3f}). Run the same again to continue.",
     )
     progress.warn(message(text, iou=float(best.state["mean_iou"])))

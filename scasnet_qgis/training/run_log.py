@@ -25,8 +25,8 @@ class RunLog:
         """Say what is trained, on what, and from which step on."""
         text = translate(
             "ScasNet",
-            "{weights:,} weights, {steps} steps make an epoch; training on {device} in "
-            "{precision}, from step {step} on",
+            "Training on {device} in {precision} precision from step {step}: {weights:,} weights, "
+            "{steps} steps per epoch",
         )
         steps = self._schedule.steps_per_epoch
         values = {"device": device, "precision": precision, "step": step}

@@ -35,9 +35,9 @@ class CropSampler:
         self.scenes, self._normalisation = scenes, normalisation
         self._groups = find_places(scenes, classes, np.random.default_rng(seed))
         self.class_counts = np.array(
-            [sum(each.pixels for each in groups) for groups in self._groups], dtype=np.int64
+            [sum(group.pixels for group in groups) for groups in self._groups], dtype=np.int64
         )
-        areas = np.array([each.labels.size for each in scenes], dtype=np.float64)
+        areas = np.array([scene.labels.size for scene in scenes], dtype=np.float64)
         self._area_share = areas / areas.sum()
         self.is_sparse = bool(self.class_counts.sum() < SPARSE * areas.sum())
 
@@ -95,7 +95,7 @@ class CropSampler:
 
 def _drawn(groups: Sequence[Group], generator: Generator) -> Group:
     """A group, drawn by its number of pixels."""
-    weights = np.array([each.pixels for each in groups], dtype=np.float64)
+    weights = np.array([group.pixels for group in groups], dtype=np.float64)
     return groups[int(generator.choice(len(groups), p=weights / weights.sum()))]
 
 

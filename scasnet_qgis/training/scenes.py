@@ -129,7 +129,7 @@ def _unpack_all(
                 reason=error.sentence,
             ) from error
         if each is None:
-            text = translate("ScasNet", "{labels} do not overlap {image}: this image is left out.")
+            text = translate("ScasNet", "{labels} do not overlap {image}: this image is not used.")
             progress.warn(message(text, labels=Path(source.labels).name, image=source.name))
         else:
             found.append(each)
@@ -137,8 +137,8 @@ def _unpack_all(
         raise TrainingError(
             translate(
                 "ScasNet",
-                "No labels overlap the images: choose labels of the same place, and check that "
-                "both have the right coordinate reference system.",
+                "No labels overlap the images: check the extents and coordinate reference systems "
+                "of both.",
             )
         )
     _warn_of_types(found, progress)
@@ -150,8 +150,8 @@ def _warn_of_types(found: Sequence[Unpacked], progress: Progress) -> None:
     if len(kinds) > 1:
         text = translate(
             "ScasNet",
-            "The images hold values of different types ({kinds}) and are all scaled by one range: "
-            "convert them to one type unless equal values mean the same.",
+            "The images have different data types ({kinds}) but are scaled by the same value "
+            "range: convert them to one type unless equal values mean the same.",
         )
         progress.warn(message(text, kinds=", ".join(kinds)))
 
@@ -183,8 +183,8 @@ def _check(
         raise TrainingError(
             translate(
                 "ScasNet",
-                "No pixel with data carries a label of the classes {names}: check the labels and "
-                "the values of the classes.",
+                "No valid pixel has a label of the classes {names}: check the labels and the class"
+                " values.",
             ),
             names=", ".join(each.name for each in classes),
         )
@@ -194,8 +194,8 @@ def _check(
         raise TrainingError(
             translate(
                 "ScasNet",
-                "A training needs labels of at least two classes, but those to learn from are of "
-                "{names}: label more, or keep a smaller share for validation.",
+                "A training needs labels of at least two classes, but the training labels are of "
+                "{names} only: label more, or choose a smaller validation share.",
             ),
             names=", ".join(known) or "none",
         )
@@ -203,20 +203,15 @@ def _check(
         raise TrainingError(
             translate(
                 "ScasNet",
-                "No labels are left for validation: label more, keep a larger share for it, or "
-                "choose images of their own for validation.",
+                "No labels are left for validation: label more, or choose a larger validation "
+                "share or validation images.",
             )
         )
     if to_learn:
-        text = translate(
-            "ScasNet", "No labels to learn from are of {names}: the model will never map it."
-        )
+        text = translate("ScasNet", "No training labels of {names}: the model will never map it.")
         progress.warn(message(text, names=", ".join(to_learn)))
     if to_judge:
-        text = translate(
-            "ScasNet",
-            "No labels for validation are of {names}: how well it is mapped stays unknown.",
-        )
+        text = translate("ScasNet", "No validation labels of {names}: its accuracy stays unknown.")
         progress.warn(message(text, names=", ".join(to_judge)))
 
 

@@ -20,7 +20,7 @@ class Schedule:
     def __init__(self, config: TrainingConfig, scenes: list[Scene]) -> None:
         self._config = config
         self.steps_per_epoch = max(1, ceil(labelled_cells(scenes, config.crop) / config.batch))
-        ends = [each for each in (config.steps, self._epoch_steps()) if each is not None]
+        ends = [end for end in (config.steps, self._epoch_steps()) if end is not None]
         self._steps = min(ends) if ends else None
         self._minutes = config.time_budget
         if self._steps is None and self._minutes is None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scasnet_qgis.core.errors import TrainingError
+from scasnet_qgis.core.errors import SettingError, TrainingError
 from scasnet_qgis.core.messages import translate
 from scasnet_qgis.raster.reader import file_of
 
@@ -58,17 +58,33 @@ def expand(entries: Sequence[Mapping[str, Any]], folder: Path) -> list[Source]:
     return found
 
 
+def check_folders(images: str, labels: str) -> None:
+    """Raise SettingError where one of two folders is missing."""
+    if not (images and labels):
+        raise SettingError(
+            translate(
+                "ScasNet",
+                "Images in a folder need labels in another folder: choose both folders.",
+            )
+        )
+    for folder in (images, labels):
+        if not Path(folder).is_dir():
+            raise SettingError(
+                translate("ScasNet", "The folder {folder} does not exist."), folder=folder
+            )
+
+
 def _check_apart(sources: Sequence[Source]) -> None:
-    learned = {_identity(each) for each in sources if each.role != VALIDATION}
-    for each in sources:
-        if each.role == VALIDATION and _identity(each) in learned:
+    learned = {_identity(source) for source in sources if source.role != VALIDATION}
+    for source in sources:
+        if source.role == VALIDATION and _identity(source) in learned:
             raise TrainingError(
                 translate(
                     "ScasNet",
-                    "{name} is to be learned from and, with the same labels, to be judged by: "
-                    "choose another image for validation, or none to keep a share apart.",
+                    "{name} is both a training and a validation image, with the same labels: "
+                    "choose another validation image, or none to set a share aside.",
                 ),
-                name=each.name,
+                name=source.name,
             )
 
 
@@ -121,8 +137,7 @@ def _missing(path: str) -> TrainingError:
     if Path(path).is_dir():
         text = translate(
             "ScasNet",
-            "{path} is a folder: where labels lie in a folder, their images must lie in one, too, "
-            "and the other way round.",
+            "{path} is a folder: images in a folder need labels in a folder, and vice versa.",
         )
         return TrainingError(text, path=path)
     return TrainingError(translate("ScasNet", "{path} does not exist."), path=path)
@@ -135,8 +150,8 @@ def _paired(images: Path, labels: Path, role: str, pattern: str | None) -> list[
         raise TrainingError(
             translate(
                 "ScasNet",
-                "The folders {images} and {labels} must hold images of the same names; without a "
-                "partner: {names}.",
+                "The folders {images} and {labels} must hold files of the same names; without a "
+                "counterpart: {names}.",
             ),
             images=str(images),
             labels=str(labels),
@@ -152,8 +167,8 @@ def _paired(images: Path, labels: Path, role: str, pattern: str | None) -> list[
         )
         for stem in sorted(pictures)
     ]
-    if pattern is not None and len({each.role for each in found}) == 1:
-        count = sum(each.role == VALIDATION for each in found)
+    if pattern is not None and len({source.role for source in found}) == 1:
+        count = sum(source.role == VALIDATION for source in found)
         raise TrainingError(
             translate(
                 "ScasNet",
@@ -172,15 +187,15 @@ def _fits(stem: str, pattern: str) -> bool:
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:
-    files = sorted(each for each in folder.iterdir() if each.suffix.lower() in _ENDINGS)
-    stems = [each.stem for each in files]
-    twice = sorted({each for each in stems if stems.count(each) > 1})
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in _ENDINGS)
+    stems = [path.stem for path in files]
+    twice = sorted({stem for stem in stems if stems.count(stem) > 1})
     if twice:
         raise TrainingError(
             translate(
                 "ScasNet",
-                "The folder {folder} holds several images of one name ({names}), so that it is not "
-                "clear which labels belong to them: keep one of each.",
+                "The folder {folder} holds several files of the same name ({names}): keep one of "
+                "each.",
             ),
             folder=str(folder),
             names=_some(twice),

@@ -154,8 +154,8 @@ def writing(cache: Path) -> Iterator[Path]:
         raise OutputError(
             translate(
                 "ScasNet",
-                "Unpacking the training data into {folder} failed: the disk may be full; free "
-                "some space, or choose another folder for the model.",
+                "Preparing the training data in {folder} failed: the disk may be full. Free some "
+                "space, or choose another folder for the model.",
             ),
             str(error),
             folder=str(cache),
@@ -168,7 +168,7 @@ def _check_space(folder: Path, name: str, needed: int) -> None:
         raise OutputError(
             translate(
                 "ScasNet",
-                "Unpacking {name} for the training needs {needed:,} MB in {folder}, but only "
+                "Preparing {name} for the training needs {needed:,} MB in {folder}, but only "
                 "{free:,} MB are free: free some space, or choose another folder for the model.",
             ),
             name=name,
@@ -191,7 +191,7 @@ def _files(source: Source) -> list[tuple[str, int, int]]:
             names += gdal.OpenEx(source.labels, gdal.OF_VECTOR).GetFileList() or []
         except RuntimeError as error:
             raise InputError(
-                translate("ScasNet", "The labels {labels} cannot be read."),
+                translate("ScasNet", "The labels {labels} cannot be read: check the file."),
                 str(error),
                 labels=source.labels,
             ) from error

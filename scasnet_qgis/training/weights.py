@@ -153,8 +153,8 @@ def _set(layer: nn.Conv2d, norm: nn.Module | None, weight: Tensor, bias: Tensor)
 def _foreign(path: Path, detail: str = "") -> ModelError:
     text = translate(
         "ScasNet",
-        "{name} is not a ScasNet model in full precision (fp32), so training cannot start from "
-        "it: choose another model, or 'nothing'.",
+        "A training cannot start from {name}: it is not a ScasNet model in single precision "
+        "(fp32). Choose another model, or write nothing.",
     )
     return ModelError(text, detail, name=path.name)
 
@@ -173,8 +173,8 @@ def take_over(network: ScasNet, bands: list[str], classes: list[str], start: Tra
         raise TrainingError(
             translate(
                 "ScasNet",
-                "The weights that training is to start from are not those of the network that "
-                "they name: choose another file, or 'nothing'.",
+                "The weights to start from do not fit the network that they name: choose another "
+                "file, or write nothing.",
             ),
             f"{type(error).__name__}: {error}"[:1000],
         ) from error

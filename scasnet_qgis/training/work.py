@@ -12,8 +12,9 @@ from typing import Any
 
 from osgeo import gdal, ogr
 
+from scasnet_qgis.common import options
 from scasnet_qgis.core.errors import OutputError
-from scasnet_qgis.core.messages import message, translate
+from scasnet_qgis.core.messages import Message, message, translate
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.redaction import redacted
 from scasnet_qgis.raster.reader import file_of
@@ -32,9 +33,10 @@ def identity(config: TrainingConfig, sources: Sequence[Source]) -> dict[str, Any
     a layer that is no file under a new name each time.
     """
     data = [
-        [each.name, each.role, each.by_place, _file(each.image), _labels(each)] for each in sources
+        [source.name, source.role, source.by_place, _file(source.image), _labels(source)]
+        for source in sources
     ]
-    whole = json.loads(json.dumps({"settings": config.decisive(), "data": data}))
+    whole = {"settings": options.identity(config), "data": json.loads(json.dumps(data))}
     found: dict[str, Any] = redacted(whole)
     return found
 
@@ -60,20 +62,22 @@ def _labels(source: Source) -> list[Any]:
     return [source.field, digest.hexdigest()]
 
 
-def claim(work: Path, wanted: dict[str, Any], ends: list[float | None], progress: Progress) -> bool:
+def claim(
+    work: Path, config: TrainingConfig, sources: Sequence[Source], progress: Progress
+) -> bool:
     """Make ``work`` the folder of this training; True where it goes on with what is there.
 
-    A training with other settings, or one that reached its end, is put aside under another name:
-    nothing is lost. ``ends`` is when the run is to end; another end lets a finished one go on.
+    A training with other settings or data, or one that reached its end, is put aside under another
+    name: nothing is lost. With another end, a finished one goes on.
     """
-    same = _identity_in(work) == wanted
+    wanted = identity(config, sources)
     saved = Checkpoint.load(work / CHECKPOINT) if work.exists() else None
     if saved is not None:
-        over = bool(saved.state.get("finished")) and saved.state.get("ends") == ends
-        if same and not over:
+        reason = _difference(config, wanted, _identity_in(work), saved)
+        if reason is None:
             _forget_later(work / LOG, int(saved.state["step"]))
             return True
-        _put_aside(work, progress)
+        _put_aside(work, reason, progress)
     try:
         # Without a checkpoint, what an earlier start may have left counts for nothing.
         shutil.rmtree(work / BEST, ignore_errors=True)
@@ -83,7 +87,7 @@ def claim(work: Path, wanted: dict[str, Any], ends: list[float | None], progress
     except OSError as error:
         raise OutputError(
             translate(
-                "ScasNet", "Nothing can be written to {folder}: choose another place for the model."
+                "ScasNet", "{folder} cannot be written: choose another folder for the model."
             ),
             str(error),
             folder=work,
@@ -91,10 +95,24 @@ def claim(work: Path, wanted: dict[str, Any], ends: list[float | None], progress
     return False
 
 
+def _difference(
+    config: TrainingConfig, wanted: dict[str, Any], found: Any, saved: Checkpoint
+) -> str | None:
+    """Why the training in a folder cannot go on as it is wanted now; None where it can."""
+    if not isinstance(found, dict) or not isinstance(found.get("settings"), dict):
+        return translate("ScasNet", "its settings cannot be read")
+    if found.get("data") != wanted["data"]:
+        return translate("ScasNet", "the images or labels differ")
+    reason = options.difference(config, found["settings"])
+    if reason is None and saved.state.get("finished") and saved.state.get("ends") == config.ends:
+        return translate("ScasNet", "it has ended")
+    return reason
+
+
 def forget_unbegun(work: Path) -> None:
     """Remove the folder of a training that has learned nothing yet, if nothing else lies in it."""
     with suppress(OSError):  # there is no folder
-        if {each.name for each in work.iterdir()} <= {CONFIG, LOG, SCENES}:
+        if {path.name for path in work.iterdir()} <= {CONFIG, LOG, SCENES}:
             shutil.rmtree(work)
 
 
@@ -113,15 +131,13 @@ def _forget_later(log: Path, step: int) -> None:
         log.write_text("".join(kept), encoding="utf-8")
 
 
-def _put_aside(work: Path, progress: Progress) -> None:
+def _put_aside(work: Path, reason: str, progress: Progress) -> None:
     number = 1
     while (aside := work.with_name(f"{work.name}_{number}")).exists():
         number += 1
     shutil.rmtree(work / SCENES, ignore_errors=True)  # large, and made again when needed
     work.replace(aside)
     text = translate(
-        "ScasNet",
-        "An earlier training with other settings or data, or one that was finished, was put aside "
-        "as {folder}.",
+        "ScasNet", "An earlier training cannot continue, {reason}: it was kept as {folder}."
     )
-    progress.warn(message(text, folder=aside))
+    progress.warn(message(text, reason=Message(reason), folder=aside))

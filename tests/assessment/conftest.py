@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from osgeo import gdal, ogr, osr
 
+from scasnet_qgis.assessment.options import EvaluationOptions
 from scasnet_qgis.assessment.request import Assessment, AssessmentRequest
 from scasnet_qgis.assessment.run import assess
+from scasnet_qgis.common.options import options_of
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.raster.labels import classes_of
 from scasnet_qgis.raster.reference import ReferenceSource
@@ -90,12 +92,14 @@ def box(row: int, col: int, rows: int, cols: int) -> str:
 
 
 def request(source: str, reference: str, field: str = "", **how: Any) -> AssessmentRequest:
-    """An evaluation of the files, with the classes that they hold."""
+    """An evaluation of the files, with the classes that they hold; ``how`` are also options."""
+    options = {name: how.pop(name) for name in options_of(EvaluationOptions) if name in how}
     return AssessmentRequest(
         source=source,
         classes=tuple(classes_of(source)),
         reference=ReferenceSource(reference, bool(field), "", field),
         reference_classes=tuple(classes_of(reference, field=field)),
+        options=EvaluationOptions(**options),
         **how,
     )
 

@@ -172,7 +172,7 @@ def test_log_tells_matching_and_what_was_left_out(mapped, make_raster, recorder)
     reference = make_raster(truth, "truth.tif", nodata=0)
     assess(request(mapped, reference), recorder)
     assert recorder.infos[0].startswith("Classes are matched by value: class 1 = building (1)")
-    assert recorder.infos[1] == "Left out: 300 pixels without a class in the reference."
+    assert recorder.infos[1] == "Ignored: 300 pixels without a class in the reference."
     assert "Area-adjusted accuracy and areas are not given" in recorder.infos[2]
     assert recorder.fractions[-1] == 1
     assert recorder.fractions == sorted(recorder.fractions)
@@ -200,11 +200,11 @@ def test_a_map_without_data_there_is_one_sentence(compare, make_raster):
     mapped[:50] = 0
     truth[40:] = 0
     source = name_classes(make_raster(mapped, "map.tif", nodata=0))
-    with pytest.raises(InputError, match="No pixel can be compared: 13,500 of them are left out, "):
+    with pytest.raises(InputError, match="No pixel can be compared: 13,500 pixels are ignored, "):
         compare(source, make_raster(truth, "truth.tif", nodata=0))
     truth[:] = 0
     truth[0, 0] = 1
-    with pytest.raises(InputError, match="left out, without a class in the reference"):
+    with pytest.raises(InputError, match="ignored, without a class in the reference"):
         compare(source, make_raster(truth, "one.tif", nodata=0))
 
 

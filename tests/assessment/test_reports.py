@@ -54,11 +54,12 @@ def page(result: Assessment, **how: Any) -> str:
 
 
 def request_of(**how: Any) -> Any:
+    from scasnet_qgis.assessment.options import EvaluationOptions
     from scasnet_qgis.assessment.request import AssessmentRequest
     from scasnet_qgis.raster.reference import ReferenceSource
 
     reference = ReferenceSource("/data/truth.gpkg", True, "", "kind")
-    return AssessmentRequest("/data/map.tif", (), reference, (), **how)
+    return AssessmentRequest("/data/map.tif", (), reference, (), EvaluationOptions(**how))
 
 
 def test_page_has_all_figures_and_says_how_they_came_about():

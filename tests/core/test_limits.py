@@ -22,7 +22,7 @@ def test_a_class_beyond_the_last_is_left_out_on_either_side() -> None:
 def test_a_value_of_the_greatest_length_is_still_read() -> None:
     text = '"' + "a" * (MAX_VALUE - 2) + '"'
     assert parse("name", text) == text[1:-1]
-    with pytest.raises(ModelError, match="far too much text"):
+    with pytest.raises(ModelError):
         parse("name", text + " ")
 
 

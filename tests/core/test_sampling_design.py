@@ -157,7 +157,7 @@ def test_a_class_that_is_not_on_the_map_but_on_the_ground_is_found() -> None:
 @pytest.mark.parametrize("pixels", [(900, 100), (900, 1), (0, 0), (900,)])
 def test_a_class_of_the_map_without_a_point_is_refused(pixels) -> None:
     matrix = ConfusionMatrix(np.array([[5, 0], [1, 0]]))
-    with pytest.raises(SettingError, match="needs a point"):
+    with pytest.raises(SettingError):
         area_adjusted(matrix, pixels)
 
 
@@ -180,12 +180,9 @@ def test_shares_by_area_with_a_least_number() -> None:
 
 
 def test_too_few_points_for_the_least_number() -> None:
-    expected = (
-        r"99 points are too few for 2 classes with at least 50 points each: "
-        r"ask for at least 100 points"
-    )
-    with pytest.raises(SettingError, match=expected):
+    with pytest.raises(SettingError) as caught:
         allocate([1000, 0, 1000], 99, 50)
+    assert list(caught.value.message.values.values()) == [99, 2, 50, 100]
 
 
 @given(

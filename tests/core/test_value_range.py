@@ -42,9 +42,9 @@ def test_an_empty_text_is_no_range(text: str) -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_range_is_repeated_with_an_example(text: str) -> None:
-    with pytest.raises(SettingError, match=r'write .* as in "0;2047"') as caught:
+    with pytest.raises(SettingError) as caught:
         parse_value_range(text)
-    assert caught.value.sentence.startswith(f"'{text}' is no range of values")
+    assert caught.value.message.values == {"text": text}
 
 
 def test_the_log_says_which_number_is_none() -> None:
@@ -55,10 +55,13 @@ def test_the_log_says_which_number_is_none() -> None:
 
 @pytest.mark.parametrize("text", ["5;1.5", "5;5", "0;1;5;1.5", "50%;2%"])
 def test_a_range_upside_down_is_told_with_its_two_values(text: str) -> None:
-    with pytest.raises(SettingError, match="must be higher than the first") as caught:
+    with pytest.raises(SettingError) as caught:
         parse_value_range(text)
     low, high = text.replace("%", "").split(";")[-2:]
-    assert f"goes from {low} to {high}:" in caught.value.sentence
+    assert [float(value) for value in caught.value.message.values.values()] == [
+        float(low),
+        float(high),
+    ]
 
 
 def test_one_pair_is_for_all_bands_and_several_are_one_for_each() -> None:
@@ -66,5 +69,5 @@ def test_one_pair_is_for_all_bands_and_several_are_one_for_each() -> None:
     assert [one.of_bands(count) for count in (1, 3)] == [one.pairs, one.pairs * 3]
     assert three.of_bands(3) == three.pairs
     for count in (1, 2, 4):
-        with pytest.raises(SettingError, match=rf"has 3 pairs, but the model has {count} band"):
+        with pytest.raises(SettingError, match=rf"3.*\b{count}\b"):
             three.of_bands(count)

@@ -72,7 +72,7 @@ def test_names_that_are_no_text() -> None:
     TARGETS["model"](data)
     with (
         file_of(data, ".onnx") as path,
-        pytest.raises(ModelError, match="no readable text"),
+        pytest.raises(ModelError, match=r"stranger\.onnx"),
     ):
         inspect(path)
 
@@ -87,6 +87,6 @@ def test_many_bands() -> None:
         tracemalloc.stop()
     with (
         file_of(MANY_BANDS, ".onnx") as path,
-        pytest.raises(ModelError, match="255 classes"),
+        pytest.raises(ModelError, match="255"),
     ):
         inspect(path)

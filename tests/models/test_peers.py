@@ -43,7 +43,7 @@ def model(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
     export(network, card, folder / "free.onnx", sample=picture(1, 120, 120))
     write_image(folder / "image.tif", pixels(250, 260))
     wanted = {
-        "input": folder / "free.onnx",
+        "source": folder / "free.onnx",
         "output": folder / "narrow.onnx",
         "precision": request.param,
         "raster": folder / "image.tif",

@@ -54,7 +54,7 @@ def vgg_file(vgg: Weights, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run_import(source: Path, target: Path, recorder: Recorder, **more: Any) -> dict[str, Any]:
-    return import_task({"input": str(source), "output": str(target), **more}, recorder)
+    return import_task({"source": str(source), "output": str(target), **more}, recorder)
 
 
 def probabilities(path: Path, image: Tensor) -> np.ndarray:
@@ -159,10 +159,10 @@ def test_classes_without_names_are_numbered(
         ({"class_colors": ["red"] * 4}, ModelError, "colour 'red'"),
         ({"mean": [1, 2]}, SettingError, "3 numbers, not 2"),
         ({"mean": [1, 2, float("nan")]}, SettingError, "3 numbers"),
-        ({"scale": 0}, SettingError, "must lie above 0"),
-        ({"scale": float("inf")}, SettingError, "must lie above 0"),
+        ({"scale": 0}, SettingError, "must lie between"),
+        ({"scale": float("inf")}, SettingError, "must lie between"),
         ({"output": "model.pb"}, OutputError, r"must end in \.safetensors .* or in \.onnx"),
-        ({"input": "nowhere.caffemodel"}, ModelError, "cannot be read"),
+        ({"source": "nowhere.caffemodel"}, ModelError, "cannot be read"),
         ({"network": "resnet"}, ModelError, "no complete ScasNet: conv1_1_3x3_s2, "),
     ],
 )
@@ -174,7 +174,7 @@ def test_what_cannot_work_is_said_and_leaves_nothing(
     kind: type[Exception],
     words: str,
 ) -> None:
-    request = {"input": str(vgg_file), "output": str(tmp_path / "model.onnx"), **request_part}
+    request = {"source": str(vgg_file), "output": str(tmp_path / "model.onnx"), **request_part}
     with pytest.raises(kind, match=words):
         import_task(request, recorder)
     assert list(tmp_path.iterdir()) == []
@@ -189,7 +189,7 @@ def test_an_incomplete_file_makes_no_model_and_the_table_says_why(
     with pytest.raises(ModelError, match=r"complete ScasNet: fc6_34_3x3 are missing"):
         run_import(source, target, recorder)
     assert not target.exists()
-    assert "Layers of ScasNet that get nothing from the file: 1" in recorder.infos
+    assert "Layers of ScasNet that are not in the file: 1" in recorder.infos
     assert recorder.infos[-1] == "fc6_34_3x3 (8 x 8 x 3 x 3, 8)"
 
 
@@ -250,8 +250,8 @@ def test_the_encoder_of_deeplab(
     assert len(names) == 37
     assert {"fc6_1", "conv6_funetuning_fpn"} <= set(names)
     assert "conv1_1 (64 x 3 x 3 x 3, 64) -> conv1_1" in recorder.infos
-    assert "Layers of the file that are not used: 3" in recorder.infos
-    assert "Layers of ScasNet that get nothing from the file: 37" in recorder.infos
+    assert "Unused layers of the file: 3" in recorder.infos
+    assert "Layers of ScasNet that are not in the file: 37" in recorder.infos
 
 
 def test_an_encoder_for_red_before_blue_is_turned(

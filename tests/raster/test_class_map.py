@@ -230,7 +230,7 @@ def test_names_that_cannot_be_written_are_no_map(
     (delivery.folder / "map.tif.aux.xml").mkdir()
     for rows in strips(scores, valid):
         writer.write(rows)
-    with pytest.raises(OutputError, match=r"map\.tif failed"):
+    with pytest.raises(OutputError, match=r"map\.tif"):
         writer.finish(Recorder())
 
 

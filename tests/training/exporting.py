@@ -26,7 +26,7 @@ def request(
 ) -> dict[str, Any]:
     """What the task takes."""
     return {
-        "input": str(source),
+        "source": str(source),
         "output": str(output),
         "precision": precision,
         "raster": str(raster),

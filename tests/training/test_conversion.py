@@ -170,10 +170,10 @@ def test_a_fixed_size(corner, tmp_path):
         tiles = np.concatenate([tile_of(corner, 96, 96), tile_of(corner, 96, 96, 100, 90)])
         assert np.abs(scores(file, tiles) - scores(MODEL, tiles)).max() < 0.02
     again = request(file, tmp_path / "again.onnx", "fp32", corner, fixed_size=96)
-    with pytest.raises(ModelError, match=r"not in single precision"):
+    with pytest.raises(ModelError, match=r"fp16\.onnx"):
         export_task(again, Progress())
     other = request(tmp_path / "fp32.onnx", tmp_path / "again.onnx", "fp32", corner, fixed_size=64)
-    with pytest.raises(SettingError, match=r"already works with tiles of 96 x 96"):
+    with pytest.raises(SettingError, match="96 x 96"):
         export_task(other, Progress())
 
 
@@ -213,7 +213,7 @@ def test_a_reference_elsewhere_or_of_other_classes(corner, make_raster, tmp_path
     dataset.SetProjection(gdal.Open(str(corner)).GetProjection())
     dataset = None
     far = {"path": path, "classes": classes}
-    with pytest.raises(InputError, match="does not overlap"):
+    with pytest.raises(InputError):
         export_task(request(MODEL, tmp_path / "m.onnx", "fp16", corner, reference=far), Progress())
     other = {**far, "classes": [{"value": "1", "name": "heath", "color": "#000000"}]}
     with pytest.raises(InputError, match=r"heath.*building"):
@@ -228,7 +228,7 @@ def test_what_is_refused(exported, corner, tmp_path, make_raster):
     cases = [
         (SettingError, "calibrated on a raster", request(MODEL, output, "int8")),
         (SettingError, "no precision 'fp8'", request(MODEL, output, "fp8", corner)),
-        (SettingError, "at least 32", request(MODEL, output, "fp32", corner, fixed_size=16)),
+        (SettingError, "between 32 and", request(MODEL, output, "fp32", corner, fixed_size=16)),
         (SettingError, "bands red, green, blue", request(MODEL, output, "fp16")),
         (OutputError, r"end in \.onnx", request(MODEL, tmp_path / "m.tif", "fp16", corner)),
         (OutputError, "is an input", request(MODEL, MODEL, "fp16", corner)),
@@ -241,7 +241,7 @@ def test_what_is_refused(exported, corner, tmp_path, make_raster):
         with pytest.raises(kind, match=sentence):
             export_task(wanted, Progress())
     empty = make_raster(np.zeros((3, 80, 90), dtype=np.uint8), "empty.tif", nodata=0)
-    with pytest.raises(InputError, match="holds no data"):
+    with pytest.raises(InputError, match=r"empty\.tif"):
         export_task(request(MODEL, output, "int8", empty), Progress())
     assert not output.exists()
 

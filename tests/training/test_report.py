@@ -61,10 +61,10 @@ def test_figures(work: Path) -> None:
     summary, settings = report(work).all("table")[0], report(work).all("table")[-1]
     assert summary.texts("td") == ["0.850", "0.739", "200", "400", "4.0"]
     assert dict(zip(settings.texts("th"), settings.texts("td"))) == {
-        "variant": "vgg",
-        "width": "0.25",
-        "epochs": "–",
-        "scale_range": "0.8, 1.25",
+        "Network": "vgg",
+        "Network width": "0.25",
+        "Epochs": "–",
+        "Random scaling": "0.8, 1.25",
     }
 
 
@@ -190,10 +190,10 @@ def test_missing_folder_is_the_same_error(tmp_path: Path) -> None:
 
 
 def test_report_that_cannot_be_written(work: Path) -> None:
-    with pytest.raises(OutputError, match="missing does not exist"):
+    with pytest.raises(OutputError, match="missing"):
         write_report(work, work.parent / "missing" / "report.html", english)
     (work.parent / "folder.html").mkdir()
-    with pytest.raises(OutputError, match="cannot be written"):
+    with pytest.raises(OutputError, match=r"folder\.html"):
         write_report(work, work.parent / "folder.html", english)
     assert sorted(path.name for path in work.parent.iterdir()) == ["folder.html", "model_training"]
 

@@ -187,7 +187,7 @@ def test_cancel_leaves_the_best_model_and_the_same_request_goes_on(landscape, tm
     outcome = train_task(request, progress)
     assert outcome["cancelled"]
     assert outcome["steps"] < 80
-    assert "best one so far" in progress.warned[-1]
+    assert "best model so far" in progress.warned[-1]
     assert inspect(tmp_path / "m.onnx").classes == 3
     again = train_task(request, Recording())
     assert again["resumed"]
@@ -218,7 +218,7 @@ def test_training_with_other_settings_is_put_aside(landscape, tmp_path):
     progress = Recording()
     second = prepared(_config(landscape, learning_rate=1e-3), tmp_path / "work", progress)
     assert second.step == 0
-    assert "put aside" in progress.warned[0]
+    assert "the learning rate differs" in progress.warned[0]
     assert (tmp_path / "work_1" / "checkpoint").is_dir()
 
 
@@ -385,7 +385,7 @@ def test_evaluation_takes_no_more_than_its_share():
 def test_damaged_checkpoint_is_said(tmp_path):
     Checkpoint({"a": torch.zeros(3)}, {"step": 1}).save(tmp_path / "checkpoint")
     (tmp_path / "checkpoint" / "state.json").write_text("{")
-    with pytest.raises(TrainingError, match="delete it"):
+    with pytest.raises(TrainingError, match="checkpoint"):
         Checkpoint.load(tmp_path / "checkpoint")
 
 

@@ -1,0 +1,1 @@
+"""What every room uses: standard library and numpy only."""
