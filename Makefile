@@ -21,9 +21,9 @@ test: ## Run all tests in real QGIS (ARGS="-k blending" picks some)
 	@scripts/setup test
 	QT_QPA_PLATFORM=offscreen $(PYTHON) -m pytest $(ARGS)
 
-test-faults: ## Run all tests of faults, long ones too, and write docs/reliability.md
+test-faults: ## Run all tests of faults, long ones too, and write docs/development/reliability.md
 	@scripts/setup test
-	QT_QPA_PLATFORM=offscreen $(PYTHON) -m pytest -m fault --long --reliability-page=docs/reliability.md $(ARGS)
+	QT_QPA_PLATFORM=offscreen $(PYTHON) -m pytest -m fault --long --reliability-page=docs/development/reliability.md $(ARGS)
 
 coverage: ## Measure which branches the tests reach; fails under 95 %
 	@scripts/setup test
@@ -51,6 +51,10 @@ mutation: ## Change core/ bit by bit and count what no test notices (hours; ARGS
 	@test -d build/mutation/packages || \
 	  $(PYTHON) -m pip install -q --no-deps --target build/mutation/packages -r requirements/mutation.txt
 	@$(PYTHON) scripts/measure_mutants.py $(ARGS)
+
+.PHONY: texts
+texts: ## Print all texts that a user sees, by kind and file (ARGS="--kinds label help")
+	@$(SYSTEM_PYTHON) scripts/list_texts.py $(ARGS)
 
 stage: ## Lay the plugin out in build/stage
 	@$(SYSTEM_PYTHON) scripts/stage.py

@@ -16,7 +16,7 @@ from benchmarks.measures import confusion, labels_of, map_image, validation_imag
 from scasnet_qgis import paths
 from scasnet_qgis.core.accuracy import ConfusionMatrix
 from scasnet_qgis.core.card import PREFIX
-from scasnet_qgis.models.onnx_file import inspect
+from scasnet_qgis.models.model_file import inspect
 
 
 def measure_accuracy() -> ConfusionMatrix:

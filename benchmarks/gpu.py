@@ -24,7 +24,7 @@ from benchmarks.rasters import mosaic, size_of
 from benchmarks.throughput import DEMO
 from scasnet_qgis.core.card import ModelCard, ModelClass, default_color
 from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.models.providers import PROVIDERS, available
+from scasnet_qgis.models.runtime import PROVIDERS, available
 from scasnet_qgis.training.conversion import export_task
 
 SIZE = (10_000, 10_000)  # rows, columns

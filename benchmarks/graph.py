@@ -3,8 +3,7 @@
     build/venv/bin/python -m benchmarks.graph [--tile 512] [--repeats 60]
 
 One thread computes one tile with the shipped model as it is in the file, without its softmax,
-without it but with numpy's, and with dilated convolutions cut as well, in turns. Prints a JSON
-object: milliseconds.
+and without it but with numpy's, in turns. Prints a JSON object: milliseconds.
 """
 
 from __future__ import annotations
@@ -18,52 +17,41 @@ import numpy as np
 
 from benchmarks.child import run_fresh, spread
 from scasnet_qgis import paths
-from scasnet_qgis.models.for_processor import for_processor
+from scasnet_qgis.models.activations import softmax
+from scasnet_qgis.models.cpu_graph import strip_softmax
+from scasnet_qgis.models.model_file import probe_image
 from scasnet_qgis.models.runtime import CPU, open_session, quiet_options
-from scasnet_qgis.models.scores import softmax
-from scasnet_qgis.models.shapes import made_up_image
 
 TILE = 512  # pixels
 FILE, OPEN, NUMPY = "as in the file", "without softmax", "without, and numpy's softmax"
-CUT = "numpy's softmax, dilated convolutions cut"
 
 
 def measure_here(tile: int, repeats: int) -> dict[str, Any]:
     """In this process; no score differs by more than ``difference`` from the file's."""
     model = paths.default_model()
     whole = open_session(model, [CPU], quiet_options())
-    opened = open_session(model, [CPU], quiet_options(), for_processor(model).content)
-    cut = open_session(model, [CPU], quiet_options(), for_processor(model, tile).content)
-    feed = {whole.get_inputs()[0].name: made_up_image((1, 3, tile, tile)).astype(np.float32)}
+    opened = open_session(model, [CPU], quiet_options(), strip_softmax(model))
+    feed = {whole.get_inputs()[0].name: probe_image((1, 3, tile, tile)).astype(np.float32)}
     ways: dict[str, Callable[[], Any]] = {
         FILE: lambda: whole.run(None, feed)[0],
         OPEN: lambda: opened.run(None, feed)[0],
         NUMPY: lambda: softmax(opened.run(None, feed)[0]),
-        CUT: lambda: softmax(cut.run(None, feed)[0]),
     }
     scores = ways[FILE]()
-    difference = max(float(np.abs(scores - ways[each]()).max()) for each in (NUMPY, CUT))
+    difference = float(np.abs(scores - ways[NUMPY]()).max())
     found: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(repeats):
         for name, way in ways.items():
             started = time.perf_counter()
             way()
             found[name].append(1000 * (time.perf_counter() - started))
-    gains = {
-        name: spread(slow / quick for slow, quick in zip(found[name], found[CUT]))
-        for name in (FILE, NUMPY)
-    }
-    ways_found = {name: spread(each) for name, each in found.items()}
-    return {"difference": difference, "ways": ways_found, "gains": gains}
+    return {"difference": difference, "ways": {name: spread(each) for name, each in found.items()}}
 
 
 def measure_graph(tile: int = TILE, repeats: int = 60) -> dict[str, Any]:
-    """In a process of its own; milliseconds a tile, and the largest difference of a score.
-
-    ``gains`` says round by round how many times as long two of the ways take as the last one.
-    """
+    """In a process of its own; milliseconds a tile, and the largest difference of a score."""
     found = run_fresh("benchmarks.graph:measure_here", tile=tile, repeats=repeats)
-    kept = {name: found[name] for name in ("difference", "ways", "gains")}
+    kept = {name: found[name] for name in ("difference", "ways")}
     return {"tile": tile, "repeats": repeats, **kept}
 
 

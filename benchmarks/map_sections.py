@@ -71,7 +71,7 @@ def resolutions_section(result: dict[str, dict[str, float]]) -> str:
     return (
         "## Other ground resolutions\n\n"
         "The validation images brought to finer pixels (cubic; no detail is added) and to coarser "
-        "ones (mean), mapped with the parameter *Bring the image to the model's ground resolution* "
+        "ones (mean), mapped with the parameter *Resample image to the model's ground resolution* "
         "and with it switched off. Judged pixel by pixel against the labels, on the finer of the "
         "two grids. Time is that of the processors, switched off over on.\n\n"
         + table([*head, "time off / on"], rows)

@@ -15,7 +15,7 @@ from scasnet_qgis.core.accuracy import ConfusionMatrix
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.windows import Axis
 from scasnet_qgis.mapping import MapRequest, MapResult, make_map
-from scasnet_qgis.models.onnx_file import inspect
+from scasnet_qgis.models.model_file import inspect
 
 VALIDATION = Path(__file__).parent.parent / "tests" / "data" / "dubai"
 WHOLE = 4096  # pixels; a tile size above every validation image

@@ -32,8 +32,8 @@ from scasnet_qgis.core.accuracy import ConfusionMatrix
 from scasnet_qgis.core.choices import EXPORT_PRECISIONS as PRECISIONS
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.models.backend import OnnxBackend
-from scasnet_qgis.models.onnx_file import inspect
-from scasnet_qgis.models.opening import Opening
+from scasnet_qgis.models.model_file import inspect
+from scasnet_qgis.models.session import ModelLoader
 from scasnet_qgis.training.conversion import export_task
 
 DEMO = paths.resources() / "demo" / "dubai.tif"
@@ -76,9 +76,7 @@ def measure_speed(files: Mapping[str, Path]) -> dict[str, float]:
     seconds: dict[str, list[float]] = {name: [] for name in files}
     with ExitStack() as opened:
         backends = {
-            name: opened.enter_context(
-                OnnxBackend(inspect(file), "cpu", 1, (TILE, TILE), tiles=1, least_width=TILE)
-            )
+            name: opened.enter_context(OnnxBackend(inspect(file), "cpu", 1, (TILE, TILE), tiles=1))
             for name, file in files.items()
         }
         for _ in range(ROUNDS):
@@ -98,7 +96,7 @@ def measure_precision(model: Path | None = None) -> dict[str, Outcome]:
         speeds = measure_speed(files)
         for image, truth in judged_images():
             maps = {name: _map(image, file, Path(folder)) for name, file in files.items()}
-            with patch.object(Opening, "_wants_eight_bit", lambda *_: True):
+            with patch.object(ModelLoader, "_wants_eight_bit", lambda *_: True):
                 maps[ROUNDED] = _map(image, files[EXACT], Path(folder))
             exact = maps[EXACT].astype(np.int64) - 1
             for name, labels in maps.items():

@@ -22,7 +22,7 @@ from benchmarks.child import OPENVINO, run_fresh, spread
 from benchmarks.measures import labels_of
 from benchmarks.rasters import mosaic, size_of
 from scasnet_qgis import paths
-from scasnet_qgis.models.providers import PROVIDERS, available
+from scasnet_qgis.models.runtime import PROVIDERS, available
 
 SIZE = (3000, 3000)  # rows, columns
 CPU = "cpu"

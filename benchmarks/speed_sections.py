@@ -62,17 +62,14 @@ def _share(contender: dict[str, Any]) -> str:
 
 
 def graph_section(result: dict[str, Any]) -> str:
-    gains = {name: shown(each) for name, each in result["gains"].items()}
-    rows = [[name, shown(each, 1), gains.get(name, "")] for name, each in result["ways"].items()]
+    rows = [[name, shown(each, 1)] for name, each in result["ways"].items()]
     return (
         "## The graph on a processor\n\n"
         f"One tile of {result['tile']} x {result['tile']} pixels with the shipped model in one "
         f"thread, {result['repeats']} times in turns. ONNX Runtime's softmax over the planes of "
-        "the classes is slow, so that maps on a processor are made without it and with numpy's; "
-        "convolutions with a dilation of 6 and more, which near the sides look at padding, are "
-        "computed in three parts that leave those columns out. "
+        "the classes is slow, so that maps on a processor are made without it and with numpy's. "
         f"Scores differ by {result['difference']:.2g} at most.\n\n"
-        + table(["", f"milliseconds ({SPREAD})", "times the last, round by round"], rows)
+        + table(["", f"milliseconds ({SPREAD})"], rows)
     )
 
 

@@ -15,7 +15,7 @@ from osgeo import gdal
 
 from scasnet_qgis import paths
 from scasnet_qgis.models.backend import processors
-from scasnet_qgis.models.onnx_file import inspect
+from scasnet_qgis.models.model_file import inspect
 
 HERE = Path(__file__).parent
 PAGE = HERE / "RESULTS.md"

@@ -21,7 +21,7 @@ from benchmarks.measures import map_image
 from scasnet_qgis.core.accuracy import ConfusionMatrix
 from scasnet_qgis.core.messages import Message
 from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.models.onnx_file import inspect
+from scasnet_qgis.models.model_file import inspect
 from scasnet_qgis.raster.labels import classes_of
 from scasnet_qgis.training.run import train_task
 

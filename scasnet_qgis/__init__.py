@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
+
+# Packages of ONNX Runtime can report how they are used, which nobody has agreed to. They look for
+# this when they are first imported; child processes inherit it.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 
 def classFactory(iface: Any) -> Any:

@@ -11,7 +11,9 @@ import qgis
 
 from scasnet_qgis import settings
 
-ONNXRUNTIME = "onnxruntime"
+ONNXRUNTIME, PROTOBUF = "onnxruntime", "protobuf"
+RUNTIME = (ONNXRUNTIME, PROTOBUF)  # what maps need; pip brings the second with the first
+_MODULES = {PROTOBUF: "google.protobuf"}  # where it is not called as its package
 
 
 def extend_path() -> None:
@@ -27,12 +29,15 @@ def extend_path() -> None:
 
 def version_of(package: str) -> str | None:
     """The installed version of a package, without importing it; None if it is not there."""
-    from scasnet_qgis.models import wheels
+    from scasnet_qgis.models.runtime import WHEELS
 
-    if util.find_spec(package) is None:
+    try:
+        if util.find_spec(_MODULES.get(package, package)) is None:
+            return None
+    except ModuleNotFoundError:  # of the package that it lies in
         return None
     # These wheels share one folder, so the package may have come under another name.
-    names = wheels.NAMES if package == ONNXRUNTIME else (package,)
+    names = WHEELS if package == ONNXRUNTIME else (package,)
     return next(filter(None, map(_version_of_wheel, names)), "?")
 
 
@@ -85,13 +90,19 @@ def environment_for_training() -> dict[str, str]:
 
 
 def install_command(package: str, python: Path | None = None, folder: Path | None = None) -> str:
-    """The exact command that installs a package for this QGIS.
+    """The exact command that installs a package, or several, for this QGIS.
 
     numpy is pinned to QGIS's own version: a newer one breaks GDAL's Python bindings.
     """
     interpreter = python or python_of_qgis()
     target = folder or settings.packages_folder()
     return f'"{interpreter}" -m pip install --upgrade --target "{target}" {_numpy()} {package}'
+
+
+def runtime_command() -> str:
+    """The exact command that installs what maps need and is missing; all where nothing is."""
+    missing = [package for package in RUNTIME if version_of(package) is None]
+    return install_command(" ".join(missing or RUNTIME))
 
 
 def training_commands(python: Path | None = None, folder: Path | None = None) -> list[str]:

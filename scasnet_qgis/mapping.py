@@ -40,8 +40,8 @@ from scasnet_qgis.mapping_regridding import Keep, Sight, sight_of
 from scasnet_qgis.mapping_repeat import Settled
 from scasnet_qgis.mapping_resolution import seen_grid, tell_resolution
 from scasnet_qgis.mapping_resume import Resuming, identity_of, tell_kept
-from scasnet_qgis.models.compact import RawInput
-from scasnet_qgis.models.onnx_file import ModelInfo
+from scasnet_qgis.models.gpu_graph import RawInput
+from scasnet_qgis.models.model_file import ModelInfo
 from scasnet_qgis.raster.class_map import ClassArea
 from scasnet_qgis.raster.delivery import check_output
 from scasnet_qgis.raster.grid import Grid

@@ -9,7 +9,7 @@ from scasnet_qgis.core.preprocessing import Scaling
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.windows import TilePlan
 from scasnet_qgis.models.backend import OnnxBackend
-from scasnet_qgis.models.providers import ON_PROCESSOR
+from scasnet_qgis.models.runtime import ON_PROCESSOR
 from scasnet_qgis.raster.grid import Grid
 from scasnet_qgis.raster.image import Image
 from scasnet_qgis.raster.patches import SmallestPatch

@@ -9,7 +9,7 @@ from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.segmentation import Inside
 from scasnet_qgis.core.windows import Window
 from scasnet_qgis.models.backend import OnnxBackend
-from scasnet_qgis.models.compact import RawInput
+from scasnet_qgis.models.gpu_graph import RawInput
 from scasnet_qgis.raster.area_of_interest import AreaOfInterest
 from scasnet_qgis.raster.delivery import check_not_input
 from scasnet_qgis.raster.grid import Grid
@@ -81,5 +81,4 @@ def open_backend(
         raw=raw,
         eight_bit=False if exact else None,
         labels=not (blended or averaged or resampled or request.needs_scores),
-        least_width=request.looks.least_width(tile),
     )

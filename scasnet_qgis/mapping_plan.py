@@ -9,7 +9,7 @@ from scasnet_qgis.core.messages import translate
 from scasnet_qgis.core.tile_shape import fitting_tiles
 from scasnet_qgis.core.windows import TilePlan, Window
 from scasnet_qgis.models.backend import processors
-from scasnet_qgis.models.memory import tile_limit
+from scasnet_qgis.models.tile_memory import tile_limit
 from scasnet_qgis.raster.writer import BLOCK
 
 if TYPE_CHECKING:

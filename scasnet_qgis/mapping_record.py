@@ -18,7 +18,7 @@ from scasnet_qgis.core.segmentation import RunReport
 from scasnet_qgis.mapping_repeat import Settled
 from scasnet_qgis.mapping_software import plugin_version, software
 from scasnet_qgis.models.backend import OnnxBackend
-from scasnet_qgis.models.providers import short_name
+from scasnet_qgis.models.runtime import short_name
 from scasnet_qgis.raster.fingerprint import (
     Fingerprint,
     Fingerprints,

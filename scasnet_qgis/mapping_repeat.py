@@ -11,16 +11,15 @@ from typing import TYPE_CHECKING, Any
 from scasnet_qgis.core.command_line import command
 from scasnet_qgis.core.ensemble import ONE_LOOK
 from scasnet_qgis.core.preprocessing import Scaling
-from scasnet_qgis.core.redaction import HIDDEN, without_secrets
+from scasnet_qgis.core.redaction import HIDDEN, address_of, without_secrets
 from scasnet_qgis.core.windows import TilePlan, Window
 from scasnet_qgis.mapping_resolution import SeenGrid
 from scasnet_qgis.mapping_resume import Tiling
 from scasnet_qgis.models.backend import OnnxBackend
-from scasnet_qgis.models.providers import short_name
+from scasnet_qgis.models.runtime import short_name
 from scasnet_qgis.raster.grid import Grid
 from scasnet_qgis.raster.image import Image
 from scasnet_qgis.raster.products import MapRules
-from scasnet_qgis.raster.rendered_layer import address_of
 
 if TYPE_CHECKING:
     from scasnet_qgis.mapping import MapRequest

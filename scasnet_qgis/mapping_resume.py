@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from scasnet_qgis.core.messages import Message, message, translate
 from scasnet_qgis.core.preprocessing import Scaling
 from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.core.redaction import without_secrets
+from scasnet_qgis.core.redaction import redacted
 from scasnet_qgis.core.strips import tiles_again, tiles_before
 from scasnet_qgis.core.windows import Axis, Panel, TilePlan, Window
 from scasnet_qgis.mapping_resolution import SeenGrid
@@ -125,7 +125,6 @@ class Resuming:
             "eight_bit": backend.eight_bit,
             "takes_raw": backend.takes_raw,
             "gives_labels": backend.gives_labels,
-            "cut": backend.cut,
             "onnxruntime": str(onnxruntime().__version__),
             "plugin": plugin_version(),
         }
@@ -227,4 +226,4 @@ def _state_of(request: MapRequest, image: Fingerprints) -> list[Any]:
     """The files, and which of the images in them it is: their pages or variables are no files."""
     files = [[each.path, each.size, each.changed, each.sha256] for each in image.files]
     listing = image.listing if image.count > len(image.files) else None
-    return [without_secrets(request.source), files, listing]
+    return redacted([request.source, files, listing])

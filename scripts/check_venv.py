@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 
 def find_fault() -> str | None:
     """Return what is wrong with this environment, or None."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # the plugin, which sees to it, may not be there yet
     try:
         import numpy as np
         import onnxruntime  # noqa: F401
         import osgeo.gdal_array  # noqa: F401
         import qgis.core  # noqa: F401
+        from google.protobuf import message  # noqa: F401
     except ImportError as error:
         return f"a package cannot be imported: {error}"
     if Path(np.__file__).is_relative_to(sys.prefix):

@@ -1,4 +1,4 @@
-"""What the fuzzer's own logs (build/fuzz/logs) say, as a table in docs/testing.md.
+"""What the fuzzer's own logs (build/fuzz/logs) say, as a table in docs/development/testing.md.
 
 A target without a log keeps its row.
 """

@@ -4,7 +4,7 @@
 
 The image is tile 5, part 8: no pixel of it was trained on. The data set states no position and no
 ground resolution; the image gets a local metre grid with the estimate for its tile
-(docs/data/dubai_tile_scales.csv).
+(docs/development/data/dubai_tile_scales.csv).
 """
 
 from __future__ import annotations

@@ -78,12 +78,6 @@ def main() -> None:
     rows = [row for each, meta in metas.items() if (row := _row(tree, each, meta, known))]
     totals = [sum(int(row[index]) for row in rows) for index in range(1, len(_HEAD))]
     measured_table.write("mutants", _HEAD, [*rows, ["all", *map(str, totals)]])
-    reasons = [
-        (f"`{module}`", f"`{change.replace('|', chr(92) + '|')}`", why)
-        for module, changes in known.items()
-        for change, why in changes.items()
-    ]
-    measured_table.write("equivalent", ["module", "changed to", "why it is the same"], reasons)
 
 
 _HEAD = ["module", "mutants", "tried", "noticed", "too slow", "wording", "equivalent", "open"]

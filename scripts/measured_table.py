@@ -1,4 +1,4 @@
-"""Tables in docs/testing.md that a script writes, between two comments with the table's name."""
+"""Tables in docs/development/testing.md, each between two comments with its name."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs" / "testing.md"
+PAGE = ROOT / "docs" / "development" / "testing.md"
 
 
 def write(name: str, head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

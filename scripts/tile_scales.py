@@ -2,8 +2,9 @@
 
     python3 scripts/tile_scales.py
 
-Reads docs/data/dubai_tile_scales.csv, one measured thing a line, and writes
-docs/data/dubai_tile_scales.md: for each tile the median and the range, and the range of all.
+Reads docs/development/data/dubai_tile_scales.csv, one measured thing a line, and writes
+docs/development/data/dubai_tile_scales.md: for each tile the median and the range, and the range
+of all.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import csv
 from pathlib import Path
 from statistics import median
 
-FOLDER = Path(__file__).parent.parent / "docs" / "data"
+FOLDER = Path(__file__).parent.parent / "docs" / "development" / "data"
 
 
 def main() -> None:

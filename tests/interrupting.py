@@ -11,7 +11,7 @@ from osgeo import gdal
 
 from scasnet_qgis.core.errors import Cancelled
 from scasnet_qgis.mapping import MapRequest, MapResult, make_map
-from scasnet_qgis.models.onnx_file import inspect
+from scasnet_qgis.models.model_file import inspect
 from tests.conftest import Recorder
 from tests.killing import KEPT
 from tests.models import tiny_models

@@ -24,7 +24,7 @@ from scasnet_qgis.core.messages import Message
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.run_record import from_text
 from scasnet_qgis.mapping import MapRequest, make_map
-from scasnet_qgis.models.onnx_file import inspect
+from scasnet_qgis.models.model_file import inspect
 
 OF_THIS_RUN = ("started", "ended", "seconds", "kept_of_an_interrupted_run", "tiles", "checksum")
 KEPT = "Going on with an interrupted run"

@@ -1,6 +1,6 @@
 """The page of faults that were tried, written by the run of the tests that try them.
 
-    pytest -m fault --long --reliability-page=docs/reliability.md
+    pytest -m fault --long --reliability-page=docs/development/reliability.md
 
 A test that proves what happens in a fault says so: ``@pytest.mark.fault("what was tried", "what
 happens")``, with ``group=`` where its file is in no group's list.
@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "reliability.md"
+PAGE = ROOT / "docs" / "development" / "reliability.md"
 # Groups in the order of the page, and the files whose faults belong to them; the last one takes
 # what no other does.
 GROUPS = {
@@ -48,7 +48,7 @@ _HEAD = """# What was tried, and what happened
 
 Each line is something that goes wrong in real life, done on purpose by a test.
 `make test-faults` runs them all and writes this page; nothing here was written by hand.
-How a run protects its work is told in [interruption.md](interruption.md).
+How a run protects its work is told in [interruption.md](../interruption.md).
 """
 
 

@@ -20,8 +20,8 @@ from scasnet_qgis.core.ensemble import Looks
 from scasnet_qgis.core.errors import InputError, OutputError, SettingError
 from scasnet_qgis.core.messages import Message
 from scasnet_qgis.mapping import MapRequest
-from scasnet_qgis.models import opening
-from scasnet_qgis.models.onnx_file import inspect
+from scasnet_qgis.models.model_file import inspect
+from scasnet_qgis.models.session import ModelLoader
 from scasnet_qgis.raster import work
 from scasnet_qgis.raster.journal import NAME, Journal
 from scasnet_qgis.raster.work_folder import work_folder_of
@@ -152,7 +152,7 @@ def test_with_another_image_or_model_the_map_is_begun_anew(
         request = replace(request, model=inspect(model))
     else:
         reason = "runs on another device"
-        monkeypatch.setattr(opening.Opening, "_wants_eight_bit", lambda *_: True)
+        monkeypatch.setattr(ModelLoader, "_wants_eight_bit", lambda *_: True)
     progress, _ = mapped(request)
     assert not progress.kept
     assert sum(reason in each for each in progress.infos) == 1

@@ -13,7 +13,7 @@ from osgeo import gdal
 
 from scasnet_qgis import mapping_plan, paths
 from scasnet_qgis.mapping import MapRequest
-from scasnet_qgis.models.onnx_file import inspect
+from scasnet_qgis.models.model_file import inspect
 from scasnet_qgis.raster import work
 from tests.interrupting import DEMO, interrupted, mapped
 from tests.killing import products_of

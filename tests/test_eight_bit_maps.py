@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from scasnet_qgis.core.ensemble import Looks
-from scasnet_qgis.models import opening
+from scasnet_qgis.models import session
 from tests.test_mapping import noise, run
 
 AGREEMENT = 0.98  # of pixels without any likeness to their neighbours; real images: 0.999
@@ -46,9 +46,9 @@ def test_maps_are_nearly_the_same(
     (tmp_path / "b").mkdir()
     exact, _ = run(raster, tmp_path / "a", model, **settings)
     edited = []
-    edit = opening.compact_model
-    monkeypatch.setattr(opening, "compact_model", lambda *how: edited.append(how) or edit(*how))
-    monkeypatch.setattr(opening.Opening, "_wants_eight_bit", lambda *_: True)
+    edit = session.gpu_graph
+    monkeypatch.setattr(session, "gpu_graph", lambda *how: edited.append(how) or edit(*how))
+    monkeypatch.setattr(session.ModelLoader, "_wants_eight_bit", lambda *_: True)
     rounded, result = run(raster, tmp_path / "b", model, **settings)
     np.testing.assert_array_equal(rounded[30:60, 40:90], 0)
     assert (rounded == exact).mean() > AGREEMENT

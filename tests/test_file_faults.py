@@ -17,7 +17,7 @@ from osgeo import gdal
 from scasnet_qgis.core.errors import InputError, ModelError, ScasNetError
 from scasnet_qgis.mapping import MapRequest
 from scasnet_qgis.models.backend import OnnxBackend
-from scasnet_qgis.models.onnx_file import inspect
+from scasnet_qgis.models.model_file import inspect
 from scasnet_qgis.raster import work
 from scasnet_qgis.raster.journal import Journal
 from scasnet_qgis.raster.provenance import read_record, stamp_of

@@ -14,8 +14,8 @@ from osgeo import gdal
 from scasnet_qgis import mapping_plan
 from scasnet_qgis.core.ensemble import Looks
 from scasnet_qgis.mapping import MapRequest
-from scasnet_qgis.models import opening
-from scasnet_qgis.models.onnx_file import inspect
+from scasnet_qgis.models.model_file import inspect
+from scasnet_qgis.models.session import ModelLoader
 from scasnet_qgis.raster import work
 from scasnet_qgis.raster.journal import Journal
 from scasnet_qgis.raster.work_folder import work_folder_of
@@ -176,7 +176,7 @@ def test_another_image_in_the_same_file_begins_anew(request_of, tmp_path) -> Non
 def test_models_of_one_size_and_rounded_scores_go_on(tmp_path, monkeypatch) -> None:
     """As a graphics card computes them."""
     pytest.importorskip("onnx")
-    monkeypatch.setattr(opening.Opening, "_wants_eight_bit", lambda *_: True)
+    monkeypatch.setattr(ModelLoader, "_wants_eight_bit", lambda *_: True)
     model = tiny_models.pixelwise(tmp_path / "fixed.onnx", size=(64, 64), batch=2, margin=8)
     (tmp_path / "out").mkdir()
     request = MapRequest(str(DEMO), inspect(model), tmp_path / "out" / "map.tif", threads=1)

@@ -10,7 +10,7 @@ import pytest
 
 from scasnet_qgis import mapping
 from scasnet_qgis.core.ensemble import Looks
-from scasnet_qgis.models import opening
+from scasnet_qgis.models.session import ModelLoader
 from scasnet_qgis.raster import work
 from tests.interrupting import fresh, interrupted, mapped, request_in
 from tests.test_mapping import direct, noise, run
@@ -60,7 +60,7 @@ def test_the_map_is_what_the_model_gives(
     on_a_card: bool,
 ) -> None:
     if on_a_card:
-        monkeypatch.setattr(opening.Opening, "_wants_eight_bit", lambda *_: True)
+        monkeypatch.setattr(ModelLoader, "_wants_eight_bit", lambda *_: True)
     image = noise(191, 250)
     image[:, 30:70, 40:90] = NODATA
     found, result = run(make_raster(image, nodata=NODATA), tmp_path, model, **settings)

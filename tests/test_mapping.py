@@ -13,7 +13,7 @@ from scasnet_qgis.core.errors import OutputError, SettingError
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.value_range import parse_value_range
 from scasnet_qgis.mapping import MapRequest, MapResult, make_map
-from scasnet_qgis.models.onnx_file import inspect
+from scasnet_qgis.models.model_file import inspect
 from tests.models import tiny_models
 from tests.raster.test_rendered_layer import UTM, Painted, layer_at
 

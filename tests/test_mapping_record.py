@@ -22,7 +22,7 @@ from scasnet_qgis.core.run_record import Record, record_file
 from scasnet_qgis.core.value_range import parse_value_range
 from scasnet_qgis.mapping import MapRequest, make_map
 from scasnet_qgis.models.backend import OnnxBackend
-from scasnet_qgis.models.onnx_file import inspect
+from scasnet_qgis.models.model_file import inspect
 from scasnet_qgis.raster import fingerprint
 from scasnet_qgis.raster.provenance import DOMAIN, read_record, stamp_of
 from tests.models import tiny_models

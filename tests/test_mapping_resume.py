@@ -13,7 +13,7 @@ from scasnet_qgis.core.errors import OutputError
 from scasnet_qgis.core.windows import plan_tiles
 from scasnet_qgis.mapping_resume import Resuming, Tiling
 from scasnet_qgis.models.backend import OnnxBackend
-from scasnet_qgis.models.onnx_file import inspect
+from scasnet_qgis.models.model_file import inspect
 from scasnet_qgis.raster.journal import Journal
 from tests.conftest import Recorder
 from tests.models import tiny_models
@@ -62,7 +62,6 @@ def test_a_journal_is_gone_on_with_where_all_is_the_same(
         ("eight_bit", True),
         ("takes_raw", True),
         ("gives_labels", True),
-        ("cut", True),
     ],
 )
 def test_what_computes_otherwise_begins_anew(

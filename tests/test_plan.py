@@ -15,7 +15,7 @@ from scasnet_qgis.core.windows import Window
 from scasnet_qgis.mapping import MapRequest, make_map
 from scasnet_qgis.mapping_log import describe
 from scasnet_qgis.mapping_plan import make_plan
-from scasnet_qgis.models.onnx_file import inspect
+from scasnet_qgis.models.model_file import inspect
 from tests.conftest import MakeRaster
 from tests.models import tiny_models as tiny
 

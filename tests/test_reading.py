@@ -21,7 +21,7 @@ import sys
 from pathlib import Path
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.mapping import MapRequest, make_map
-from scasnet_qgis.models.onnx_file import inspect
+from scasnet_qgis.models.model_file import inspect
 
 def read_so_far():
     lines = Path("/proc/self/io").read_text().splitlines()

@@ -15,7 +15,7 @@ from scasnet_qgis.core.resizing import resize
 from scasnet_qgis.mapping import MapRequest, make_map
 from scasnet_qgis.mapping_log import tell_rules
 from scasnet_qgis.models import backend as backends
-from scasnet_qgis.models.onnx_file import inspect
+from scasnet_qgis.models.model_file import inspect
 from scasnet_qgis.raster.patches import SmallestPatch
 from tests.conftest import Recorder
 from tests.models import tiny_models

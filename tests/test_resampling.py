@@ -20,7 +20,7 @@ from scasnet_qgis.core.regridding import PIECE_BYTES
 from scasnet_qgis.core.windows import Window
 from scasnet_qgis.mapping import MapRequest, MapResult, make_map
 from scasnet_qgis.mapping_resolution import seen_grid
-from scasnet_qgis.models.onnx_file import inspect
+from scasnet_qgis.models.model_file import inspect
 from scasnet_qgis.raster import work
 from scasnet_qgis.raster.grid import Grid
 from scasnet_qgis.raster.provenance import read_record

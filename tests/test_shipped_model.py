@@ -12,7 +12,7 @@ from benchmarks.resolutions import measure_resolutions
 from benchmarks.seams import measure_seams
 from scasnet_qgis import paths
 from scasnet_qgis.core.accuracy import ConfusionMatrix
-from scasnet_qgis.models.onnx_file import inspect
+from scasnet_qgis.models.model_file import inspect
 
 MEGABYTE = 2**20
 

@@ -25,6 +25,7 @@ from scasnet_qgis.core.errors import (
 )
 from scasnet_qgis.core.messages import Message
 from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.core.redaction import without_secrets
 from scasnet_qgis.i18n import translate
 
 
@@ -164,7 +165,7 @@ class ScasNetAlgorithm(QgsProcessingAlgorithm):
 def translated(text: str | Message) -> str:
     """A text in the user's language."""
     if isinstance(text, str):
-        return text
+        return without_secrets(text)
     values = {
         key: translated(value) if isinstance(value, Message) else value
         for key, value in text.values.items()
@@ -185,5 +186,4 @@ def sentence_of(error: ScasNetError) -> str:
         )
         return f"{sentence} {hint.format(command=' && '.join(dependencies.training_commands()))}"
     hint = translate("ScasNet", "Install it with this command, then start QGIS again: {command}")
-    command = dependencies.install_command(dependencies.ONNXRUNTIME)
-    return f"{sentence} {hint.format(command=command)}"
+    return f"{sentence} {hint.format(command=dependencies.runtime_command())}"

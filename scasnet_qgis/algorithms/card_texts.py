@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scasnet_qgis.core.card import ModelCard
 from scasnet_qgis.i18n import translate
-from scasnet_qgis.models.onnx_file import ModelInfo
+from scasnet_qgis.models.model_file import ModelInfo
 
 Facts = list[tuple[str, str]]
 
@@ -20,22 +20,23 @@ def as_text(facts: Facts) -> str:
 
 
 def identity(model: ModelInfo) -> Facts:
-    """What the model is called, what it knows and what it wants to see."""
+    """Name, classes, bands and ground resolution."""
     card = model.card
     facts = [
         (translate("ScasNet", "Model"), card.name or model.path.name),
         (translate("ScasNet", "Classes"), ", ".join(card.class_names)),
-        (translate("ScasNet", "Bands of the model"), ", ".join(card.bands)),
+        (translate("ScasNet", "Bands"), ", ".join(card.bands)),
     ]
     if card.resolution:
-        text = translate("ScasNet", "{low:g} to {high:g} m")
-        value = text.format(low=card.resolution[0], high=card.resolution[1])
+        low, high = card.resolution
+        one, text = translate("ScasNet", "{low:g} m"), translate("ScasNet", "{low:g} to {high:g} m")
+        value = (one if f"{low:g}" == f"{high:g}" else text).format(low=low, high=high)
         facts.append((translate("ScasNet", "Ground resolution"), value))
     return facts
 
 
 def origin(card: ModelCard) -> Facts:
-    """Where the model comes from and what may be done with it, as far as the card says."""
+    """Training data, licence and attribution, as far as the card names them."""
     facts = (
         (translate("ScasNet", "Training data"), card.training_data),
         (translate("ScasNet", "Licence"), card.licence),
@@ -45,12 +46,12 @@ def origin(card: ModelCard) -> Facts:
 
 
 def accuracy(card: ModelCard) -> Facts:
-    """How good the model is, if the card says so."""
+    """Overall accuracy and mean IoU, where the card has both."""
     known = card.accuracy
     if known.get("overall_accuracy") is None or known.get("mean_iou") is None:
         return []
     label = translate("ScasNet", "Accuracy on {data}").format(
-        data=known.get("data") or translate("ScasNet", "data the card does not name")
+        data=known.get("data") or translate("ScasNet", "unnamed data")
     )
     text = translate("ScasNet", "overall {oa:.3f}, mean IoU {iou:.3f}")
     return [(label, text.format(oa=known["overall_accuracy"], iou=known["mean_iou"]))]

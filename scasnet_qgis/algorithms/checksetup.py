@@ -5,6 +5,8 @@ from __future__ import annotations
 import platform
 import subprocess  # nosec B404
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from qgis.core import (
@@ -13,6 +15,7 @@ from qgis.core import (
     QgsProcessingFeedback,
     QgsProcessingOutputBoolean,
     QgsProcessingOutputString,
+    QgsProcessingParameterFileDestination,
 )
 
 from scasnet_qgis import dependencies, paths, settings
@@ -20,6 +23,7 @@ from scasnet_qgis.algorithms.base import ScasNetAlgorithm, translated
 from scasnet_qgis.core.errors import ScasNetError
 from scasnet_qgis.i18n import translate
 
+HTML = "HTML"
 REPORT, READY, CAN_TRAIN = "REPORT", "READY", "CAN_TRAIN"
 _ASK_TORCH = (
     "import torch; print(torch.__version__, "
@@ -40,12 +44,27 @@ class CheckSetup(ScasNetAlgorithm):
     def shortHelpString(self) -> str:
         return translate(
             "ScasNet",
-            "Reports the versions of QGIS, Python, numpy, GDAL, ONNX Runtime and PyTorch and the "
-            "devices that models can run on. For what is missing it gives the command that "
+            "Reports the versions of QGIS, Python, numpy, GDAL, ONNX Runtime, protobuf and PyTorch "
+            "and the devices that models can run on. For what is missing it gives the command that "
             "installs it for this QGIS.",
         )
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
+        self.add(
+            QgsProcessingParameterFileDestination(
+                HTML,
+                translate("ScasNet", "Report page"),
+                translate("ScasNet", "HTML files (*.html)"),
+                None,
+                True,
+                True,
+            ),
+            translate(
+                "ScasNet",
+                "The report as a page, which opens in the results viewer. Commands can be copied "
+                "from it.",
+            ),
+        )
         self.addOutput(QgsProcessingOutputString(REPORT, translate("ScasNet", "Report")))
         ready = translate("ScasNet", "Maps can be made")
         self.addOutput(QgsProcessingOutputBoolean(READY, ready))
@@ -58,6 +77,12 @@ class CheckSetup(ScasNetAlgorithm):
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
     ) -> dict[str, Any]:
+        from scasnet_qgis.raster.whole_files import check_targets, whole_files
+
+        wanted = parameters.get(HTML) not in (None, "")
+        target = self.parameterAsFileOutput(parameters, HTML, context) if wanted else ""
+        pages = [Path(target)] if wanted else []
+        check_targets(pages, [])
         ready, runtime = runtime_lines()
         can_train, torch = torch_lines()
         verdicts = [
@@ -71,7 +96,26 @@ class CheckSetup(ScasNetAlgorithm):
         lines = [*version_lines(), *runtime, *torch, " ".join(verdicts)]
         for line in lines:
             feedback.pushInfo(line)
-        return {REPORT: "\n".join(lines), READY: ready, CAN_TRAIN: can_train}
+        with whole_files(pages) as working:
+            for page in pages:
+                working[page].write_text(as_html(self.displayName(), lines), encoding="utf-8")
+        report = {REPORT: "\n".join(lines), READY: ready, CAN_TRAIN: can_train}
+        return {**report, HTML: target} if wanted else report
+
+
+def as_html(title: str, lines: Sequence[str]) -> str:
+    """The lines as a page; commands, which are there to be copied, keep their spaces."""
+    from scasnet_qgis.core import html
+
+    commands = {
+        dependencies.install_command(dependencies.ONNXRUNTIME),
+        dependencies.install_command("openvino"),
+        *dependencies.training_commands(),
+    }
+    parts = [
+        html.preformatted(line) if line in commands else html.paragraph(line) for line in lines
+    ]
+    return html.page(title, *parts, lang=translate("ScasNet", "en"))
 
 
 def version_lines() -> list[str]:
@@ -93,13 +137,12 @@ def version_lines() -> list[str]:
 
 def runtime_lines() -> tuple[bool, list[str]]:
     """Whether ONNX Runtime works, and what to say about it."""
-    from scasnet_qgis.models import wheels
-    from scasnet_qgis.models.providers import available
+    from scasnet_qgis.models.runtime import available, runtime_description, wheel_clash
 
     version = dependencies.version_of(dependencies.ONNXRUNTIME)
     if version is None:
         text = translate("ScasNet", "ONNX Runtime is missing, so no maps can be made. Install it:")
-        return False, [text, dependencies.install_command(dependencies.ONNXRUNTIME)]
+        return False, [text, dependencies.runtime_command()]
     try:
         import onnxruntime  # noqa: F401
     except (ImportError, OSError) as error:
@@ -107,15 +150,24 @@ def runtime_lines() -> tuple[bool, list[str]]:
         again = translate("ScasNet", "Install it again:")
         command = dependencies.install_command(dependencies.ONNXRUNTIME)
         return False, [text.format(version=version, error=error), again, command]
-    clash = wheels.clash()
-    said = [wheels.description(), clash] if clash else [wheels.description()]
-    return True, [*map(translated, said), *map(device_line, available()), *faster_lines()]
+    protobuf = dependencies.version_of(dependencies.PROTOBUF)
+    if protobuf is None:
+        text = translate("ScasNet", "protobuf is missing, so no models can be read. Install it:")
+        return False, [translated(runtime_description()), text, dependencies.runtime_command()]
+    clash = wheel_clash()
+    said = [runtime_description(), clash] if clash else [runtime_description()]
+    return True, [
+        *map(translated, said),
+        f"protobuf {protobuf}",
+        *map(device_line, available()),
+        *faster_lines(),
+    ]
 
 
 def faster_lines() -> list[str]:
     """What would make maps faster where there is no graphics card; nothing where it is there."""
     from scasnet_qgis.models import openvino_session
-    from scasnet_qgis.models.providers import AUTOMATIC, available
+    from scasnet_qgis.models.runtime import AUTOMATIC, available
 
     on_cards = set(AUTOMATIC) - {"openvino", "cpu"}
     if openvino_session.is_there() or on_cards & set(available()):
@@ -131,8 +183,8 @@ def faster_lines() -> list[str]:
 def device_line(device: str) -> str:
     """Whether a device really works: being built in does not mean that its libraries load."""
     from scasnet_qgis.models.backend import OnnxBackend
-    from scasnet_qgis.models.onnx_file import inspect
-    from scasnet_qgis.models.providers import PROVIDERS
+    from scasnet_qgis.models.model_file import inspect
+    from scasnet_qgis.models.runtime import PROVIDERS
 
     name, reason = PROVIDERS[device], ""
     try:

@@ -237,7 +237,7 @@ class ExportModel(ScasNetAlgorithm):
 
 def check_source(request: ExportRequest) -> None:
     """Raise ModelError or SettingError for a source that cannot be exported as it is wanted."""
-    from scasnet_qgis.models.onnx_file import inspect
+    from scasnet_qgis.models.model_file import inspect
     from scasnet_qgis.training import export_source
 
     if request.is_model:

@@ -27,8 +27,8 @@ from qgis.PyQt.QtNetwork import QNetworkReply, QNetworkRequest
 from scasnet_qgis.core.errors import InputError
 from scasnet_qgis.core.messages import Message, message, translate
 from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.core.redaction import address_of
 from scasnet_qgis.raster.grid import Grid
-from scasnet_qgis.raster.rendered_layer import address_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -25,6 +25,7 @@ from qgis.core import (
 
 from scasnet_qgis.core.card import MAX_CLASSES
 from scasnet_qgis.core.errors import InputError, SettingError
+from scasnet_qgis.core.redaction import shown_name
 from scasnet_qgis.i18n import translate
 from scasnet_qgis.raster.label_class import LabelClass, by_number, make_classes, value_text
 from scasnet_qgis.raster.labels import classes_of
@@ -38,6 +39,14 @@ class LayerFile:
     layer: str
     is_vector: bool
     wkt: str  # "" where the layer has no coordinate reference system
+
+
+def name_of(layer: QgsMapLayer) -> str:
+    """As the user knows it, without keys; one that has no name of its own has that of its service.
+
+    QGIS 3.40 and later name such a layer by its whole source.
+    """
+    return shown_name(layer.name(), layer.source())
 
 
 def layer_file(
@@ -55,7 +64,7 @@ def layer_file(
     if not isinstance(layer, QgsVectorLayer):
         raise InputError(
             translate("ScasNet", "The layer {name} is neither a raster nor a vector layer."),
-            name=layer.name(),
+            name=name_of(layer),
         )
     check_saved(layer)
     path, inner = _vector_path(layer, context, feedback)
@@ -67,7 +76,7 @@ def check_saved(layer: QgsVectorLayer) -> None:
     if layer.isModified():
         raise InputError(
             translate("ScasNet", "The layer {name} has unsaved edits: save them and try again."),
-            name=layer.name(),
+            name=name_of(layer),
         )
 
 
@@ -80,7 +89,7 @@ def raster_path(layer: QgsRasterLayer | None) -> str:
                 "The layer {name} is not a raster file: save it as a GeoTIFF first, and choose "
                 "that.",
             ),
-            name="" if layer is None else layer.name(),
+            name="" if layer is None else name_of(layer),
         )
     return str(layer.source())
 
@@ -131,7 +140,7 @@ def check_field(layer: QgsVectorLayer, field: str) -> None:
                 "ScasNet",
                 "Choose the field of the layer {name} that holds the classes: it has {fields}.",
             ),
-            name=layer.name(),
+            name=name_of(layer),
             fields=", ".join(names) or translate("ScasNet", "no fields"),
         )
     if field not in names:
@@ -139,7 +148,7 @@ def check_field(layer: QgsVectorLayer, field: str) -> None:
             translate(
                 "ScasNet", "The layer {name} has no field '{field}': choose one of {fields}."
             ),
-            name=layer.name(),
+            name=name_of(layer),
             field=field,
             fields=", ".join(names) or translate("ScasNet", "no fields"),
         )
@@ -171,7 +180,7 @@ def _classes_of_vector(layer: QgsVectorLayer, field: str) -> list[LabelClass]:
     occurring = set(_texts(values))
     ordered = [value for value in names if value in occurring]
     ordered += by_number(occurring - set(ordered))
-    return make_classes(ordered, _real_names(names), colors, layer.name())
+    return make_classes(ordered, _real_names(names), colors, name_of(layer))
 
 
 def _categories(layer: QgsVectorLayer, field: str) -> tuple[dict[str, str], dict[str, str]]:
@@ -213,7 +222,7 @@ def _classes_of_palette(layer: QgsRasterLayer) -> list[LabelClass]:
         entries.pop(value_text(float(provider.sourceNoDataValue(1))), None)
     names = {value: entry.label.strip() for value, entry in entries.items()}
     colors = {value: entry.color.name() for value, entry in entries.items()}
-    return make_classes(by_number(entries), _real_names(names), colors, layer.name())
+    return make_classes(by_number(entries), _real_names(names), colors, name_of(layer))
 
 
 def _real_names(names: dict[str, str]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from qgis.core import (
 )
 
 from scasnet_qgis.algorithms.input_parameters import MASK
-from scasnet_qgis.algorithms.layers import check_saved, name_inside
+from scasnet_qgis.algorithms.layers import check_saved, name_inside, name_of
 from scasnet_qgis.core.errors import InputError
 from scasnet_qgis.i18n import translate
 
@@ -60,5 +60,5 @@ def _check_selection(layer: QgsVectorLayer) -> None:
                 "ScasNet",
                 "Nothing is selected in the mask {name}: select polygons, or take all of them.",
             ),
-            name=layer.name(),
+            name=name_of(layer),
         )

@@ -12,8 +12,8 @@ from scasnet_qgis.core.card import PREFIX
 from scasnet_qgis.core.errors import ModelError
 from scasnet_qgis.core.untrusted import clean_name
 from scasnet_qgis.i18n import translate
-from scasnet_qgis.models.onnx_contents import OnnxContents, contents
-from scasnet_qgis.models.onnx_file import ModelInfo
+from scasnet_qgis.models.model_file import ModelInfo
+from scasnet_qgis.models.onnx_proto import OnnxContents, contents
 
 # What Deepness and GeoDeep write into their files; most of it goes into the card.
 PEER_KEYS = (

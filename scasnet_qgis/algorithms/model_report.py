@@ -12,13 +12,13 @@ from scasnet_qgis.core.card import PREFIX
 from scasnet_qgis.core.charts import MAX_TABLE_CLASSES
 from scasnet_qgis.core.untrusted import clean_name
 from scasnet_qgis.i18n import translate
-from scasnet_qgis.models.onnx_file import ModelInfo
+from scasnet_qgis.models.model_file import ModelInfo
 
 
 def as_text(facts: ModelFacts) -> str:
     """The whole card for the log."""
     card = facts.model.card
-    classes = [(f"{value} {each.name}", each.color) for value, each in enumerate(card.classes, 1)]
+    classes = [(f"{value} {kind.name}", kind.color) for value, kind in enumerate(card.classes, 1)]
     lines = [
         *card_texts.identity(facts.model),
         *_network(facts),
@@ -31,7 +31,7 @@ def as_text(facts: ModelFacts) -> str:
         *_file(facts),
         *_keys(facts),
     ]
-    heading = translate("ScasNet", "Values of the map, classes and colours")
+    heading = translate("ScasNet", "Map values, classes and colours")
     listed = "; ".join(f"{name} ({color})" for name, color in classes)
     return card_texts.as_text([*lines, (heading, listed)])
 
@@ -60,7 +60,7 @@ def _network(facts: ModelFacts) -> Facts:
     if card.network:
         found.append((translate("ScasNet", "Network"), card.network))
     if card.width is not None:
-        label = translate("ScasNet", "Width, 1 being the published network")
+        label = translate("ScasNet", "Width (1: published network)")
         found.append((label, f"{card.width:g}"))
     if facts.inside.precision:
         text = translate("ScasNet", "{count:,}, stored as {kind}")
@@ -68,39 +68,41 @@ def _network(facts: ModelFacts) -> Facts:
         found.append((translate("ScasNet", "Weights"), weights))
     found.append((translate("ScasNet", "Tiles"), _tiles(model)))
     if model.margin:
-        text = translate("ScasNet", "{margin} pixels on each side are context and get no class")
+        text = translate("ScasNet", "{margin} pixels on each side, for context only")
         found.append((translate("ScasNet", "Margin"), text.format(margin=model.margin)))
     if model.fixed_batch is not None:
-        found.append((translate("ScasNet", "Tiles at a time"), str(model.fixed_batch)))
+        found.append((translate("ScasNet", "Batch size (tiles)"), str(model.fixed_batch)))
     return found
 
 
 def _tiles(model: ModelInfo) -> str:
     card = model.card
     if model.fixed_size is not None:
-        text = translate("ScasNet", "{cols} columns x {rows} rows only, overlap {overlap} pixels")
+        text = translate("ScasNet", "{cols} × {rows} pixels only, overlap {overlap} pixels")
         rows, cols = model.fixed_size
         return str(text.format(rows=rows, cols=cols, overlap=card.overlap))
-    text = translate("ScasNet", "of any size; {size} pixels with an overlap of {overlap} advised")
+    text = translate("ScasNet", "any size; recommended: {size} pixels, overlap {overlap}")
     return str(text.format(size=card.tile_size, overlap=card.overlap))
 
 
 def _values(facts: ModelFacts) -> Facts:
     """What the model wants its numbers to be."""
     model, card = facts.model, facts.model.card
-    limits = translate("ScasNet", "{low:g} to {high:g} become 0 to 1, as {kind}").format(
+    limits = translate("ScasNet", "{low:g} to {high:g}, scaled to 0-1 ({kind})").format(
         low=card.value_range[0], high=card.value_range[1], kind=model.input_type
     )
-    means = ", ".join(f"{each:.4g}" for each in card.mean)
-    deviations = ", ".join(f"{each:.4g}" for each in card.std)
+    means = ", ".join(f"{mean:.4g}" for mean in card.mean)
+    deviations = ", ".join(f"{std:.4g}" for std in card.std)
     if card.standardise:
-        text = translate("ScasNet", "before the model, by mean {means} and deviation {deviations}")
+        text = translate(
+            "ScasNet", "before the model: mean {means}, standard deviation {deviations}"
+        )
     elif f"{PREFIX}mean" in facts.own_keys:
-        text = translate("ScasNet", "inside the model, by mean {means} and deviation {deviations}")
+        text = translate("ScasNet", "in the model: mean {means}, standard deviation {deviations}")
     else:
-        text = translate("ScasNet", "none stated; the model gets values from 0 to 1")
+        text = translate("ScasNet", "not stated: the model gets values from 0 to 1")
     return [
-        (translate("ScasNet", "Values of the image"), limits),
+        (translate("ScasNet", "Input value range"), limits),
         (
             translate("ScasNet", "Normalisation"),
             text.format(means=means, deviations=deviations),
@@ -118,7 +120,7 @@ def _class_accuracy(facts: ModelFacts) -> Facts:
     if not shares:
         return []
     listed = ", ".join(f"{name} {html.decimal(share)}" for name, share in shares.items())
-    return [(translate("ScasNet", "IoU of the classes"), listed)]
+    return [(translate("ScasNet", "IoU by class"), listed)]
 
 
 def _confusion(facts: ModelFacts) -> Facts:
@@ -127,7 +129,7 @@ def _confusion(facts: ModelFacts) -> Facts:
     counts = facts.model.card.accuracy.get("confusion", [])
     if len(counts) != len(names) or len(names) > MAX_TABLE_CLASSES:
         return []
-    text = translate("ScasNet", "Pixels of {name} in the reference, as they were mapped")
+    text = translate("ScasNet", "Reference pixels of {name}, mapped as")
     return [
         (
             text.format(name=name),
@@ -142,15 +144,15 @@ def _class_table(facts: ModelFacts) -> str:
     shares = card.accuracy.get("iou", {})
     head = [
         translate("ScasNet", "Class"),
-        translate("ScasNet", "Value in the map"),
+        translate("ScasNet", "Map value"),
         translate("ScasNet", "Colour"),
         translate("ScasNet", "IoU"),
     ]
     rows = [
-        [each.name, str(value), each.color, html.decimal(shares.get(each.name))]
-        for value, each in enumerate(card.classes, start=1)
+        [kind.name, str(value), kind.color, html.decimal(shares.get(kind.name))]
+        for value, kind in enumerate(card.classes, start=1)
     ]
-    return html.table(head, rows, [each.color for each in card.classes])
+    return html.table(head, rows, [kind.color for kind in card.classes])
 
 
 def _accuracy_section(facts: ModelFacts) -> str:
@@ -160,13 +162,21 @@ def _accuracy_section(facts: ModelFacts) -> str:
     if confusion and len(confusion) == len(card.classes):
         caption = translate(
             "ScasNet",
-            "Pixels by the class of the reference (rows) and of the map (columns), with their "
-            "share of the row; outlined where both agree",
+            "Confusion matrix: pixels by reference class (rows) and mapped class (columns), with "
+            "their share of the row. Correct pixels are outlined.",
         )
         corner, names = translate("ScasNet", "Reference ↓ Map →"), card.class_names
         counts = np.array(confusion)
         parts.append(html.heat_map(counts, names, names, corner=corner, caption=caption))
-    return html.section(translate("ScasNet", "Accuracy"), *parts) if parts else ""
+    if not parts:
+        return ""
+    explained = translate(
+        "ScasNet",
+        "Overall accuracy: share of pixels with the right class. IoU (intersection over union) of "
+        "a class: where map and reference agree on it, divided by where either of them has it.",
+    )
+    title = translate("ScasNet", "Accuracy")
+    return html.section(title, *parts, html.paragraph(explained))
 
 
 def _file(facts: ModelFacts) -> Facts:
@@ -180,18 +190,18 @@ def _file(facts: ModelFacts) -> Facts:
     ]
     producer = clean_name(facts.inside.producer)
     if producer:
-        found.append((translate("ScasNet", "Written by"), producer))
+        found.append((translate("ScasNet", "Created with"), producer))
     if facts.inside.opset is not None:
-        found.append((translate("ScasNet", "Version of ONNX's operators"), str(facts.inside.opset)))
+        found.append((translate("ScasNet", "ONNX operator set"), str(facts.inside.opset)))
     return found
 
 
 def _keys(facts: ModelFacts) -> Facts:
     listed = (
-        (translate("ScasNet", "Keys of this plugin"), facts.own_keys),
-        (translate("ScasNet", "Keys of Deepness and GeoDeep"), facts.peer_keys),
-        (translate("ScasNet", "Other keys, which were not read"), facts.other_keys),
+        (translate("ScasNet", "Metadata keys (ScasNet)"), facts.own_keys),
+        (translate("ScasNet", "Metadata keys (Deepness, GeoDeep)"), facts.peer_keys),
+        (translate("ScasNet", "Other metadata keys (not read)"), facts.other_keys),
     )
     found = [(label, ", ".join(keys)) for label, keys in listed if keys]
-    none = translate("ScasNet", "none: the file says nothing about itself, all else are defaults")
-    return found or [(translate("ScasNet", "Keys"), none)]
+    none = translate("ScasNet", "none: the file does not describe itself, so defaults are used")
+    return found or [(translate("ScasNet", "Metadata keys"), none)]

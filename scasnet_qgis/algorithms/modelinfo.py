@@ -98,7 +98,7 @@ class ModelInformation(ScasNetAlgorithm):
 
     def check(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
         from scasnet_qgis.algorithms.map_facts import MapFacts, is_map
-        from scasnet_qgis.models.onnx_file import inspect
+        from scasnet_qgis.models.model_file import inspect
 
         chosen = self._chosen(parameters, context)
         if is_map(chosen):
@@ -144,7 +144,7 @@ class ModelInformation(ScasNetAlgorithm):
 def _texts(path: Path, check: Check) -> tuple[str, Writers]:
     """The text about a model, and what makes the files."""
     from scasnet_qgis.algorithms import model_facts, model_report
-    from scasnet_qgis.models.onnx_file import inspect
+    from scasnet_qgis.models.model_file import inspect
 
     facts = model_facts.ModelFacts.of(inspect(path), check)
     writers: Writers = {

@@ -18,12 +18,14 @@ from qgis.PyQt.QtXml import QDomDocument
 
 from scasnet_qgis.algorithms.base import FeedbackProgress
 from scasnet_qgis.algorithms.layer_painter import LayerPainter
+from scasnet_qgis.algorithms.layers import name_of
 from scasnet_qgis.algorithms.rendering_parameters import MAX_REQUESTS, PIXEL_SIZE
 from scasnet_qgis.core.card import ModelCard
 from scasnet_qgis.core.errors import InputError, SettingError
+from scasnet_qgis.core.redaction import address_of, plain_address, without_secrets
 from scasnet_qgis.i18n import translate
 from scasnet_qgis.raster.rendered_grid import Extent, rendered_grid
-from scasnet_qgis.raster.rendered_layer import RenderedLayer, address_of
+from scasnet_qgis.raster.rendered_layer import RenderedLayer
 
 _MOST_RIGHTS = 500  # characters; some services put their whole terms there
 _WEB_TILES = re.compile(r"(?:^|[?&])type=xyz(?:&|$)")
@@ -75,31 +77,23 @@ def read_rendered(
     extent = _within(extent, layer)
     wanted = _pixel_size(algorithm, parameters, context, card)
     provider = layer.dataProvider()
-    web = _WEB_TILES.search(str(provider.dataSourceUri())) is not None
+    web = _WEB_TILES.search(provider.dataSourceUri()) is not None
+    source = str(provider.dataSourceUri())
     place = rendered_grid(extent, layer.crs().toWkt(), wanted, _natives(layer), web)
     rendered = RenderedLayer(
         name=name_of(layer),
         provider=layer.providerType(),
-        address=address_of(provider.dataSourceUri()),
+        address=address_of(source),
         place=place,
         pixel_size=wanted,
         limit=algorithm.parameterAsInt(parameters, MAX_REQUESTS, context),
         painter=LayerPainter(layer, name_of(layer)),
         look=_look(layer),
         rights=_rights(layer),
+        digest=hashlib.sha256(plain_address(source).encode()).hexdigest(),
     )
     # As QGIS's own algorithms take a layer from the command line.
-    source = f"{layer.providerType()}://{provider.dataSourceUri()}"
-    return {"source": source, "layer": rendered, "extent": extent}
-
-
-def name_of(layer: QgsRasterLayer) -> str:
-    """As the user knows it; from the command line a layer has no name but its service's."""
-    if layer.name():
-        return str(layer.name())
-    address = address_of(layer.source())
-    found = re.search(r"[a-z]+://[^/&?]+", address)
-    return found.group() if found else address
+    return {"source": f"{layer.providerType()}://{source}", "layer": rendered, "extent": extent}
 
 
 def _within(extent: Extent, layer: QgsRasterLayer) -> Extent:
@@ -168,5 +162,6 @@ def _rights(layer: QgsRasterLayer) -> tuple[str, ...]:
     provider = layer.dataProvider().layerMetadata()
     said += [provider.rights(), provider.licenses()]
     texts = [*named, *(each for group in said for each in group)]
-    cleaned = (" ".join(str(each).split())[:_MOST_RIGHTS] for each in texts if each)
+    whole = (without_secrets(" ".join(str(each).split())) for each in texts if each)
+    cleaned = (text[:_MOST_RIGHTS] for text in whole)
     return tuple(dict.fromkeys(each for each in cleaned if each))

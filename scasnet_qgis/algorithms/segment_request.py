@@ -26,7 +26,7 @@ from scasnet_qgis.core.ensemble import Looks, describe_scales, parse_scales
 from scasnet_qgis.core.errors import InputError, SettingError
 from scasnet_qgis.i18n import translate
 from scasnet_qgis.mapping import MapRequest, MapResult
-from scasnet_qgis.models.onnx_file import ModelInfo, inspect
+from scasnet_qgis.models.model_file import ModelInfo, inspect
 from scasnet_qgis.raster.class_map import ClassArea
 
 

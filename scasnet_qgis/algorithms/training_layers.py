@@ -23,7 +23,7 @@ from qgis.core import (
 )
 
 from scasnet_qgis.algorithms import input_parameters as names
-from scasnet_qgis.algorithms.layers import classes_in_legend, layer_file, raster_path
+from scasnet_qgis.algorithms.layers import classes_in_legend, layer_file, name_of, raster_path
 from scasnet_qgis.core.errors import InputError, SettingError
 from scasnet_qgis.core.messages import Message, message, translate
 from scasnet_qgis.qgis_ui.processing.options import read
@@ -86,10 +86,10 @@ class ImageLayer:
         if not isinstance(layer, QgsRasterLayer):
             raise InputError(
                 translate("ScasNet", "The layer {name} is not a raster: choose raster images."),
-                name=layer.name(),
+                name=name_of(layer),
             )
         size = (int(layer.width()), int(layer.height()))
-        return cls(layer.name(), raster_path(layer), size, LayerExtent.of(layer))
+        return cls(name_of(layer), raster_path(layer), size, LayerExtent.of(layer))
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class LabelLayer:
         if isinstance(layer, QgsRasterLayer):
             size = (int(layer.width()), int(layer.height()))
         extent = LayerExtent.of(layer)
-        return cls(layer.name(), file.path, file.layer, class_field, size, extent, tuple(classes))
+        return cls(name_of(layer), file.path, file.layer, class_field, size, extent, tuple(classes))
 
 
 def _check_polygons(layer: QgsVectorLayer) -> None:
@@ -136,12 +136,12 @@ def _check_polygons(layer: QgsVectorLayer) -> None:
                 "ScasNet",
                 "The labels {name} are not polygons: choose a polygon layer or a class raster.",
             ),
-            name=layer.name(),
+            name=name_of(layer),
         )
     if layer.featureCount() == 0:
         raise InputError(
             translate("ScasNet", "The labels {name} hold no polygons: draw some first."),
-            name=layer.name(),
+            name=name_of(layer),
         )
 
 

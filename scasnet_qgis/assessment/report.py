@@ -18,6 +18,7 @@ from scasnet_qgis.common.options import options_of
 from scasnet_qgis.core import html
 from scasnet_qgis.core.markup import area_unit
 from scasnet_qgis.core.messages import Message, translate
+from scasnet_qgis.core.redaction import redacted
 from scasnet_qgis.core.sampling_design import Estimate
 
 Translator = Callable[[Message], str]
@@ -337,7 +338,8 @@ def _unit(result: Assessment) -> str:
 
 def json_text(request: AssessmentRequest, result: Assessment) -> str:
     """Everything that was found, with null for what is not defined."""
-    return json.dumps(facts(request, result), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    content = redacted(facts(request, result))
+    return json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
 
 
 def facts(request: AssessmentRequest, result: Assessment) -> dict[str, Any]:

@@ -77,12 +77,6 @@ class Looks:
         """Rows and columns of the largest tile that the model gets."""
         return scaled_size(tile, max(self.scales))
 
-    def least_width(self, tile: tuple[int, int]) -> int:
-        """Columns of the narrowest tile that the model gets."""
-        sizes = [scaled_size(tile, each) for each in self.scales]
-        turned = any(each.transposed for each in self.views)
-        return min(min(size) if turned else size[1] for size in sizes)
-
     def check(self, fixed_size: tuple[int, int] | None, margin: int) -> None:
         """Raise SettingError where a model with these properties cannot look that way."""
         if self.scales != (1.0,) and (fixed_size is not None or margin):

@@ -18,6 +18,7 @@ from __future__ import annotations
 from typing import Any
 
 from scasnet_qgis.core.messages import Message, translate
+from scasnet_qgis.core.redaction import without_secrets
 
 
 class ScasNetError(Exception):
@@ -29,7 +30,7 @@ class ScasNetError(Exception):
     def __init__(self, template: str, detail: str = "", **values: Any) -> None:
         self.message = Message(template, values)
         super().__init__(str(self.message))
-        self.detail = detail
+        self.detail = without_secrets(detail)
 
     @property
     def sentence(self) -> str:

@@ -6,6 +6,8 @@ import html
 import math
 import re
 
+from scasnet_qgis.core.redaction import without_secrets
+
 NONE = "–"  # what stands where there is no value
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 _NO_COLOR = "#ffffff"
@@ -13,12 +15,15 @@ _NO_VALUE = {"", "nan", "inf", "-inf", "None"}
 
 
 def escaped(text: object) -> str:
-    """``text`` for an element or a quoted attribute; what no document may hold is left out."""
+    """``text`` for an element or a quoted attribute; what no document may hold is left out.
+
+    That is also passwords and keys in the names of layers.
+    """
     # Names of files may hold halves of characters, which cannot be written.
     whole = str(text).encode("utf-8", "replace").decode("utf-8")
     if not whole.isprintable():
         whole = "".join(letter for letter in whole if letter in "\n\t" or letter.isprintable())
-    return html.escape(whole)
+    return html.escape(without_secrets(whole))
 
 
 def value_text(value: object) -> str:

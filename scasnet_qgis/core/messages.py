@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from scasnet_qgis.core.redaction import without_secrets
+
 
 def translate(_context: str, text: str) -> str:
     """Mark a text as one to be translated; the text itself comes back."""
@@ -27,8 +29,11 @@ class Message:
         return self.filled(self.template)
 
     def filled(self, template: str) -> str:
-        """``template``, this one's translation, with the values; without values as it is."""
-        return template.format(**self.values) if self.values else template
+        """``template``, this one's translation, with the values; without values as it is.
+
+        Values may name layers and files, whose names may hold passwords and keys.
+        """
+        return without_secrets(template.format(**self.values)) if self.values else template
 
 
 def message(template: str, **values: Any) -> Message:

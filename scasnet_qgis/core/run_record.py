@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from scasnet_qgis.core.redaction import redacted
 from scasnet_qgis.core.untrusted import clean_text, number
 
 FORMAT, FORMAT_VERSION = "scasnet-run", 1
@@ -43,7 +44,7 @@ def plain(value: Any) -> Any:
 
 def to_text(content: Mapping[str, Any]) -> str:
     """The document, with a checksum that tells a slip of an editor (but not a forger)."""
-    known = {"format": FORMAT, "version": FORMAT_VERSION, **plain(content)}
+    known = {"format": FORMAT, "version": FORMAT_VERSION, **redacted(plain(content))}
     whole = {**known, _CHECKSUM: _checksum(known)}
     return json.dumps(whole, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 

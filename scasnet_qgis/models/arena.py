@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from scasnet_qgis.models.graph_bytes import a_field, a_node
+from scasnet_qgis.models.onnx_proto import add_node, add_value, new_model
 from scasnet_qgis.models.runtime import CPU, onnxruntime, quiet_options, run_options
 
 _SHARED = "session.use_env_allocators"
@@ -95,22 +95,12 @@ def _filling() -> Any:
 
 
 def _filling_model() -> bytes:
-    """The file of a model that makes a vector of ``x`` zeros and gives its length.
-
-    Written as onnx.proto numbers its fields, because the package onnx may be missing.
-    """
-    one = a_field(1, b"\x08\x01")
-    ends = [
-        a_field(1, name) + a_field(2, a_field(1, b"\x08\x07" + a_field(2, shape)))
-        for name, shape in ((b"x", one), (b"y", b""))
-    ]
-    graph = b"".join(
-        (
-            a_node(b"ConstantOfShape", [b"x"], b"v"),
-            a_node(b"Size", [b"v"], b"y"),
-            a_field(2, b"g"),
-            a_field(11, ends[0]),
-            a_field(12, ends[1]),
-        )
-    )
-    return b"\x08\x08" + a_field(7, graph) + a_field(8, b"\x10\x0d")
+    """The file of a model that makes a vector of ``x`` zeros and gives its length."""
+    model = new_model(opset=13)
+    graph = model.graph
+    graph.name = b"zeros"
+    add_node(graph, "ConstantOfShape", ["x"], "v")
+    add_node(graph, "Size", ["v"], "y")
+    add_value(graph.input, "x", "int64", (1,))
+    add_value(graph.output, "y", "int64", ())
+    return bytes(model.SerializeToString())

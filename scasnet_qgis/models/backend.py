@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from scasnet_qgis.core.blending import highest
-from scasnet_qgis.core.errors import ModelError
+from scasnet_qgis.core.errors import Cancelled, ModelError
 from scasnet_qgis.core.messages import message, translate
 from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.models import arena, cuda, wheels
-from scasnet_qgis.models.binding import BoundRuns
-from scasnet_qgis.models.calls import RunningCalls
-from scasnet_qgis.models.compact import RawInput
-from scasnet_qgis.models.failures import failed, no_memory
-from scasnet_qgis.models.memory import bytes_a_pixel, bytes_ahead, workers_for
-from scasnet_qgis.models.onnx_file import ModelInfo
-from scasnet_qgis.models.opening import Opening, OpenModel
-from scasnet_qgis.models.providers import ON_PROCESSOR, PROVIDERS
-from scasnet_qgis.models.runtime import CPU
+from scasnet_qgis.models import arena, cuda
+from scasnet_qgis.models.cuda import BoundRuns
+from scasnet_qgis.models.gpu_graph import RawInput
+from scasnet_qgis.models.model_file import ModelInfo
+from scasnet_qgis.models.runtime import (
+    CPU,
+    ON_PROCESSOR,
+    PROVIDERS,
+    run_options,
+    runtime_description,
+    wheel_clash,
+)
+from scasnet_qgis.models.session import LoadedModel, ModelLoader
+from scasnet_qgis.models.tile_memory import bytes_a_pixel, bytes_ahead, workers_for
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,8 +50,7 @@ class OnnxBackend:
     should have; ``batch_limit`` is the number the model takes at once, None for any. The scores
     are ``margin`` pixels smaller than the tile on each side. ``takes_raw`` says that tiles are
     pixels as the raster holds them, ``eight_bit`` that scores are whole numbers up to 255, and
-    ``gives_labels`` that there are none, but the number of the likeliest class, from 1 on, and
-    ``cut`` that scores may differ in their last digits from those of a model that is not.
+    ``gives_labels`` that there are none, but the number of the likeliest class, from 1 on.
     ``warnings`` and ``notes`` are sentences for the user; more of them may come while it runs.
     """
 
@@ -61,12 +66,8 @@ class OnnxBackend:
         raw: RawInput | None = None,
         eight_bit: bool | None = None,
         labels: bool = False,
-        least_width: int = 0,
     ) -> None:
         """``tiles`` will be computed (None: many), ``batch`` in a call (0: as memory allows).
-
-        ``least_width`` are the pixels across the narrowest of them, where their size is not fixed;
-        none that is narrower may be given to ``predict`` then (0: not known, which is slower).
 
         ``progress`` may cancel. With ``eight_bit`` (None: on a card) scores come as
         uint8, and where ``raw`` says what the pixels are, those are taken; this needs onnx. Of
@@ -81,7 +82,7 @@ class OnnxBackend:
         self.workers = workers_for(
             self.threads, size, info.fixed_batch or max(batch, 1), tiles, pixel_bytes
         )
-        opening = Opening(
+        loader = ModelLoader(
             info,
             tile_size,
             self.threads - self.workers,
@@ -90,23 +91,21 @@ class OnnxBackend:
             eight_bit,
             self.workers,
             labels,
-            info.fixed_size[1] if info.fixed_size else least_width,
         )
-        self._calls = RunningCalls()
-        self._model: OpenModel | None = opening.best(device)
+        self._runs = ActiveRuns()
+        self._model: LoadedModel | None = loader.open_on(device)
         self.provider = self._model.provider
         on_card = self.provider in (PROVIDERS["cuda"], PROVIDERS["tensorrt"])
         self.device_name = cuda.device_name() if on_card else self._model.description
-        self.warnings, self.notes = opening.warnings, [wheels.description(), *opening.notes]
+        self.warnings, self.notes = loader.warnings, [runtime_description(), *loader.notes]
         if self.provider == CPU:
             at_once = self.workers * (info.fixed_batch or max(batch, 1))
             arena.reserve(bytes_ahead(info, size, at_once))
         elif self.provider not in ON_PROCESSOR:
             self.threads = self.workers = 1
-        self.eight_bit = self._model.compact is not None
+        self.eight_bit = self._model.gpu_graph is not None
         self.takes_raw = self.eight_bit and raw is not None
         self.gives_labels = labels
-        self.cut = self._model.cut
         self.batch = info.fixed_batch or batch or self._fitting(size, pixel_bytes, tiles)
         self._most = self.batch  # tiles in a run; less after the memory has been too small
         self._halving = threading.Lock()
@@ -114,7 +113,7 @@ class OnnxBackend:
         self._add_warnings()
 
     def _add_warnings(self) -> None:
-        clash = wheels.clash()
+        clash = wheel_clash()
         if clash is not None:
             self.warnings.append(clash)
         if self.info.fixed_size and self.info.margin * 4 == self.info.fixed_size[0]:
@@ -135,7 +134,7 @@ class OnnxBackend:
         model = self._opened()
         return BoundRuns(model.session, _input_name(self.info, model))
 
-    def _opened(self) -> OpenModel:
+    def _opened(self) -> LoadedModel:
         if self._model is None:
             raise ModelError(
                 translate("ScasNet", "The model was closed before the map was finished.")
@@ -180,9 +179,9 @@ class OnnxBackend:
 
     def _prepared(self, tiles: NDArray[Any]) -> NDArray[Any]:
         """What the session takes."""
-        compact, card = self._opened().compact, self.info.card
-        if compact is not None:
-            return np.ascontiguousarray(tiles, dtype=compact.input_type)
+        graph, card = self._opened().gpu_graph, self.info.card
+        if graph is not None:
+            return np.ascontiguousarray(tiles, dtype=graph.input_type)
         inputs = tiles
         if card.standardise:
             mean = np.asarray(card.mean, dtype=np.float32)[:, None, None]
@@ -196,7 +195,7 @@ class OnnxBackend:
         model = self._opened()
         scores, *total = self._run(model, inputs)
         scores = scores[:count]
-        rows, cols = (each - 2 * self.margin for each in inputs.shape[2:])
+        rows, cols = (size - 2 * self.margin for size in inputs.shape[2:])
         if scores.shape != (count, self._channels(model), rows, cols):
             raise ModelError(
                 translate(
@@ -209,7 +208,7 @@ class OnnxBackend:
                 rows=inputs.shape[2],
                 cols=inputs.shape[3],
             )
-        if not model.compact:
+        if not model.gpu_graph:
             scores = model.activation(scores)
         if not np.isfinite((total[0] if total else scores).sum()):
             raise ModelError(
@@ -220,54 +219,50 @@ class OnnxBackend:
                 ),
                 name=self.info.path.name,
             )
-        if self.gives_labels and not model.compact:
-            return np.stack([highest(each)[None] for each in scores])
+        if self.gives_labels and not model.gpu_graph:
+            return np.stack([highest(tile)[None] for tile in scores])
         return scores
 
-    def _channels(self, model: OpenModel) -> int:
-        if model.compact is not None:
-            return model.compact.channels
+    def _channels(self, model: LoadedModel) -> int:
+        if model.gpu_graph is not None:
+            return model.gpu_graph.channels
         return 1 if self.info.sigmoid else self.classes
 
-    def _run(self, model: OpenModel, inputs: NDArray[Any]) -> list[NDArray[Any]]:
-        """Scores and, from a compact model, their total. Raises MemoryError."""
-        compact = model.compact
-        with self._calls.one() as options:
+    def _run(self, model: LoadedModel, inputs: NDArray[Any]) -> list[NDArray[Any]]:
+        """Scores and, from a graph for cards, their total. Raises MemoryError."""
+        graph = model.gpu_graph
+        with self._runs.start() as options:
             try:
                 if self._bound is not None:
                     return self._bound.run(inputs, self._outputs(model, inputs), options)
-                names = (
-                    [compact.scores_name, compact.total_name]
-                    if compact
-                    else [self.info.output_name]
-                )
+                names = [graph.scores_name, graph.total_name] if graph else [self.info.output_name]
                 feed = {_input_name(self.info, model): inputs}
-                return [np.asarray(each) for each in model.session.run(names, feed, options)]
+                return [np.asarray(array) for array in model.session.run(names, feed, options)]
             except MemoryError:  # for the buffers, say
                 raise
             except Exception as error:  # its exceptions have no common class of their own
-                if any(each in str(error).lower() for each in _NO_MEMORY):
+                if any(words in str(error).lower() for words in _NO_MEMORY):
                     raise MemoryError(str(error)) from error
                 raise failed(self.info.path.name, inputs.shape, str(error)) from error
 
     def _outputs(
-        self, model: OpenModel, inputs: NDArray[Any]
+        self, model: LoadedModel, inputs: NDArray[Any]
     ) -> list[tuple[str, str, tuple[int, ...]]]:
         """Name, type and shape of what a run on ``inputs`` gives."""
-        rows, cols = (each - 2 * self.margin for each in inputs.shape[2:])
+        rows, cols = (size - 2 * self.margin for size in inputs.shape[2:])
         shape = (len(inputs), self._channels(model), rows, cols)
-        if model.compact is None:
+        if model.gpu_graph is None:
             return [(self.info.output_name, model.output_type, shape)]
-        total = (model.compact.total_name, "float32", (1, 1, 1, 1))
-        return [(model.compact.scores_name, "uint8", shape), total]
+        total = (model.gpu_graph.total_name, "float32", (1, 1, 1, 1))
+        return [(model.gpu_graph.scores_name, "uint8", shape), total]
 
     def cancel(self) -> None:
         """Stop all running calls of ``predict``; they and all later ones raise Cancelled."""
-        self._calls.cancel()
+        self._runs.cancel()
 
     def close(self) -> None:
         """Stop what is running, wait for it and free the model; may be called again."""
-        self._calls.close()
+        self._runs.close()
         if self._bound is not None:
             self._bound.close()
         self._bound = self._model = None
@@ -292,5 +287,92 @@ def processors() -> int:
     return os.cpu_count() or 1
 
 
-def _input_name(info: ModelInfo, model: OpenModel) -> str:
-    return model.compact.input_name if model.compact else info.input_name
+def _input_name(info: ModelInfo, model: LoadedModel) -> str:
+    return model.gpu_graph.input_name if model.gpu_graph else info.input_name
+
+
+class ActiveRuns:
+    """Knows the options of every run that goes on, whose ``terminate`` stops it."""
+
+    def __init__(self) -> None:
+        self._state = threading.Condition()
+        self._running: set[Any] = set()
+        self._cancelled = self._closed = False
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether runs that end now were stopped."""
+        return self._cancelled
+
+    @contextmanager
+    def start(self) -> Iterator[Any]:
+        """The options of a run that goes on inside the with block.
+
+        Raises Cancelled after ``cancel``, also for whatever a run that was stopped raises, and
+        ModelError after ``close``.
+        """
+        options = run_options()
+        with self._state:
+            if self._cancelled:
+                raise Cancelled
+            if self._closed:
+                raise ModelError(
+                    translate("ScasNet", "The model was closed before the map was finished.")
+                )
+            self._running.add(options)
+        try:
+            yield options
+        except Exception as error:
+            if self._cancelled:
+                raise Cancelled from error
+            raise
+        finally:
+            with self._state:
+                self._running.discard(options)
+                self._state.notify_all()
+        if self._cancelled:
+            raise Cancelled
+
+    def cancel(self) -> None:
+        """Stop all runs; later ones raise Cancelled."""
+        with self._state:
+            self._stop()
+
+    def close(self) -> None:
+        """Stop what goes on and wait for it."""
+        with self._state:
+            if self._running:
+                self._stop()
+            self._state.wait_for(lambda: not self._running)
+            self._closed = True
+
+    def _stop(self) -> None:
+        self._cancelled = True
+        for options in self._running:
+            options.terminate = True
+
+
+def no_memory(shape: tuple[int, ...], detail: str) -> ModelError:
+    return ModelError(
+        translate(
+            "ScasNet",
+            "There is not enough memory for tiles of {rows} x {cols} pixels: choose a "
+            "smaller tile size, a smaller batch or fewer threads.",
+        ),
+        detail,
+        rows=shape[2],
+        cols=shape[3],
+    )
+
+
+def failed(name: str, shape: tuple[int, ...], detail: str) -> ModelError:
+    return ModelError(
+        translate(
+            "ScasNet",
+            "{name} fails on tiles of {rows} x {cols} pixels: choose another tile size or device.",
+        ),
+        detail,
+        name=name,
+        rows=shape[2],
+        cols=shape[3],
+    )

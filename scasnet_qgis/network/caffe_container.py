@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from scasnet_qgis.core.errors import ModelError
 from scasnet_qgis.core.messages import translate
+from scasnet_qgis.core.protobuf_wire import CHUNK, Field, WireError, WireReader
 from scasnet_qgis.core.untrusted import check_plain_file, clean_name
 from scasnet_qgis.network.caffe_schema import (
     CONTAINERS,
@@ -27,9 +28,9 @@ from scasnet_qgis.network.caffe_schema import (
     header_fields,
     parsed,
 )
-from scasnet_qgis.network.caffe_wire import CHUNK, Field, WireError, WireReader
 
 MAX_FILE = 2**31 - 1  # bytes; a protocol buffer cannot be larger
+MAX_FIELDS = 50_000  # ResNet ScasNet has a fifth of that
 _CHUNK = 2**20  # bytes
 MAX_TEXT = 1_000  # bytes of a name or of a shape
 MAX_AXES = 32  # Caffe's own limit, and numpy's
@@ -72,7 +73,7 @@ class CaffeLayer:
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
-        return [each.shape for each in self.blobs]
+        return [blob.shape for blob in self.blobs]
 
 
 class CaffeFile:
@@ -99,7 +100,7 @@ class CaffeFile:
         """The arrays of one of the layers; raises ModelError where the file has changed."""
         try:
             with self.path.open("rb") as file:
-                return [blob.read(WireReader(file)) for blob in layer.blobs]
+                return [blob.read(WireReader(file, MAX_FIELDS)) for blob in layer.blobs]
         except OSError as error:
             raise self._unreadable(error) from error
         except WireError as error:
@@ -117,13 +118,13 @@ class CaffeFile:
         return digest.hexdigest()
 
     def _index(self, file: BinaryIO) -> Iterator[CaffeLayer]:
-        size = file.seek(0, 2)
+        reader, names = WireReader(file, MAX_FIELDS), set[str]()
+        size = reader.size()
         if size > MAX_FILE:
             text = translate(
                 "ScasNet", "{path} has {size:.1f} GiB; no Caffe model has more than 2 GiB."
             )
             raise ModelError(text, path=str(self.path), size=size / 2**30)
-        reader, names = WireReader(file), set[str]()
         for field in reader.fields(0, size):
             if field.wire != CHUNK or field.number not in CONTAINERS:
                 continue
@@ -148,7 +149,7 @@ class CaffeFile:
 def _layer(reader: WireReader, field: Field) -> CaffeLayer:
     message, blob_number = CONTAINERS[field.number]
     parts = list(reader.fields(field.content, field.stop))
-    blobs = [each for each in parts if each.number == blob_number and each.wire == CHUNK]
+    blobs = [part for part in parts if part.number == blob_number and part.wire == CHUNK]
     found = parsed(message, _header(reader, message, parts))
     try:
         name, kind = str(found.name), found.type
@@ -157,27 +158,27 @@ def _layer(reader: WireReader, field: Field) -> CaffeLayer:
         raise WireError(str(error)) from error
     if isinstance(kind, int):
         kind = OLD_TYPES.get(kind, str(kind))
-    return CaffeLayer(name, kind, bottoms, tops, tuple(_blob(reader, each, name) for each in blobs))
+    return CaffeLayer(name, kind, bottoms, tops, tuple(_blob(reader, blob, name) for blob in blobs))
 
 
 def _header(reader: WireReader, message: str, parts: list[Field]) -> bytes:
     """The fields of names and shapes, once they are found to be of honest size."""
-    known = [each for each in parts if each.number in header_fields(message)]
-    if any(each.size > MAX_TEXT for each in known):
+    known = [part for part in parts if part.number in header_fields(message)]
+    if any(part.size > MAX_TEXT for part in known):
         raise WireError(f"a name or shape of more than {MAX_TEXT} bytes")
     return reader.message(known)
 
 
 def _blob(reader: WireReader, field: Field, layer: str) -> Blob:
     parts: list[Field] = []
-    for each in reader.fields(field.content, field.stop):
-        if each.number in (DATA, DOUBLE_DATA) and each.wire != CHUNK:
+    for part in reader.fields(field.content, field.stop):
+        if part.number in (DATA, DOUBLE_DATA) and part.wire != CHUNK:
             return _loose_blob(reader, field, layer)
-        parts.append(each)
+        parts.append(part)
     single, double = (
-        tuple(each for each in parts if each.number == number) for number in (DATA, DOUBLE_DATA)
+        tuple(part for part in parts if part.number == number) for number in (DATA, DOUBLE_DATA)
     )
-    counts = [sum(each.size for each in found) for found in (single, double)]
+    counts = [sum(part.size for part in found) for found in (single, double)]
     if counts[0] % 4 or counts[1] % 8:
         raise WireError(f"broken numbers at byte {field.start}")
     count = counts[0] // 4 or counts[1] // 8

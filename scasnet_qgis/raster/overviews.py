@@ -198,8 +198,14 @@ def close(dataset: gdal.Dataset) -> None:
     """Close a dataset; raises RuntimeError where its last bytes cannot be written.
 
     Letting go of it does the same, but Python drops what is raised then, and a full disk with it.
+    It must not be used afterwards, and neither must its bands.
     """
-    if hasattr(dataset, "Close"):  # from GDAL 3.8 on
-        dataset.Close()
-    else:
-        gdal.Dataset.__swig_destroy__(dataset)
+    try:
+        if hasattr(dataset, "Close"):  # from GDAL 3.8 on
+            # GDAL frees it even where this raises, but then leaves it to the object to free it too.
+            dataset.thisown = False
+            dataset.Close()
+        else:
+            gdal.Dataset.__swig_destroy__(dataset)
+    finally:
+        dataset.this = None

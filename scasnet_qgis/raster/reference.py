@@ -94,7 +94,7 @@ def read_points(
     index_of = {value_text(kind.value): index for index, kind in enumerate(classes)}
     coordinates, labels, without_geometry = array("d"), array("h"), 0
     with reading_labels(source.path):
-        design = SampleDesignReader.of(class_field.layer)
+        design_reader = SampleDesignReader.of(class_field.layer)
         for number, feature in enumerate(class_field.layer):
             if number % _CHUNK == 0:
                 progress.check()
@@ -105,13 +105,13 @@ def read_points(
             text = class_field.value(feature)
             label = index_of.get(text, UNKNOWN_CLASS) if text else IGNORE
             labels.extend([label] * len(parts))
-            if design is not None:
-                design.read(feature, len(parts))
+            if design_reader is not None:
+                design_reader.read(feature, len(parts))
         crs = class_field.layer.GetSpatialRef() or reference_of(source.wkt)
     xy = np.array(coordinates, dtype=np.float64).reshape(-1, 2)
     rows, cols = _to_pixels(xy, crs, grid)
-    sample_design = None if design is None else design.design()
-    return Points(rows, cols, np.array(labels, dtype=np.int16), without_geometry, sample_design)
+    design = None if design_reader is None else design_reader.design()
+    return Points(rows, cols, np.array(labels, dtype=np.int16), without_geometry, design)
 
 
 def _point_parts(shape: ogr.Geometry | None) -> Iterator[tuple[float, float]]:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Callable
-from urllib.parse import unquote
 
 from scasnet_qgis.core.errors import SettingError
 from scasnet_qgis.core.messages import message, translate
 from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.core.redaction import HIDDEN, without_secrets
 from scasnet_qgis.core.windows import Window
 from scasnet_qgis.raster.rendered_grid import BLOCK, RenderedGrid
 from scasnet_qgis.raster.rendered_image import Painter, RenderedImage
@@ -23,20 +20,6 @@ if TYPE_CHECKING:
 
 _MOST_BLOCKS = 200_000  # that are held against the polygons of a mask, which takes seconds
 COARSE = 1.5  # by which a service's pixels may be larger than those rendered, without a word
-# Headers that QGIS sends along, and the name of a user: neither belongs into a description.
-_PERSONAL = re.compile(r"(?i)((?:^|[&\s])(?:http-header:(?!referer)[^=&]*|username|user)=)[^&]*")
-
-
-def address_of(source: str) -> str:
-    """Where a layer comes from, readable and without passwords, keys, headers and user names.
-
-    What stands percent-encoded inside of QGIS's source, such as a key in the address of a service,
-    is decoded first.
-    """
-    plain = source
-    for _ in range(2):
-        plain = unquote(plain)
-    return without_secrets(_PERSONAL.sub(lambda found: found.group(1) + HIDDEN, plain))
 
 
 @dataclass(frozen=True)
@@ -46,6 +29,7 @@ class RenderedLayer:
     ``place`` are the pixels that are rendered, ``pixel_size`` the metres that were asked for,
     ``limit`` the most requests that a run may take. ``look`` is what else the pixels follow from,
     such as a checksum of the renderer. ``rights`` are who is to be named and under which terms.
+    ``digest`` is one of the source, which differs where only a hidden part of the path does.
     """
 
     name: str
@@ -57,6 +41,7 @@ class RenderedLayer:
     painter: Painter
     look: Mapping[str, str] = field(default_factory=dict)
     rights: tuple[str, ...] = ()
+    digest: str = ""
 
     def open(
         self, wanted: Sequence[str], chosen: Sequence[int], progress: Progress
@@ -67,7 +52,7 @@ class RenderedLayer:
     @property
     def identity(self) -> list[Any]:
         """What tells this image from another one, without a look at its pixels."""
-        return [self.provider, self.address, dict(self.look)]
+        return [self.provider, self.address, self.digest, dict(self.look)]
 
     @property
     def attribution(self) -> str:

@@ -15,7 +15,7 @@ from scasnet_qgis.core.choices import EXPORT_PRECISIONS
 from scasnet_qgis.core.errors import ModelError, ScasNetError
 from scasnet_qgis.core.messages import translate
 from scasnet_qgis.core.progress import Progress, Stage
-from scasnet_qgis.models.onnx_file import ModelInfo, inspect
+from scasnet_qgis.models.model_file import ModelInfo, inspect
 from scasnet_qgis.raster.delivery_faults import check_ending
 from scasnet_qgis.raster.session import gdal_session
 from scasnet_qgis.raster.whole_files import check_targets, whole_files

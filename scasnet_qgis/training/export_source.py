@@ -12,8 +12,8 @@ from scasnet_qgis.core.card import ModelCard
 from scasnet_qgis.core.errors import ModelError, SettingError, TrainingError
 from scasnet_qgis.core.messages import message, translate
 from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.models.onnx_contents import contents
-from scasnet_qgis.models.onnx_file import ModelInfo, inspect
+from scasnet_qgis.models.model_file import ModelInfo, inspect
+from scasnet_qgis.models.onnx_proto import contents
 from scasnet_qgis.training.export_request import ExportRequest
 from scasnet_qgis.training.raster_sample import RasterSample
 

@@ -11,7 +11,7 @@ import onnx
 from onnx import ModelProto, ValueInfoProto
 
 from scasnet_qgis.core.card import PREFIX, to_metadata
-from scasnet_qgis.models.onnx_file import ModelInfo
+from scasnet_qgis.models.model_file import ModelInfo
 
 _OLDEST_OPSET = 13  # the first in which each channel of a weight may have a scale of its own
 _SIZE_KEYS = ("tile_size", "tiles_size", "tiles_overlap")

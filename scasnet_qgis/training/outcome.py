@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from scasnet_qgis.common.options import given
+from scasnet_qgis.core.redaction import redacted, without_secrets
 from scasnet_qgis.raster.grid import Grid
 from scasnet_qgis.raster.reader import open_raster
 from scasnet_qgis.training.checkpoint import Checkpoint
@@ -50,7 +51,7 @@ def _resolution(image: str) -> float | None:
 
 def _names(scenes: Sequence[Scene]) -> str:
     names = list(dict.fromkeys(scene.name for scene in scenes))
-    shown = ", ".join(names[:_NAMES_SHOWN])
+    shown = without_secrets(", ".join(names[:_NAMES_SHOWN]))
     return shown if len(names) <= _NAMES_SHOWN else f"{shown} and {len(names) - _NAMES_SHOWN} more"
 
 
@@ -93,7 +94,7 @@ def save_outcome(
         "finished": finished,
         "notes": [],
     }
-    (folder / "report.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
+    (folder / "report.json").write_text(json.dumps(redacted(content), indent=1), encoding="utf-8")
 
 
 Example = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]

@@ -14,7 +14,7 @@ from scasnet_qgis.core.accuracy import ConfusionMatrix
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.windows import Window
 from scasnet_qgis.models.backend import OnnxBackend
-from scasnet_qgis.models.onnx_file import ModelInfo
+from scasnet_qgis.models.model_file import ModelInfo
 from scasnet_qgis.raster.label_class import IGNORE
 from scasnet_qgis.training.raster_sample import RasterSample
 from scasnet_qgis.training.reference_labels import ReferenceLabels
@@ -92,7 +92,7 @@ def compare(
 
 def _opened(info: ModelInfo, size: tuple[int, int], progress: Progress) -> OnnxBackend:
     """One tile at a time: all threads help inside it."""
-    return OnnxBackend(info, "cpu", tile_size=size, tiles=1, progress=progress, least_width=size[1])
+    return OnnxBackend(info, "cpu", tile_size=size, tiles=1, progress=progress)
 
 
 def _timed(

@@ -16,7 +16,8 @@ import numpy as np
 from scasnet_qgis.core import html
 from scasnet_qgis.core.accuracy import ConfusionMatrix
 from scasnet_qgis.core.messages import Message, message, translate
-from scasnet_qgis.models.onnx_file import ModelInfo
+from scasnet_qgis.core.redaction import redacted
+from scasnet_qgis.models.model_file import ModelInfo
 from scasnet_qgis.training.export_request import ExportRequest
 from scasnet_qgis.training.parity import Parity
 
@@ -127,7 +128,7 @@ def write_report(report: Mapping[str, Any], path: Path, tr: Translator = str) ->
     """Write ``path``: JSON where its name ends so, else HTML; ``tr`` translates texts."""
     if path.suffix.lower() == ".json":
         content = {**report, "notes": [str(note) for note in notes_of(report)]}
-        path.write_text(json.dumps(_finite(content), indent=1), encoding="utf-8")
+        path.write_text(json.dumps(redacted(_finite(content)), indent=1), encoding="utf-8")
     else:
         path.write_text(_Page(report, tr).text(), encoding="utf-8")
 

@@ -14,7 +14,7 @@ from scasnet_qgis.core.messages import translate
 from scasnet_qgis.core.preprocessing import pad_to
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.windows import Window, plan_axis
-from scasnet_qgis.models.onnx_file import ModelInfo
+from scasnet_qgis.models.model_file import ModelInfo
 from scasnet_qgis.raster.reader import RasterReader
 from scasnet_qgis.training.reference_labels import ReferenceLabels
 

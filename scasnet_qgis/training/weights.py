@@ -79,8 +79,8 @@ def read_model(path: Path) -> Trained:
     """
     import onnx
 
-    from scasnet_qgis.models.onnx_contents import contents
-    from scasnet_qgis.models.onnx_file import inspect
+    from scasnet_qgis.models.model_file import inspect
+    from scasnet_qgis.models.onnx_proto import contents
 
     card = inspect(path).card
     variant = card.network.split(" ")[0].lower()

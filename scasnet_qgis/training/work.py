@@ -16,6 +16,7 @@ from scasnet_qgis.common import options
 from scasnet_qgis.core.errors import OutputError
 from scasnet_qgis.core.messages import Message, message, translate
 from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.core.redaction import redacted
 from scasnet_qgis.raster.reader import file_of
 from scasnet_qgis.training.checkpoint import Checkpoint
 from scasnet_qgis.training.config import TrainingConfig
@@ -35,7 +36,9 @@ def identity(config: TrainingConfig, sources: Sequence[Source]) -> dict[str, Any
         [source.name, source.role, source.by_place, _file(source.image), _labels(source)]
         for source in sources
     ]
-    return {"settings": options.identity(config), "data": json.loads(json.dumps(data))}
+    whole = {"settings": options.identity(config), "data": json.loads(json.dumps(data))}
+    found: dict[str, Any] = redacted(whole)
+    return found
 
 
 def _file(path: str) -> list[Any]:

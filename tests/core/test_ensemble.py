@@ -237,19 +237,3 @@ def test_labels_are_not_averaged() -> None:
     with pytest.raises(ValueError, match="labels"):
         averaging(backend, Looks((1.0,), "mirror"))
     assert averaging(backend, Looks()) is backend
-
-
-@pytest.mark.parametrize(
-    ("looks", "tile", "wanted"),
-    [
-        (Looks(), (400, 640), 640),
-        (Looks(flips="mirror"), (400, 640), 640),
-        (Looks(flips="full"), (400, 640), 400),
-        (Looks((0.5, 1.0)), (400, 640), 320),
-        (Looks((0.5, 2.0), "full"), (400, 640), 200),
-        (Looks((0.99, 1.0)), (102, 102), 102),  # 101 is rounded to a multiple of 8, 104
-        (Looks((1.0, 1.001)), (99, 99), 96),
-    ],
-)
-def test_narrowest_tile_of_several_looks(looks: Looks, tile: tuple[int, int], wanted: int) -> None:
-    assert looks.least_width(tile) == wanted

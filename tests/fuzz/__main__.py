@@ -27,14 +27,17 @@ def main() -> None:
     import atheris
 
     with atheris.instrument_imports(include=["scasnet_qgis"]):
+        from scasnet_qgis.models import arena
         from tests.fuzz.seeds import seeds
         from tests.fuzz.targets import TARGETS
         from tests.fuzz.wire_mutation import mutated
 
+        # What models compute in is bounded by the computer's memory; here by what is allowed below.
+        arena._most_bytes = lambda: MOST_MEGABYTES << 20
         target = TARGETS[arguments.target]
         start = seeds(arguments.target)
-        for each in start:  # loads what is imported inside functions
-            target(each)
+        for seed in start:  # loads what is imported inside functions
+            target(seed)
 
     def once(data: bytes) -> None:
         before, began = _megabytes(), time.process_time()
@@ -46,8 +49,8 @@ def main() -> None:
     corpus, found = FOLDER / "corpus" / arguments.target, FOLDER / "found"
     for folder in (corpus, found):
         folder.mkdir(parents=True, exist_ok=True)
-    for index, each in enumerate(start):
-        (corpus / f"seed{index}").write_bytes(each)
+    for index, seed in enumerate(start):
+        (corpus / f"seed{index}").write_bytes(seed)
     options = [
         f"-max_total_time={arguments.seconds}",
         f"-max_len={max(_LONGEST, *map(len, start))}",

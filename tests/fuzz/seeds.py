@@ -63,7 +63,7 @@ def _resized(path: Path) -> Path:
 
 
 def _dilated(path: Path, metadata: dict[str, str]) -> Path:
-    """What is computed otherwise on a processor: a wide view, pointwise layers, a softmax."""
+    """Convolutions with all their attributes, one of them dilated, and a softmax."""
     pads, dilations = [6] * 4, [6, 6]
     nodes = [
         helper.make_node("Conv", ["image", "w"], ["view"], pads=pads, dilations=dilations, group=1),
@@ -118,4 +118,6 @@ def _cards() -> list[bytes]:
         {"names": "{0: 'road', 1: \"a\\'b\"}", "tiles_overlap": "15", "resolution": "21.5"},
         {"class_names": '[{"0": "a"}, {}]', "standardization_mean": "(0.1, -2e-3, 1)"},
     ]
-    return ["\0".join(f"{key}={text}" for key, text in each.items()).encode() for each in texts]
+    return [
+        "\0".join(f"{key}={text}" for key, text in entries.items()).encode() for entries in texts
+    ]

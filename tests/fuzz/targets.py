@@ -11,7 +11,7 @@ from pathlib import Path
 from scasnet_qgis.core.card import MAX_CLASSES, ModelCard, from_metadata
 from scasnet_qgis.core.errors import ScasNetError
 
-_TILE = (64, 136)  # 17 columns of 8 pixels: enough for a dilation of 6 to be cut
+_TILE = (64, 136)  # pixels
 _LONGEST = 500  # letters of a sentence
 
 
@@ -39,23 +39,27 @@ def _one_sentence() -> Iterator[None]:
 def model(data: bytes) -> None:
     """A model file: what it is, what lies in it, and opening it."""
     from scasnet_qgis.core.progress import Progress
-    from scasnet_qgis.models import onnx_file
-    from scasnet_qgis.models.for_processor import for_processor
-    from scasnet_qgis.models.onnx_contents import contents
-    from scasnet_qgis.models.opening import Opening
+    from scasnet_qgis.models import model_file
+    from scasnet_qgis.models.activations import softmax
+    from scasnet_qgis.models.cpu_graph import strip_softmax
+    from scasnet_qgis.models.gpu_graph import gpu_graph
+    from scasnet_qgis.models.onnx_proto import contents
+    from scasnet_qgis.models.session import ModelLoader
 
     # Less than for models that are meant well, which may need more than fuzzing allows.
-    onnx_file._PROBE_SECONDS, onnx_file._MOST_NUMBERS = 1, 2**22
+    model_file._PROBE_SECONDS, model_file._MOST_NUMBERS = 1, 2**22
     with file_of(data, ".onnx") as path, _one_sentence():
-        info = onnx_file.inspect(path)
+        info = model_file.inspect(path)
         assert 0 < info.classes <= MAX_CLASSES
         assert len(info.card.bands) == info.bands
         _check_texts(info.card)
         with suppress(ValueError):  # its callers expect that
             contents(path)
         with suppress(ValueError):
-            assert len(for_processor(path, 8000).content) < 20 * len(data) + 10_000
-        Opening(info, _TILE, 0, Progress(), least_width=_TILE[1]).best("cpu")
+            assert len(strip_softmax(path)) < len(data) + 16
+        with suppress(ValueError):
+            gpu_graph(info, None, softmax)
+        ModelLoader(info, _TILE, 0, Progress()).open_on("cpu")
 
 
 def caffe(data: bytes) -> None:
@@ -66,7 +70,7 @@ def caffe(data: bytes) -> None:
 
     with file_of(data, ".caffemodel") as path, _one_sentence():
         file = CaffeFile(path)
-        read = sum(each.nbytes for layer in file.layers for each in file.read(layer))
+        read = sum(array.nbytes for layer in file.layers for array in file.read(layer))
         assert read <= len(data)
         found = match(file.layers)
         for _, line in found.unused:
@@ -78,7 +82,7 @@ def caffe(data: bytes) -> None:
 def card(data: bytes) -> None:
     """The metadata of a model file: lines of keys and values, each value up to the next zero."""
     text = data.decode("utf-8", "surrogateescape")
-    entries = [each.partition("=") for each in text.split("\0")]
+    entries = [line.partition("=") for line in text.split("\0")]
     metadata = {key: value for key, _, value in entries}
     for bands, classes, sigmoid in ((3, 3, False), (1, 2, True), (12, 254, False)):
         with _one_sentence():
@@ -91,9 +95,9 @@ def _check_texts(card: ModelCard) -> None:
     """What is shown or written has no markup and is valid text."""
     texts = [card.name, card.network, card.licence, card.attribution, card.description]
     texts += [*card.class_names, *card.bands, card.training_data]
-    for each in texts:
-        assert not set("<>\0") & set(each)
-        each.encode()
+    for shown in texts:
+        assert not set("<>\0") & set(shown)
+        shown.encode()
     json.dumps(dict(card.accuracy), allow_nan=False)
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from scasnet_qgis.core.card import ModelCard
 from scasnet_qgis.core.errors import ModelError
-from scasnet_qgis.models.onnx_file import inspect
+from scasnet_qgis.models.model_file import inspect
 
 from .seeds import seeds
 from .targets import TARGETS, file_of
@@ -38,8 +38,8 @@ MANY_BANDS = base64.b64decode(
 @pytest.mark.parametrize("target", TARGETS)
 def test_damage_ends_in_a_result_or_in_a_sentence(target: str) -> None:
     start, chance = seeds(target), random.Random(5)
-    for each in start:
-        TARGETS[target](each)
+    for seed in start:
+        TARGETS[target](seed)
     for index in range(ROUNDS[target]):
         data = chance.choice(start)
         TARGETS[target](mutated(data, index))
@@ -47,18 +47,18 @@ def test_damage_ends_in_a_result_or_in_a_sentence(target: str) -> None:
 
 @pytest.mark.parametrize("target", ["model", "caffe"])
 def test_seeds_are_taken_apart_and_put_together(target: str) -> None:
-    for each in seeds(target):
-        fields = parsed(each)
+    for seed in seeds(target):
+        fields = parsed(seed)
         assert fields
-        assert written(fields) == each
-        assert mutated(each, 1) != each or mutated(each, 2) != each
+        assert written(fields) == seed
+        assert mutated(seed, 1) != seed or mutated(seed, 2) != seed
 
 
 def test_seeds_are_read() -> None:
     """Else fuzzing would try the ways to refuse and nothing else."""
     found = 0
-    for each in seeds("model"):
-        with file_of(each, ".onnx") as path:
+    for seed in seeds("model"):
+        with file_of(seed, ".onnx") as path:
             try:
                 found += isinstance(inspect(path).card, ModelCard)
             except ModelError:

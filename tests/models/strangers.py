@@ -179,7 +179,7 @@ def without_outputs(path: Path) -> Path:
 def no_maps(path: Path, size: list[Any]) -> Path:
     """Cuts the batch down to nothing."""
     edges = {"starts": [0], "ends": [0], "axes": [0]}
-    constants = {key: np.array(each, dtype=np.int64) for key, each in edges.items()}
+    constants = {key: np.array(edge, dtype=np.int64) for key, edge in edges.items()}
     nodes = [helper.make_node("Slice", ["image", "starts", "ends", "axes"], ["scores"])]
     return tiny.save(path, nodes, constants, {"image": ["n", 3, *size]}, ["m", 3, *size])
 

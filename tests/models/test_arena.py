@@ -9,7 +9,7 @@ import onnx
 
 from scasnet_qgis.models import arena
 from scasnet_qgis.models.backend import OnnxBackend
-from scasnet_qgis.models.onnx_file import inspect
+from scasnet_qgis.models.model_file import inspect
 
 from . import tiny_models as tiny
 

@@ -14,11 +14,10 @@ import numpy as np
 import pytest
 
 from scasnet_qgis.core.errors import Cancelled, ModelError, SettingError
-from scasnet_qgis.models import opening
-from scasnet_qgis.models.backend import OnnxBackend
-from scasnet_qgis.models.failures import no_memory
-from scasnet_qgis.models.memory import workers_for
-from scasnet_qgis.models.onnx_file import inspect
+from scasnet_qgis.models import session as loading
+from scasnet_qgis.models.backend import OnnxBackend, no_memory
+from scasnet_qgis.models.model_file import inspect
+from scasnet_qgis.models.tile_memory import workers_for
 from tests.conftest import Recorder
 
 from . import tiny_models as tiny
@@ -93,7 +92,7 @@ def test_a_smaller_output_is_the_middle(tmp_path: Path, size: tuple[Any, Any]) -
 def test_an_output_half_as_large_is_said(tmp_path: Path) -> None:
     path = tiny.pixelwise(tmp_path / "m.onnx", size=(64, 64), margin=16)
     with opened(path) as backend:
-        assert any("half as large" in str(each) for each in backend.warnings)
+        assert any("half as large" in str(warning) for warning in backend.warnings)
 
 
 def test_half_precision(tmp_path: Path) -> None:
@@ -109,7 +108,7 @@ def test_what_deepness_standardises_is_standardised(tmp_path: Path) -> None:
         "standardization_std": "[0.229, 0.224, 0.225]",
     }
     image = tiles()
-    mean, std = (np.array(json.loads(each))[:, None, None] for each in keys.values())
+    mean, std = (np.array(json.loads(text))[:, None, None] for text in keys.values())
     with opened(tiny.pixelwise(tmp_path / "m.onnx", metadata=keys)) as backend:
         check(backend.predict(image), tiny.softmax(tiny.logits((image - mean) / std, 3)), 1e-4)
 
@@ -146,7 +145,7 @@ def test_a_provider_that_does_not_load_is_said(
 ) -> None:
     # ONNX Runtime itself takes the CPU in silence here, as with a missing driver.
     wanted = ["CUDAExecutionProvider", "CPUExecutionProvider"]
-    monkeypatch.setattr(opening, "choose", lambda _device: wanted)
+    monkeypatch.setattr(loading, "providers_for", lambda _device: wanted)
     path = tiny.pixelwise(tmp_path / "m.onnx")
     with pytest.warns(UserWarning, match="CUDAExecutionProvider"):
         backend = opened(path)
@@ -203,13 +202,13 @@ def test_cancel_reaches_into_a_slow_batch(slow_model: Path) -> None:
     backend = opened(slow_model, threads=2)
     calls = [Call(backend, tiles(1, rows=1024, cols=1024)) for _ in range(2)]
     time.sleep(1.0)
-    assert all(each.is_alive() for each in calls)  # else this would test nothing
+    assert all(call.is_alive() for call in calls)  # else this would test nothing
     started = time.monotonic()
     backend.cancel()
-    for each in calls:
-        each.join(2 * CANCEL_SECONDS)
+    for call in calls:
+        call.join(2 * CANCEL_SECONDS)
     assert time.monotonic() - started < CANCEL_SECONDS
-    assert all(isinstance(each.error, Cancelled) for each in calls)
+    assert all(isinstance(call.error, Cancelled) for call in calls)
     with pytest.raises(Cancelled):
         backend.predict(tiles(1, rows=8, cols=8))
     backend.close()
@@ -298,4 +297,4 @@ def test_an_automatic_batch_is_one_tile_on_the_processor(
 
 def test_the_notes_name_the_runtime(tmp_path: Path) -> None:
     with opened(tiny.pixelwise(tmp_path / "m.onnx")) as backend:
-        assert [str(each)[:12] for each in backend.notes] == ["ONNX Runtime"]
+        assert [str(note)[:12] for note in backend.notes] == ["ONNX Runtime"]

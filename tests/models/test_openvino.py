@@ -14,7 +14,7 @@ import pytest
 from scasnet_qgis.core.errors import ModelError
 from scasnet_qgis.models import openvino_session
 from scasnet_qgis.models.backend import OnnxBackend
-from scasnet_qgis.models.onnx_file import inspect
+from scasnet_qgis.models.model_file import inspect
 from tests.models import tiny_models
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +27,7 @@ from scasnet_qgis import paths
 from scasnet_qgis.core.errors import Cancelled
 from scasnet_qgis.models import openvino_session
 from scasnet_qgis.models.backend import OnnxBackend
-from scasnet_qgis.models.onnx_file import inspect
+from scasnet_qgis.models.model_file import inspect
 from tests.models import tiny_models
 """
 

@@ -13,7 +13,7 @@ from osgeo import gdal, osr
 from scasnet_qgis.core.card import ModelCard, ModelClass, default_color
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.models.backend import OnnxBackend
-from scasnet_qgis.models.onnx_file import inspect
+from scasnet_qgis.models.model_file import inspect
 from scasnet_qgis.network.export import export
 from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig
 from scasnet_qgis.training.conversion import export_task
@@ -105,8 +105,8 @@ def test_geodeep_maps_many_tiles_as_we_do(model: Path, tmp_path: Path) -> None:
     windows = generate_for_size(cols, rows, SIZE, share, clip=False)
     assert len(windows) > 6
     cut = [
-        image[:, each.row_off : each.row_off + SIZE, each.col_off : each.col_off + SIZE]
-        for each in windows
+        image[:, window.row_off : window.row_off + SIZE, window.col_off : window.col_off + SIZE]
+        for window in windows
     ]
     ours = np.zeros((rows, cols), dtype=np.uint8)
     for window, classes in zip(windows, our_classes(model, cut)):
@@ -137,7 +137,7 @@ def test_what_deepness_asks_of_a_file(model: Path) -> None:
     assert scores.shape[1:] == [len(NAMES), SIZE, SIZE]
     assert image.shape[0] == scores.shape[0] == "batch"  # it feeds one tile or several
     names = keys["class_names"]
-    assert [int(each) for each in names] == list(range(len(NAMES)))
+    assert [int(name) for name in names] == list(range(len(NAMES)))
     assert keys["model_type"].capitalize() == "Segmentor"
     assert int(keys["tile_size"]) == SIZE
     assert float(keys["resolution"]) > 0

@@ -87,12 +87,12 @@ def pixelwise(
         last = "activated"
     if margin:
         edges = {"starts": [margin] * 2, "ends": [-margin] * 2, "axes": [2, 3]}
-        constants.update({key: np.array(each, dtype=np.int64) for key, each in edges.items()})
+        constants.update({key: np.array(edge, dtype=np.int64) for key, edge in edges.items()})
         nodes.append(helper.make_node("Slice", [last, "starts", "ends", "axes"], ["cut"]))
         last = "cut"
     nodes.append(helper.make_node("Identity", [last], ["scores"]))
     if output == "stated":
-        smaller = [each - 2 * margin if isinstance(each, int) else each for each in size]
+        smaller = [side - 2 * margin if isinstance(side, int) else side for side in size]
         output = [batch, classes, *smaller] if not margin or isinstance(size[0], int) else None
     return save(
         path, nodes, constants, {"image": [batch, bands, *size]}, output,
@@ -114,7 +114,7 @@ def coarse(path: Path, factor: int, size: tuple[Any, Any]) -> Path:
 def uneven(path: Path) -> Path:
     """A map that lacks one row and one column at its end."""
     edges = {"starts": [0, 0], "ends": [-1, -1], "axes": [2, 3]}
-    constants = {key: np.array(each, dtype=np.int64) for key, each in edges.items()}
+    constants = {key: np.array(edge, dtype=np.int64) for key, edge in edges.items()}
     nodes = [helper.make_node("Slice", ["image", "starts", "ends", "axes"], ["scores"])]
     return save(path, nodes, constants, {"image": [1, 3, 64, 64]}, [1, 3, 63, 63])
 

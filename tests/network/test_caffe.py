@@ -96,7 +96,7 @@ def test_a_caffe_file_is_read_with_the_published_mean(
     assert_same(weights, tensors)
     assert (weights.network, weights.scale, weights.source) == (variant, 1.0, "encoder.caffemodel")
     assert weights.mean_bgr == PUBLISHED_MEAN[variant]
-    assert weights.mean == pytest.approx([each / 255 for each in weights.mean_bgr[::-1]])
+    assert weights.mean == pytest.approx([value / 255 for value in weights.mean_bgr[::-1]])
 
 
 def test_our_own_file_gives_the_same_back(
@@ -105,12 +105,12 @@ def test_our_own_file_gives_the_same_back(
     path = tmp_path / "encoder.safetensors"
     written = replace(weights, mean_bgr=(1.0, 2.0, 3.5), scale=0.017, sha256="ab12")
     write_encoder(written, path)
-    assert [each.name for each in tmp_path.iterdir()] == ["encoder.safetensors"]
+    assert [file.name for file in tmp_path.iterdir()] == ["encoder.safetensors"]
     found = read_encoder(path)
     assert_same(found, tensors)
     assert replace(found, layers={}) == replace(written, layers={})
     with safe_open(path, framework="numpy") as file:
-        facts = {key: json.loads(each) for key, each in file.metadata().items() if key != "format"}
+        facts = {key: json.loads(text) for key, text in file.metadata().items() if key != "format"}
     assert (facts["network"], facts["band_order"]) == (variant, "bgr")
 
 
@@ -131,7 +131,7 @@ def test_a_full_width_network_gives_the_maps_of_caffe(
 
 
 def standardised(raw: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
-    shift, scale = (torch.tensor(each)[:, None, None] for each in (mean, std))
+    shift, scale = (torch.tensor(values)[:, None, None] for values in (mean, std))
     return (raw / 255 - shift) / scale
 
 
@@ -144,7 +144,7 @@ def small(variant: str, bands: int) -> ScasNet:
 
 def arrays_of(network: ScasNet) -> list[tuple[str, list[np.ndarray]]]:
     return [
-        (name, [each.float().numpy() for each in blobs])
+        (name, [blob.float().numpy() for blob in blobs])
         for name, blobs in weights_by_name(network).items()
     ]
 
@@ -223,7 +223,7 @@ def test_an_encoder_of_another_kind_is_refused(tmp_path: Path, bands: int, width
 @pytest.fixture(scope="module")
 def own_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("own") / "encoder.safetensors"
-    layers = {name: [each.numpy() for each in blobs] for name, blobs in published("vgg").items()}
+    layers = {name: [blob.numpy() for blob in blobs] for name, blobs in published("vgg").items()}
     write_encoder(EncoderWeights("vgg", layers, PUBLISHED_MEAN["vgg"]), path)
     return path
 
@@ -298,7 +298,7 @@ def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path: Path, own_file: 
         write_encoder(weights, tmp_path / "taken.safetensors")
     with pytest.raises(OutputError, match="cannot be written"):
         write_encoder(weights, tmp_path / "taken.safetensors" / "file" / "below.safetensors")
-    assert [each.name for each in tmp_path.iterdir()] == ["taken.safetensors"]
+    assert [file.name for file in tmp_path.iterdir()] == ["taken.safetensors"]
 
 
 def test_a_caffe_file_without_weights_of_ours_is_refused(tmp_path: Path) -> None:

@@ -326,7 +326,7 @@ def test_any_damage_ends_in_weights_or_in_a_sentence(data: st.DataObject) -> Non
         found: dict[str, list[NDArray[np.float32]]] = {}
         with suppress(ModelError):
             found = weights_in(path)
-    assert sum(each.nbytes for blobs in found.values() for each in blobs) <= len(WHOLE) + 12
+    assert sum(blob.nbytes for blobs in found.values() for blob in blobs) <= len(WHOLE) + 12
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes")

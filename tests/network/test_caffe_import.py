@@ -13,7 +13,7 @@ from torch import Tensor
 
 from scasnet_qgis.core.errors import Cancelled, ModelError, OutputError, SettingError
 from scasnet_qgis.core.messages import Message
-from scasnet_qgis.models.onnx_file import inspect
+from scasnet_qgis.models.model_file import inspect
 from scasnet_qgis.network.caffe import read_encoder
 from scasnet_qgis.network.caffe_container import CaffeFile
 from scasnet_qgis.network.caffe_names import match
@@ -104,7 +104,7 @@ def test_a_whole_vgg_gives_what_its_table_gives_and_its_card_says_so(
     card = inspect(target).card
     assert (card.name, card.network, card.width) == ("landcover", "VGG ScasNet", WIDTH)
     assert card.class_names == names
-    assert [each.color for each in card.classes] == [each.lower() for each in colors]
+    assert [item.color for item in card.classes] == [color.lower() for color in colors]
     assert card.bands == ("red", "green", "blue")
     assert card.mean == pytest.approx((122.675 / 255, 116.669 / 255, 104.008 / 255))
     assert (card.std, card.value_range) == ((1, 1, 1), (0, 255))
@@ -238,15 +238,15 @@ def test_the_encoder_of_deeplab(
     assert set(found.layers) == set(layers)
     for name, blobs in layers.items():
         assert all(np.array_equal(a, b) for a, b in zip(found.layers[name], blobs))
-    assert [each["scasnet"] for each in result["matched"]] == list(layers)
+    assert [match["scasnet"] for match in result["matched"]] == list(layers)
     file, scasnet = result["unmatched"]["file"], result["unmatched"]["scasnet"]
-    assert {each["layer"]: each["reason"].split(": ")[1] for each in file} == {
+    assert {entry["layer"]: entry["reason"].split(": ")[1] for entry in file} == {
         "fc6": "ScasNet has no such layer",
         "fc7": "ScasNet has no such layer",
         "fc6_1": "not in ScasNet's encoder",
     }
     assert file[0]["shapes"] == [[8, 512, 3, 3], [1, 1, 1, 8]]
-    names = [each["layer"] for each in scasnet]
+    names = [entry["layer"] for entry in scasnet]
     assert len(names) == 37
     assert {"fc6_1", "conv6_funetuning_fpn"} <= set(names)
     assert "conv1_1 (64 x 3 x 3 x 3, 64) -> conv1_1" in recorder.infos
@@ -269,7 +269,7 @@ def test_an_encoder_for_red_before_blue_is_turned(
 def test_the_table_is_translated_but_for_its_names(vgg_file: Path) -> None:
     table = Table.of(match(CaffeFile(vgg_file).layers), encoder_only=True)
     lines = list(table.lines())
-    plain = [each for each in lines if isinstance(each, str)]
-    assert len([each for each in plain if " -> " in each]) == 13
-    unused = [each for each in lines if isinstance(each, Message) and "layer" in each.values]
+    plain = [line for line in lines if isinstance(line, str)]
+    assert len([line for line in plain if " -> " in line]) == 13
+    unused = [line for line in lines if isinstance(line, Message) and "layer" in line.values]
     assert len(unused) == len(table.unused) == 37

@@ -78,12 +78,12 @@ def test_a_batch_norm_of_the_common_caffe_is_that_of_pspnet(
 ) -> None:
     table, content = read_table("resnet"), wire.chunk(1, "ScasNet")
     for row in table:
-        arrays = [each.numpy() for each in weights["resnet"].get(row.name, [])]
+        arrays = [blob.numpy() for blob in weights["resnet"].get(row.name, [])]
         if row.type != "BN":
-            content += wire.layer(row.name, row.type, [wire.blob(each) for each in arrays])
+            content += wire.layer(row.name, row.type, [wire.blob(array) for array in arrays])
             continue
         slope, bias, mean, variance = arrays
-        sums = [wire.blob(each) for each in (4 * mean, 4 * variance, np.float32([4]))]
+        sums = [wire.blob(values) for values in (4 * mean, 4 * variance, np.float32([4]))]
         scale = names.format(norm=row.name, convolution=row.top)
         scale = row.top + " and then" if scale == names else scale
         content += wire.layer(row.name, "BatchNorm", sums, fed=row.top, feeds=row.top)
@@ -98,7 +98,7 @@ def test_a_batch_norm_of_the_common_caffe_is_that_of_pspnet(
 
 
 def test_a_batch_norm_without_its_scale_has_no_home(tmp_path: Path) -> None:
-    norm = [wire.blob(np.ones(each, np.float32)) for each in (64, 64, 1)]
+    norm = [wire.blob(np.ones(size, np.float32)) for size in (64, 64, 1)]
     kernel = wire.blob(np.zeros((64, 3, 3, 3), np.float32))
     content = wire.layer("conv1_1_3x3_s2", "Convolution", [kernel])
     content += wire.layer("conv1_1_3x3_s2/bn", "BatchNorm", norm)
@@ -182,7 +182,7 @@ def test_names_that_are_markup_are_shown_as_text(tmp_path: Path) -> None:
 def test_numbers_that_cannot_be_are_refused(
     tmp_path: Path, values: list[float], words: str
 ) -> None:
-    blobs = [wire.blob(np.full((1, 64, 1, 1), each, np.float32)) for each in values]
+    blobs = [wire.blob(np.full((1, 64, 1, 1), value, np.float32)) for value in values]
     layers_of(tmp_path, wire.layer("conv1_1_3x3_s2/bn", "BN", blobs))
     file = CaffeFile(tmp_path / "weights.caffemodel")
     (pair,) = match(file.layers).pairs
@@ -207,5 +207,5 @@ def test_shapes_of_no_numbers_claim_no_network(
     path = tmp_path / "a.caffemodel"
     one = np.ones((1, 1, 1, 1), np.float32)
     layers = {"conv1_1": wire.blob(one), name: wire.shape(dims)}
-    path.write_bytes(b"".join(wire.layer(key, "X", [each]) for key, each in layers.items()))
+    path.write_bytes(b"".join(wire.layer(key, "X", [blob]) for key, blob in layers.items()))
     assert match(CaffeFile(path).layers).config.classes == 6

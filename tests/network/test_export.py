@@ -14,7 +14,7 @@ from torch import Tensor
 
 from scasnet_qgis.core.card import ModelCard, ModelClass, default_color, from_metadata, to_metadata
 from scasnet_qgis.core.errors import ModelError, OutputError
-from scasnet_qgis.models.onnx_file import inspect
+from scasnet_qgis.models.model_file import inspect
 from scasnet_qgis.network import export as export_module
 from scasnet_qgis.network.export import TOLERANCE, export
 from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig

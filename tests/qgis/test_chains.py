@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from html import unescape
 
 import pytest
 from osgeo import gdal
@@ -20,6 +22,7 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
+from scasnet_qgis import dependencies
 from tests.qgis.conftest import CLASSES, leftovers, legend_of, pixels, qgis_process
 
 Source = QgsProcessingModelChildParameterSource
@@ -184,6 +187,33 @@ def test_command_line_failure_is_exit_code_1_and_one_sentence(image, tmp_path, a
 
 def test_check_setup_names_every_part(run, feedback):
     outputs = run("scasnet:checksetup")
-    for part in ("QGIS 3", "Python 3", "numpy ", "GDAL ", "ONNX Runtime ", "CPUExecutionProvider"):
+    parts = ("QGIS 3", "Python 3", "numpy ", "GDAL ", "ONNX Runtime ", "protobuf ")
+    for part in (*parts, "CPUExecutionProvider"):
         assert part in outputs["REPORT"], part
     assert outputs["READY"] is True
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_check_setup_shows_a_page_that_says_what_the_log_says(
+    run, feedback, tmp_path, monkeypatch, there
+):
+    if not there:
+        monkeypatch.setattr(dependencies, "version_of", lambda _package: None)
+    page = tmp_path / "report.html"
+    outputs = run("scasnet:checksetup", HTML=str(page))
+    assert outputs["HTML"] == str(page)
+    assert outputs["READY"] is there
+    shown = [unescape(text) for text in re.findall(r"<(?:p|pre)>(.*?)</", page.read_text("utf-8"))]
+    assert shown == outputs["REPORT"].split("\n")
+    assert shown == [line for line in feedback.lines if line in shown]
+    assert leftovers(tmp_path) == ["report.html"]
+
+
+def test_check_setup_without_protobuf(run, feedback, monkeypatch):
+    found = dependencies.version_of
+    monkeypatch.setattr(
+        dependencies, "version_of", lambda name: None if name == "protobuf" else found(name)
+    )
+    outputs = run("scasnet:checksetup")
+    assert outputs["READY"] is False
+    assert '" protobuf' in outputs["REPORT"]

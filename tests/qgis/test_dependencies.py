@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import google.protobuf
 import numpy as np
 import pytest
 
@@ -43,6 +44,33 @@ def test_command_pins_numpy(provider, tmp_path):
     command = dependencies.install_command("onnxruntime", folder=tmp_path)
     assert f'"numpy=={np.__version__}"' in command
     assert f'--target "{tmp_path}"' in command
+
+
+@pytest.mark.parametrize(
+    ("missing", "packages"),
+    [
+        (("onnxruntime", "protobuf"), "onnxruntime protobuf"),
+        (("protobuf",), "protobuf"),
+        ((), "onnxruntime protobuf"),
+    ],
+)
+def test_command_names_what_is_missing_for_maps(provider, monkeypatch, missing, packages):
+    """Else a card's ONNX Runtime would be overwritten by the processor's."""
+    found = dependencies.version_of
+    monkeypatch.setattr(
+        dependencies, "version_of", lambda name: None if name in missing else found(name)
+    )
+    assert dependencies.runtime_command().endswith(f'" {packages}')
+
+
+def test_versions_of_packages_whose_modules_have_other_names(provider, monkeypatch):
+    assert dependencies.version_of("protobuf") == google.protobuf.__version__
+    monkeypatch.setattr(dependencies.util, "find_spec", missing_parent)
+    assert dependencies.version_of("protobuf") is None
+
+
+def missing_parent(name):
+    raise ModuleNotFoundError("none", name="google")
 
 
 def test_extra_packages_come_last(provider, tmp_path, monkeypatch):

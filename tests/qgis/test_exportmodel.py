@@ -20,7 +20,7 @@ from qgis.core import (
 )
 
 from scasnet_qgis import paths
-from scasnet_qgis.models.onnx_file import inspect
+from scasnet_qgis.models.model_file import inspect
 from tests.qgis.conftest import RecordingFeedback, leftovers, pixels, qgis_process
 
 KEY = "Processing/Configuration/SCASNET_TORCH_PYTHON"

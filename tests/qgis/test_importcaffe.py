@@ -10,7 +10,7 @@ import pytest
 import torch
 from qgis.core import QgsProcessingException, QgsSettings
 
-from scasnet_qgis.models.onnx_file import inspect
+from scasnet_qgis.models.model_file import inspect
 from scasnet_qgis.network.caffe import read_encoder
 from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig
 from tests.network import wire

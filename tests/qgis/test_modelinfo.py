@@ -11,7 +11,7 @@ from qgis.core import QgsApplication, QgsProcessingException
 
 from scasnet_qgis import paths
 from scasnet_qgis.core.card import ModelCard, ModelClass, to_metadata
-from scasnet_qgis.models.onnx_file import inspect
+from scasnet_qgis.models.model_file import inspect
 
 from ..core.pages import read
 from ..models.tiny_models import CLASS_NAMES, class_numbers, pixelwise
@@ -105,8 +105,8 @@ def test_json_has_every_field_of_the_card(info, tmp_path):
     classes = tuple(ModelClass(**each) for each in given.pop("classes"))
     assert ModelCard(classes=classes, **given) == card
     assert "Ground resolution: 0.2 to 0.8 m" in text
-    assert "inside the model, by mean 0.1, 0.2 and deviation 0.3, 0.4" in text
-    assert "IoU of the classes: sand & gravel –" in text
+    assert "mean 0.1, 0.2, standard deviation 0.3, 0.4" in text
+    assert "sand & gravel –" in text
     assert "Description: Two lines:\n    second." in text
     assert "Gebäude" in page.texts("th")
 
@@ -120,9 +120,9 @@ def test_model_made_for_deepness(info, tmp_path):
         set(DEEPNESS) - {"author"}
     )
     assert content["metadata_keys"]["other"] == ["author"]
-    assert "before the model, by mean 0.4, 0.5, 0.6 and deviation 0.2, 0.25, 0.3" in text
-    assert "of any size; 64 pixels with an overlap of 12 advised" in text
-    assert "Other keys, which were not read: author" in text
+    assert "mean 0.4, 0.5, 0.6, standard deviation 0.2, 0.25, 0.3" in text
+    assert "64 pixels, overlap 12" in text
+    assert "(not read): author" in text
 
 
 def test_model_made_for_geodeep(info, tmp_path):
@@ -130,9 +130,9 @@ def test_model_made_for_geodeep(info, tmp_path):
     text, content, _ = info(path)
     assert [each["name"] for each in content["card"]["classes"]] == ["a", "b", "c"]
     assert content["input"]["fixed_size"] == [96, 96]
-    assert "96 columns x 96 rows only" in text
-    assert "Tiles at a time: 1" in text
-    assert "none stated; the model gets values from 0 to 1" in text
+    assert "96 × 96 pixels only" in text
+    assert "(tiles): 1" in text
+    assert "values from 0 to 1" in text
 
 
 def test_model_that_says_nothing(info, tmp_path):
@@ -145,7 +145,7 @@ def test_model_that_says_nothing(info, tmp_path):
         activation="Sigmoid",
     )
     text, content, _ = info(path)
-    assert "the file says nothing about itself" in text
+    assert "defaults" in text
     assert "Model: dumb" in text
     assert "4 pixels on each side" in text
     assert "4, stored as float16" in text

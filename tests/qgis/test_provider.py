@@ -69,6 +69,21 @@ def test_options_page_of_processing_shows_the_settings(provider):
         sip.delete(dialog)
 
 
+@pytest.mark.parametrize("name", sorted(IDS))
+def test_every_algorithm_has_a_window_and_something_to_show_in_it(provider, name):
+    """QGIS runs what has no parameter at once, and shows only layers and pages."""
+    algorithm = QgsApplication.processingRegistry().algorithmById(name)
+    assert algorithm.countVisibleParameters() > 0
+    shown = {each.type() for each in algorithm.outputDefinitions()}
+    assert shown & {"outputRaster", "outputVector", "outputHtml", "outputFile"}
+
+
+def test_page_of_check_setup_is_made_unless_somebody_declines(provider):
+    algorithm = QgsApplication.processingRegistry().algorithmById("scasnet:checksetup")
+    assert algorithm.parameterDefinition("HTML").createByDefault()
+    assert algorithm.outputDefinition("HTML").type() == "outputHtml"
+
+
 @pytest.fixture
 def device_setting(provider):
     from processing.core.ProcessingConfig import ProcessingConfig

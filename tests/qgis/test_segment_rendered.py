@@ -178,12 +178,29 @@ def test_windows_are_the_same_however_they_are_cut(qgis_app, layer):
         np.testing.assert_array_equal(part, whole[:, top : top + rows, left : left + cols])
 
 
-def test_keys_are_not_written_down(run, qgis_app, service, tmp_path):
-    layer = QgsRasterLayer(service.xyz.replace(".png", ".png?key%3Dhush123"), "tiles", "wms")
+@pytest.mark.parametrize("named_by_its_source", [False, True])
+@pytest.mark.parametrize(
+    ("plain", "secret"),
+    [
+        (".png", ".png?key%3Dhush123"),
+        (".png", ".png?a%3D1%26access_token%3Dhush123"),
+        ("http://", "http://somebody:hush123@"),
+    ],
+)
+def test_keys_are_not_written_down(
+    run, qgis_app, service, tmp_path, feedback, plain, secret, named_by_its_source
+):
+    """QGIS 3.40 gives a layer from the command line its source as its name."""
+    source = service.xyz.replace(plain, secret)
+    assert source != service.xyz
+    layer = QgsRasterLayer(source, source if named_by_its_source else "tiles", "wms")
     target = tmp_path / "map.tif"
     run("scasnet:segment", INPUT=layer, EXTENT=box(0, 0, 64, 64), OUTPUT=str(target))
     for name in FINISHED:
         assert b"hush123" not in (tmp_path / name).read_bytes()
+    assert "hush123" not in "\n".join([*feedback.lines, *feedback.warnings])
+    shown = record_of(target)["input"]["rendered"]["name"]
+    assert shown == (service.address if named_by_its_source else "tiles")
     notes = record_of(target)["repeat"]["notes"]
     assert any("A password or key was left out" in each for each in notes)
 

@@ -32,7 +32,7 @@ os._exit(0)  # some libraries crash when they are unloaded
 """
 HEAVY = ("numpy", "scipy", "onnx", "onnxruntime", "torch", "safetensors", "cv2", "matplotlib")
 WORKING = ("assessment", "mapping", "network", "raster", "styling", "training")
-WORKING += ("algorithms.child_process", "algorithms.layers", "models.backend", "models.onnx_file")
+WORKING += ("algorithms.child_process", "algorithms.layers", "models.backend", "models.model_file")
 # The settings that parameters are declared by; they load nothing else of their packages.
 SETTINGS = ("assessment", "assessment.options", "training", "training.config")
 SETTINGS += ("training.config_file", "training.given_values", "training.data_options")

@@ -16,7 +16,7 @@ from osgeo import gdal
 from scasnet_qgis.core.errors import InputError
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.mapping import MapRequest, make_map
-from scasnet_qgis.models.onnx_file import inspect
+from scasnet_qgis.models.model_file import inspect
 from scasnet_qgis.raster.reader import RasterReader
 from tests.conftest import MakeRaster, Recorder
 from tests.models import tiny_models

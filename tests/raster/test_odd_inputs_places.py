@@ -11,7 +11,7 @@ from osgeo import gdal, osr
 from scasnet_qgis.core.errors import InputError
 from scasnet_qgis.core.windows import Window
 from scasnet_qgis.mapping import MapRequest, make_map
-from scasnet_qgis.models.onnx_file import inspect
+from scasnet_qgis.models.model_file import inspect
 from scasnet_qgis.raster.grid import Grid
 from scasnet_qgis.raster.provenance import read_record
 from tests.conftest import MakeRaster, Recorder

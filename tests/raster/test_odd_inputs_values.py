@@ -15,7 +15,7 @@ from scasnet_qgis.core.preprocessing import Scaling
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.value_range import parse_value_range
 from scasnet_qgis.mapping import MapRequest, make_map
-from scasnet_qgis.models.onnx_file import inspect
+from scasnet_qgis.models.model_file import inspect
 from scasnet_qgis.raster.provenance import read_record
 from scasnet_qgis.raster.reader import RasterReader
 from tests.conftest import MakeRaster, Recorder

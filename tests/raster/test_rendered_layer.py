@@ -14,7 +14,7 @@ from scasnet_qgis.core.windows import Window
 from scasnet_qgis.raster.grid import Grid
 from scasnet_qgis.raster.rendered_grid import BLOCK, Extent, rendered_grid
 from scasnet_qgis.raster.rendered_image import RenderedImage
-from scasnet_qgis.raster.rendered_layer import RenderedLayer, address_of
+from scasnet_qgis.raster.rendered_layer import RenderedLayer
 
 ZOOM_17 = 2 * 20037508.342789244 / 256 / 2**17
 DUBAI: Extent = (6156000.0, 2953000.0, 6158000.0, 2954500.0)  # Web Mercator
@@ -170,20 +170,3 @@ def test_attribution_is_told_or_asked_for(recorder) -> None:
     assert recorder.warnings == []
     layer_at().begin(Window(0, 0, 9, 9), None, recorder)
     assert len(recorder.warnings) == 1
-
-
-@pytest.mark.parametrize(
-    "source",
-    [
-        "type=xyz&url=https://tiles.example.org/%7Bz%7D/%7Bx%7D/%7By%7D.png?key%3Dhidden&zmax=18",
-        "url=https://example.org/wms?access_token%253Dhidden%26x%3D1&layers=a",
-        "crs=EPSG:4326&username=hidden&password=hidden&url=https://example.org",
-        "type=xyz&http-header:authorization=hidden&url=https://example.org",
-        "type=xyz&url=https://someone:hidden@example.org/1.png",
-    ],
-)
-def test_an_address_holds_no_secret(source: str) -> None:
-    shown = address_of(source)
-    assert "hidden" not in shown
-    assert "***" in shown
-    assert "example.org" in shown

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +17,7 @@ from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.windows import Window
 from scasnet_qgis.raster import overviews
 from scasnet_qgis.raster.grid import Grid
-from scasnet_qgis.raster.overviews import Reduce, most_frequent
+from scasnet_qgis.raster.overviews import Reduce, close, most_frequent
 from scasnet_qgis.raster.writer import BLOCK, GeoTiffWriter
 from tests.conftest import Recorder
 
@@ -196,3 +198,55 @@ def test_a_full_disk_shows_while_writing(tmp_path: Path) -> None:
     """Not when the block cache happens to be emptied, perhaps by the thread that reads."""
     with pytest.raises(OutputError), room_for(20_000):
         write(tmp_path / "map.tif", labels_of(1100, 1100), (256,))
+
+
+# What is freed twice ends the process, so it is a process of its own.
+FAILING_CLOSE = """
+import gc, resource, sys
+from osgeo import gdal
+from scasnet_qgis.raster.overviews import close
+gdal.UseExceptions()
+dataset = gdal.GetDriverByName("GTiff").Create(sys.argv[1], 2000, 2000)
+dataset.GetRasterBand(1).Fill(7)
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, resource.RLIM_INFINITY))
+try:
+    close(dataset)
+except RuntimeError:
+    print("raised", dataset.this)
+del dataset
+gc.collect()
+for _ in range(50):  # would meet what a second free has left
+    gdal.GetDriverByName("MEM").Create("", 100, 100)
+print("alive")
+"""
+
+
+def test_a_dataset_whose_closing_fails_is_freed_once(tmp_path: Path) -> None:
+    pytest.importorskip("resource")
+    done = subprocess.run(
+        [sys.executable, "-c", FAILING_CLOSE, str(tmp_path / "map.tif")],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.split()) == (0, ["raised", "None", "alive"]), done.stderr
+
+
+class _FailingDataset:
+    """As of GDAL 3.8: where ``Close`` raises, the object still owns what has been freed."""
+
+    def __init__(self) -> None:
+        self.this, self.thisown, self.owned_when_closed = object(), True, True
+
+    def Close(self) -> None:
+        self.owned_when_closed = self.thisown
+        raise RuntimeError("the disk is full")
+
+
+def test_close_of_newer_gdal_leaves_nothing_to_free() -> None:
+    dataset = _FailingDataset()
+    with pytest.raises(RuntimeError):
+        close(dataset)
+    assert not dataset.owned_when_closed
+    assert dataset.this is None

@@ -9,7 +9,7 @@ import numpy as np
 from osgeo import gdal
 
 from scasnet_qgis.models.backend import OnnxBackend
-from scasnet_qgis.models.onnx_file import inspect
+from scasnet_qgis.models.model_file import inspect
 
 DEMO = Path(__file__).parents[2] / "resources" / "demo" / "dubai.tif"
 

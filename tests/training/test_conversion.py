@@ -25,7 +25,7 @@ from scasnet_qgis.core.errors import (
     TrainingError,
 )
 from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.models.onnx_file import inspect
+from scasnet_qgis.models.model_file import inspect
 from scasnet_qgis.training.conversion import export_task
 
 from ..models.tiny_models import pixelwise

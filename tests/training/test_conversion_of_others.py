@@ -11,7 +11,7 @@ import pytest
 
 from scasnet_qgis.core.errors import ModelError
 from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.models.onnx_file import inspect
+from scasnet_qgis.models.model_file import inspect
 from scasnet_qgis.training.conversion import export_task
 
 from ..models.tiny_models import pixelwise, save

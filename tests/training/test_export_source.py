@@ -10,7 +10,7 @@ import torch
 
 from scasnet_qgis.core.errors import TrainingError
 from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.models.onnx_file import inspect
+from scasnet_qgis.models.model_file import inspect
 from scasnet_qgis.network.scasnet import ScasNet
 from scasnet_qgis.training.checkpoint import Checkpoint
 from scasnet_qgis.training.conversion import export_task

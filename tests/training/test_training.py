@@ -145,7 +145,7 @@ def test_same_seed_gives_the_same_weights_and_another_does_not(landscape, tmp_pa
 
 def test_a_training_gives_a_model_that_maps(landscape, tmp_path):
     from scasnet_qgis.mapping import MapRequest, make_map
-    from scasnet_qgis.models.onnx_file import inspect
+    from scasnet_qgis.models.model_file import inspect
 
     request = _request(landscape, tmp_path, **LEARNING, card={"name": "Fields", "licence": "CC0"})
     progress = Recording()
@@ -180,7 +180,7 @@ def test_a_training_gives_a_model_that_maps(landscape, tmp_path):
 
 
 def test_cancel_leaves_the_best_model_and_the_same_request_goes_on(landscape, tmp_path):
-    from scasnet_qgis.models.onnx_file import inspect
+    from scasnet_qgis.models.model_file import inspect
 
     request = _request(landscape, tmp_path, **LEARNING)
     progress = Recording(cancel_at=0.5)
