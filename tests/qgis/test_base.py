@@ -8,7 +8,7 @@ import pytest
 from qgis.core import QgsProcessingException
 
 from scasnet_qgis.algorithms.base import ScasNetAlgorithm
-from scasnet_qgis.core.errors import InputError, SettingError
+from scasnet_qgis.core.errors import Cancelled, InputError, SettingError
 
 
 class Picky(ScasNetAlgorithm):
@@ -36,6 +36,8 @@ class Picky(ScasNetAlgorithm):
 
     def compute(self, parameters, context, feedback) -> dict[str, Any]:
         self.called.append("compute")
+        if parameters.get("CANCEL"):
+            raise Cancelled
         return {"DONE": True}
 
 
@@ -57,6 +59,11 @@ def test_a_refusal_is_raised_where_qgis_shows_it(picky, context, feedback) -> No
     assert "compute" not in Picky.called
     assert picky.prepareAlgorithm({}, context, feedback)
     assert picky.processAlgorithm({}, context, feedback) == {"DONE": True}
+
+
+def test_after_a_cancel_it_is_said_what_is_there(picky, context, feedback) -> None:
+    assert picky.run({"CANCEL": True}, context, feedback)[0] == {}
+    assert feedback.warnings == [picky.cancelled_text()]
 
 
 def test_what_qgis_does_itself_is_not_overridden(provider) -> None:
