@@ -25,7 +25,7 @@ class RunLog:
         """Say what is trained, on what, and from which step on."""
         text = translate(
             "ScasNet",
-            "Training on {device} in {precision} precision from step {step}: {weights:,} weights, "
+            "Training on {device} in {precision} from step {step}: {weights:,} weights, "
             "{steps} steps per epoch",
         )
         steps = self._schedule.steps_per_epoch
@@ -36,10 +36,16 @@ class RunLog:
         """Write down the loss of a step, which is no number for a batch without labels."""
         rate = self._schedule.learning_rate(step, seconds)
         self._write(step, seconds, loss=_number(loss), learning_rate=float(f"{rate:.3g}"))
-        text = translate(
-            "ScasNet", "Step {step}, epoch {epoch:.1f}: loss {loss:.3f}, {minutes:.0f} minutes left"
-        )
         left = self._schedule.remaining(step, seconds) / 60
+        if left < 2:
+            text = translate(
+                "ScasNet", "Step {step}, epoch {epoch:.1f}: loss {loss:.3f}, under 2 minutes left"
+            )
+        else:
+            text = translate(
+                "ScasNet",
+                "Step {step}, epoch {epoch:.1f}: loss {loss:.3f}, {minutes:.0f} minutes left",
+            )
         epoch = self._schedule.epoch(step)
         self._progress.info(message(text, step=step, epoch=epoch, loss=loss, minutes=left))
 
