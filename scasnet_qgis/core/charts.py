@@ -204,8 +204,11 @@ def heat_map(
         )
     head = "".join(f'<th scope="col">{escaped(name)}</th>' for name in (corner, *col_names))
     rows = []
-    for name, *cells in zip(row_names, values.tolist(), shares.tolist()):
-        data = "".join(_cell(*cell, name == col_name) for *cell, col_name in zip(*cells, col_names))
+    for name, row_values, row_shares in zip(row_names, values.tolist(), shares.tolist()):
+        data = "".join(
+            _cell(value, share, name == col_name)
+            for value, share, col_name in zip(row_values, row_shares, col_names)
+        )
         rows.append(f'<tr><th scope="row">{escaped(name)}</th>{data}</tr>')
     return (
         f'<div class="wide" tabindex="0"><table class="heat">\n'
