@@ -13,8 +13,8 @@ from scasnet_qgis.core.messages import Message
 from scasnet_qgis.core.progress import Progress
 from tests.reliability import ReliabilityPage
 
-# What starts QGIS, trains or runs long stays out of `make test-fast`, and so do tests marked slow.
-NOT_FAST = {"qgis", "training"}
+# What starts QGIS or works with PyTorch stays out of `make test-fast`, and so do tests marked slow.
+NOT_FAST = {"network", "qgis", "training"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

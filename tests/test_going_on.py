@@ -23,7 +23,7 @@ from tests.interrupting import DEMO, fresh, interrupted, left, mapped, request_i
 from tests.models import tiny_models
 from tests.raster.layers import polygon, write_layer
 
-pytestmark = pytest.mark.usefixtures("all_work_is_worth_keeping")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("all_work_is_worth_keeping")]
 
 
 @pytest.fixture

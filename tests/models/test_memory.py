@@ -21,6 +21,8 @@ from scasnet_qgis.models.onnx_file import inspect
 
 from . import tiny_models as tiny
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 CHILD = """
 import resource, sys

@@ -99,7 +99,7 @@ def imported_scores(path: Path, image: NDArray[np.uint8]) -> NDArray[np.float32]
     ("variant", "width", "rows", "cols", "scale", "write"),
     [
         # The authors' network, in the container of old files.
-        ("vgg", 1.0, 226, 209, 1.0, old_caffemodel),
+        pytest.param(*("vgg", 1.0, 226, 209, 1.0, old_caffemodel), marks=pytest.mark.long),
         ("vgg", 0.25, 97, 130, 0.017, caffemodel),
         ("resnet", 0.125, 130, 97, 1.0, caffemodel),
     ],

@@ -19,7 +19,7 @@ from scasnet_qgis.raster.overviews import Reduce, most_frequent
 from scasnet_qgis.raster.writer import BLOCK, GeoTiffWriter
 from tests.conftest import Recorder
 
-pytestmark = pytest.mark.usefixtures("session")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("session")]
 NORTH_UP = (500000.0, 0.5, 0.0, 4000000.0, 0.0, -0.5)
 
 
