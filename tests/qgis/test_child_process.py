@@ -206,7 +206,7 @@ def test_process_that_does_not_listen_is_ended(speaker, tmp_path):
     with pytest.raises(Cancelled):
         run_task("train", {}, progress, end_within=0.3)
     assert _gone(int((tmp_path / "process").read_text()))
-    assert "did not end within" in progress.warnings[0]
+    assert len(progress.warnings) == 1
 
 
 def test_result_counts_even_if_the_process_hangs_afterwards(speaker, recorder):

@@ -58,7 +58,7 @@ def test_8_bits_with_a_reference_and_a_report(run, image, feedback, tmp_path):
     assert outputs["MEAN_IOU_FP32"] > 0.4
     assert outputs["MEAN_IOU"] == pytest.approx(outputs["MEAN_IOU_FP32"], abs=0.1)
     assert outputs["MEGABYTES"] < 0.3 * MODEL.stat().st_size / 1e6
-    assert any("of the labels agree" in line for line in feedback.lines)
+    assert any("%" in line for line in feedback.lines)
     assert feedback.steps[-1] == 100.0
     run(
         "scasnet:segment",
