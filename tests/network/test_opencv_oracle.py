@@ -95,11 +95,12 @@ def imported_scores(path: Path, image: NDArray[np.uint8]) -> NDArray[np.float32]
     return scores
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("variant", "width", "rows", "cols", "scale", "write"),
     [
         # The authors' network, in the container of old files.
-        pytest.param(*("vgg", 1.0, 226, 209, 1.0, old_caffemodel), marks=pytest.mark.long),
+        ("vgg", 1.0, 226, 209, 1.0, old_caffemodel),
         ("vgg", 0.25, 97, 130, 0.017, caffemodel),
         ("resnet", 0.125, 130, 97, 1.0, caffemodel),
     ],
