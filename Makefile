@@ -5,7 +5,7 @@ ARGS ?=
 FUZZ_SECONDS ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-faults coverage lint bench fuzz mutation stage package deploy clean
+.PHONY: help setup demo test test-fast test-long test-faults coverage lint bench fuzz mutation stage package deploy clean
 
 help: ## Show these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,9 +17,17 @@ demo: ## Map the land cover of the demo image into build/demo
 	@scripts/setup inference
 	@$(PYTHON) scripts/demo.py
 
-test: ## Run all tests in real QGIS (ARGS="-k blending" picks some)
+test: ## Run the tests in real QGIS (ARGS="-k blending" picks some)
 	@scripts/setup test
 	QT_QPA_PLATFORM=offscreen $(PYTHON) -m pytest $(ARGS)
+
+test-fast: ## Run the tests of a minute: no QGIS, no training, nothing long
+	@scripts/setup test
+	QT_QPA_PLATFORM=offscreen $(PYTHON) -m pytest --fast $(ARGS)
+
+test-long: ## Run the tests that take long and need not run at each change
+	@scripts/setup test
+	QT_QPA_PLATFORM=offscreen $(PYTHON) -m pytest --only-long $(ARGS)
 
 test-faults: ## Run all tests of faults, long ones too, and write docs/development/reliability.md
 	@scripts/setup test

@@ -3,8 +3,8 @@
 mutmut makes the changes in a copy of the checkout (build/mutation) and runs those of tests/core
 that reach the changed function. Without --most all are tried, which takes hours; of a run that was
 broken off --report counts what there is. Survivors that change nothing but the wording of a text
-are counted apart, and so are those that tests/mutation/equivalent.json gives a reason for; the rest
-is printed and wants a test.
+are counted apart; the others are printed, to be looked at: each wants a test, or less code, or
+makes nothing different that a caller sees.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ import measured_table
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "build" / "mutation"
 TREE = FOLDER / "tree"
-EQUIVALENT = ROOT / "tests" / "mutation" / "equivalent.json"
 COPIED = ("scasnet_qgis", "tests", "scripts", "resources", "i18n", "docs", "metadata.txt")
 SETTINGS = """
 [tool.mutmut]
@@ -74,13 +73,12 @@ def main() -> None:
         names = [n for each in picked for n in _sample(each, arguments.most, arguments.seed)]
         if names:  # without a name, mutmut would try all
             _mutmut(tree, "run", *names)
-    known = json.loads(EQUIVALENT.read_text(encoding="utf-8"))
-    rows = [row for each, meta in metas.items() if (row := _row(tree, each, meta, known))]
+    rows = [row for module, meta in metas.items() if (row := _row(tree, module, meta))]
     totals = [sum(int(row[index]) for row in rows) for index in range(1, len(_HEAD))]
     measured_table.write("mutants", _HEAD, [*rows, ["all", *map(str, totals)]])
 
 
-_HEAD = ["module", "mutants", "tried", "noticed", "too slow", "wording", "equivalent", "open"]
+_HEAD = ["module", "mutants", "tried", "noticed", "too slow", "wording", "survived"]
 
 
 def _core(tree: Path) -> Path:
@@ -130,7 +128,7 @@ def _results(meta: Path) -> dict[str, int | None]:
     return dict(content["exit_code_by_key"])
 
 
-def _row(tree: Path, module: str, meta: Path, known: dict[str, dict[str, str]]) -> list[str]:
+def _row(tree: Path, module: str, meta: Path) -> list[str]:
     """The counts of a module; empty where nothing was tried."""
     results = _results(meta)
     tried = {name: code for name, code in results.items() if code is not None}
@@ -138,7 +136,7 @@ def _row(tree: Path, module: str, meta: Path, known: dict[str, dict[str, str]]) 
         return []
     noticed = sum(code in KILLED for code in tried.values())
     left = [name for name, code in tried.items() if code in (*SURVIVED, *UNTESTED)]
-    wording = equivalent = 0
+    wording = 0
     changes = _changes(tree, module, left)
     for name in left:
         gone, come = changes.get(name, ("", ""))
@@ -146,13 +144,11 @@ def _row(tree: Path, module: str, meta: Path, known: dict[str, dict[str, str]]) 
             wording += 1
         elif not come:  # mutmut cannot show every change
             print(name, gone)
-        elif come in known.get(module, {}):
-            equivalent += 1
         else:
             print(f"{name}\n  - {gone}\n  + {come}")
     slow = len(tried) - noticed - len(left)
-    counts = (len(results), len(tried), noticed, slow, wording, equivalent)
-    return [f"`{module}`", *map(str, counts), str(len(left) - wording - equivalent)]
+    counts = (len(results), len(tried), noticed, slow, wording, len(left) - wording)
+    return [f"`{module}`", *map(str, counts)]
 
 
 def _only_wording(gone: str, come: str) -> bool:

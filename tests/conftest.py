@@ -13,9 +13,14 @@ from scasnet_qgis.core.messages import Message
 from scasnet_qgis.core.progress import Progress
 from tests.reliability import ReliabilityPage
 
+# What starts QGIS or works with PyTorch stays out of `make test-fast`, and so do tests marked slow.
+NOT_FAST = {"network", "qgis", "training"}
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="run the tests marked long, too")
+    parser.addoption("--only-long", action="store_true", help="run the tests marked long alone")
+    parser.addoption("--fast", action="store_true", help="run what needs seconds, without QGIS")
     parser.addoption(
         "--reliability-page", type=Path, help="write what came of the tests marked fault to a file"
     )
@@ -28,11 +33,19 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--long"):
-        return
-    long = [each for each in items if each.get_closest_marker("long")]
-    config.hook.pytest_deselected(items=long)
-    items[:] = [each for each in items if not each.get_closest_marker("long")]
+    wanted = {item: _is_wanted(item, config) for item in items}
+    config.hook.pytest_deselected(items=[item for item in items if not wanted[item]])
+    items[:] = [item for item in items if wanted[item]]
+
+
+def _is_wanted(item: pytest.Item, config: pytest.Config) -> bool:
+    long = item.get_closest_marker("long") is not None
+    if config.getoption("--only-long"):
+        return long
+    if config.getoption("--fast"):
+        slow = item.get_closest_marker("slow") is not None
+        return not (long or slow or NOT_FAST & {folder.name for folder in item.path.parents})
+    return not long or config.getoption("--long")
 
 
 class Recorder(Progress):

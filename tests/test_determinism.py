@@ -18,6 +18,8 @@ from scasnet_qgis.raster import work
 from tests.interrupting import DEMO, interrupted, mapped
 from tests.killing import products_of
 
+pytestmark = pytest.mark.slow
+
 TILES = {"tile_size": 96, "overlap": 32}
 
 
@@ -75,6 +77,7 @@ def test_threads_and_batches_do_not_matter(made, reference, settings) -> None:
     assert made(**settings) == reference
 
 
+@pytest.mark.long
 @pytest.mark.fault(
     "the shipped model with panels so narrow that each is one block wide",
     "map and probabilities hold the same pixels, bit for bit, as with one panel",
@@ -100,6 +103,7 @@ def test_the_width_of_panels_does_not_matter(tmp_path, monkeypatch) -> None:
         np.testing.assert_array_equal(first, second)
 
 
+@pytest.mark.long
 @pytest.mark.fault(
     "the shipped model, interrupted and taken up again with other threads and batches",
     "map, probabilities and side files are those of an uninterrupted run, byte for byte",
@@ -120,6 +124,7 @@ def test_tile_size_and_overlap_do_matter(made, reference) -> None:
     assert other["scores.tif"] != reference["scores.tif"]
 
 
+@pytest.mark.long
 def test_two_maps_of_other_tiles_are_nearly_the_same(image, tmp_path) -> None:
     maps = []
     for tile in (96, 128):

@@ -12,6 +12,8 @@ from scasnet_qgis.core.ensemble import Looks
 from scasnet_qgis.models import session
 from tests.test_mapping import noise, run
 
+pytestmark = pytest.mark.slow
+
 AGREEMENT = 0.98  # of pixels without any likeness to their neighbours; real images: 0.999
 NODATA = 7
 

@@ -15,7 +15,7 @@ from osgeo import gdal
 
 from tests.models import tiny_models
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")]
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "resources" / "demo" / "dubai.tif"
 RASTER = "scasnet_qgis.raster"

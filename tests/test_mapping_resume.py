@@ -18,6 +18,8 @@ from scasnet_qgis.raster.journal import Journal
 from tests.conftest import Recorder
 from tests.models import tiny_models
 
+pytestmark = pytest.mark.slow
+
 WANTED = {"input": "image", "model": "0123", "sieve": None}
 
 

@@ -15,6 +15,7 @@ from scasnet_qgis.core.card import PREFIX
 from tests.models import tiny_models
 
 ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.long
 BYTES_LIMIT = 0.5  # bytes for each further pixel; a map that is held whole takes 1
 MAP_ONE = """
 import sys

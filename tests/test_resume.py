@@ -13,6 +13,8 @@ import pytest
 from tests.killing import KEPT
 from tests.models import tiny_models
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "resources" / "demo" / "dubai.tif"
 
@@ -61,6 +63,7 @@ def test_a_run_that_is_killed_25_times_gives_the_same_bytes(tmp_path: Path) -> N
     assert said[0].startswith(KEPT)
 
 
+@pytest.mark.long
 @pytest.mark.fault(
     "a run with probabilities, with sieve and least confidence, or with narrow panels is killed at "
     "8 or more random moments",

@@ -14,6 +14,8 @@ from scasnet_qgis import paths
 from scasnet_qgis.core.accuracy import ConfusionMatrix
 from scasnet_qgis.models.model_file import inspect
 
+pytestmark = pytest.mark.slow
+
 MEGABYTE = 2**20
 
 
@@ -41,6 +43,7 @@ def test_file_is_small_enough():
     assert paths.default_model().stat().st_size <= 16 * MEGABYTE
 
 
+@pytest.mark.long
 def test_accuracy_on_the_validation_images(seams):
     assert seams.overall_accuracy >= 0.875
     assert seams.mean_iou >= 0.695
@@ -61,14 +64,17 @@ def test_card_agrees_with_its_own_confusion_matrix(card):
     assert list(card.accuracy["iou"].values()) == pytest.approx(list(stated.iou), abs=1e-4)
 
 
+@pytest.mark.long
 def test_tile_borders_do_not_show(seams):
     assert seams.seams <= 1.1
 
 
+@pytest.mark.long
 def test_tiles_cost_no_accuracy(seams):
     assert seams.overall_accuracy >= seams.whole_overall_accuracy - 0.003
 
 
+@pytest.mark.long
 def test_images_of_other_pixels_are_mapped_better_at_the_model_s_resolution(tmp_path):
     """The middle of three images, three times as fine as they are, and half as fine."""
     scenes = []

@@ -19,6 +19,8 @@ from .seeds import seeds
 from .targets import TARGETS, file_of
 from .wire_mutation import mutated, parsed, written
 
+pytestmark = pytest.mark.slow
+
 ROUNDS = {"model": 150, "caffe": 25, "card": 300}
 
 # A dimension with a name that is no UTF-8: ONNX Runtime takes it, Python's bindings cannot.

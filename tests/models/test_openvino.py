@@ -17,6 +17,8 @@ from scasnet_qgis.models.backend import OnnxBackend
 from scasnet_qgis.models.model_file import inspect
 from tests.models import tiny_models
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 PACKAGES = ROOT / "build" / "openvino"
 START = f"""

@@ -21,6 +21,8 @@ from scasnet_qgis.training.conversion import export_task
 from ..network.test_export import picture
 from ..network.weights import randomise
 
+pytestmark = pytest.mark.slow
+
 SIZE = 96
 NAMES = ["building", "land", "road", "vegetation", "water"]
 

@@ -21,6 +21,8 @@ from scasnet_qgis.models.tile_memory import (
 
 from . import tiny_models as tiny
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 CHILD = """
 import resource, sys

@@ -95,6 +95,7 @@ def imported_scores(path: Path, image: NDArray[np.uint8]) -> NDArray[np.float32]
     return scores
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("variant", "width", "rows", "cols", "scale", "write"),
     [

@@ -185,16 +185,16 @@ def test_files_are_not_needed(run, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
-    [(None, "does not exist"), ("no model", "is not an ONNX model"), ("indices", "class numbers")],
+    "content",
+    [None, "no model", "indices"],
 )
-def test_what_is_no_model_is_one_sentence(run, tmp_path, content, words):
+def test_what_is_no_model_is_one_sentence(run, tmp_path, content):
     model = tmp_path / "model.onnx"
     if content == "indices":
         class_numbers(model)
     elif content:
         model.write_text(content)
-    with pytest.raises(QgsProcessingException, match=words) as caught:
+    with pytest.raises(QgsProcessingException, match=r"model\.onnx") as caught:
         run("scasnet:modelinfo", INPUT=str(model), HTML=str(tmp_path / "card.html"))
     assert "\n" not in str(caught.value).replace("Unable to execute algorithm\n", "")
     assert leftovers(tmp_path, "model.onnx") == []

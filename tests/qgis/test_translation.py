@@ -6,35 +6,28 @@ import pytest
 from qgis.core import QgsProcessingException
 from qgis.PyQt.QtCore import QCoreApplication, QTranslator
 
-GERMAN = {
-    "Band {number} does not exist: the raster has the bands 1 to {count}.": (
-        "Band {number} gibt es nicht: das Bild hat die Bänder 1 bis {count}."
-    ),
-    "The raster marks no pixels as without data.": "Alle Pixel gelten als Daten.",
-}
-
 
 class Translator(QTranslator):
     def isEmpty(self) -> bool:
         return False
 
     def translate(self, context, source, disambiguation=None, number=-1):
-        return GERMAN.get(source) if context == "ScasNet" else None
+        return f"«{source}»" if context == "ScasNet" else None
 
 
 @pytest.fixture
-def german(qgis_app):
+def translated(qgis_app):
     translator = Translator()
     QCoreApplication.installTranslator(translator)
     yield
     QCoreApplication.removeTranslator(translator)
 
 
-def test_error_is_translated_and_filled(german, run, image, tmp_path):
-    with pytest.raises(QgsProcessingException, match=r"Band 9 gibt es nicht.*1 bis 3"):
+def test_error_is_translated_and_filled(translated, run, image, tmp_path):
+    with pytest.raises(QgsProcessingException, match=r"«.*9.*3.*»"):
         run("scasnet:segment", INPUT=str(image), BANDS=[1, 2, 9], OUTPUT=str(tmp_path / "map.tif"))
 
 
-def test_log_is_translated(german, run, image, feedback, tmp_path):
+def test_log_is_translated(translated, run, image, feedback, tmp_path):
     run("scasnet:segment", INPUT=str(image), OUTPUT=str(tmp_path / "map.tif"))
-    assert "Alle Pixel gelten als Daten." in feedback.lines
+    assert any(line.startswith("«") and line.endswith("»") for line in feedback.lines)

@@ -21,7 +21,7 @@ from scasnet_qgis.raster.overviews import Reduce, close, most_frequent
 from scasnet_qgis.raster.writer import BLOCK, GeoTiffWriter
 from tests.conftest import Recorder
 
-pytestmark = pytest.mark.usefixtures("session")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("session")]
 NORTH_UP = (500000.0, 0.5, 0.0, 4000000.0, 0.0, -0.5)
 
 

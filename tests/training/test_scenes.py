@@ -224,7 +224,9 @@ def test_images_that_the_labels_do_not_overlap_are_left_out(tmp_path, make_raste
 
     training, _ = both(there, here)
     assert [each.name for each in training] == ["here"]
-    assert recorder.warnings == ["a.gpkg do not overlap there: this image is left out."]
+    (warning,) = recorder.warnings
+    assert "a.gpkg" in warning
+    assert "there" in warning
     with pytest.raises(TrainingError):
         both(there)
 
@@ -254,17 +256,16 @@ def test_classes_that_are_missing_on_one_side_are_named(tmp_path, pixels, labels
     pair(tmp_path, pixels, labels)
     write(tmp_path / "labels" / "two.tif", np.where(labels == 3, 9, labels)[None])
     load(tmp_path, (1, 2, 3, 9, 7), progress=recorder)
-    assert recorder.warnings == [
-        "No labels to learn from are of cover 9, cover 7: the model will never map it.",
-        "No validation labels of cover 3, cover 7: its accuracy stays unknown.",
-    ]
+    learned, judged = recorder.warnings
+    assert "cover 9, cover 7" in learned
+    assert "cover 3, cover 7" in judged
 
 
 def test_images_of_different_types_are_warned_of(tmp_path, pixels, labels, recorder):
     pair(tmp_path, pixels, labels)
     write(tmp_path / "images" / "two.tif", pixels.astype(np.int16))
     load(tmp_path, progress=recorder)
-    assert "different types (int16, uint8)" in recorder.warnings[0]
+    assert "int16, uint8" in recorder.warnings[0]
 
 
 def test_a_layer_with_no_value_for_it(tmp_path, make_raster):

@@ -69,9 +69,7 @@ def test_folders_are_paired_by_name(tmp_path):
     assert [each.role for each in found] == ["train", "validation", "validation"]
 
 
-@pytest.mark.parametrize(
-    ("pattern", "sentence"), [("x*", "leaves 2 .* and 0"), ("*", "leaves 0 .* and 2")]
-)
+@pytest.mark.parametrize(("pattern", "sentence"), [("x*", "2.*0"), ("*", "0.*2")])
 def test_a_pattern_must_leave_images_on_both_sides(tmp_path, pattern, sentence):
     touch(tmp_path / "images", "a.png", "b.png")
     touch(tmp_path / "labels", "a.png", "b.png")
@@ -86,13 +84,13 @@ def test_folders_that_do_not_pair_up_are_refused(tmp_path):
     touch(tmp_path / "empty")
     touch(tmp_path / "twice", "b.png", "a.png", "b.tif")
     for image, labels, sentence in (
-        ("images", "labels", "without a partner: a, c, d"),
-        ("images", "empty", "without a partner: a, b, c"),
-        ("empty", "empty", "both folders are empty"),
-        ("images", "twice", r"several images of one name \(b\)"),
-        ("images", "labels/b.png", "images is a folder"),
-        ("images/a.png", "labels", "labels is a folder"),
-        ("images/a.png", "nothing.gpkg", "nothing.gpkg does not exist"),
+        ("images", "labels", "a, c, d"),
+        ("images", "empty", "a, b, c"),
+        ("empty", "empty", "empty"),
+        ("images", "twice", r"\bb\b"),
+        ("images", "labels/b.png", "images"),
+        ("images/a.png", "labels", "labels"),
+        ("images/a.png", "nothing.gpkg", r"nothing\.gpkg"),
     ):
         with pytest.raises(TrainingError, match=sentence):
             expand([{"image": image, "labels": labels}], tmp_path)
