@@ -45,14 +45,14 @@ def read_pair(file: CaffeFile, pair: Pair) -> Arrays:
     Caffe's BatchNorm keeps sums of means and variances, and in a third array by what to divide
     them. Raises ModelError where they are no finite numbers or a variance lies below 0.
     """
-    arrays = [each for source in pair.sources for each in file.read(source)]
+    arrays = [array for source in pair.sources for array in file.read(source)]
     if len(pair.sources) == 2:
         mean, variance, count, slope, bias = arrays
         with np.errstate(all="ignore"):  # what is not finite is refused below
             factor = np.float32(1) / count.item() if count.item() else np.float32(0)
             arrays = [slope, bias, mean * factor, variance * factor]
     layer = clean_name(pair.sources[0].name)
-    if not all(np.isfinite(each).all() for each in arrays):
+    if not all(np.isfinite(array).all() for array in arrays):
         text = translate(
             "ScasNet", "The Caffe layer '{layer}' holds weights that are no finite numbers."
         )
@@ -60,7 +60,7 @@ def read_pair(file: CaffeFile, pair: Pair) -> Arrays:
     if pair.home.norm and arrays[3].min() < 0:
         text = translate("ScasNet", "The Caffe layer '{layer}' holds a variance below 0.")
         raise ModelError(text, layer=layer)
-    return [each.reshape(shape) for each, shape in zip(arrays, pair.home.shapes)]
+    return [array.reshape(shape) for array, shape in zip(arrays, pair.home.shapes)]
 
 
 def load(

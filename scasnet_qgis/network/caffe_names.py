@@ -58,11 +58,11 @@ class Matching:
 
     @property
     def of_encoder(self) -> list[Pair]:
-        return [each for each in self.pairs if each.home.in_encoder]
+        return [pair for pair in self.pairs if pair.home.in_encoder]
 
     @property
     def missing_in_encoder(self) -> list[str]:
-        return [each.name for each in self.missing if each.in_encoder]
+        return [home.name for home in self.missing if home.in_encoder]
 
 
 def match(layers: Sequence[CaffeLayer], variant: str | None = None) -> Matching:
@@ -70,7 +70,7 @@ def match(layers: Sequence[CaffeLayer], variant: str | None = None) -> Matching:
 
     Raises ModelError where the file has no layer of either network.
     """
-    named = {each.name: each for each in layers}
+    named = {layer.name: layer for layer in layers}
     config = _config(named, variant or detect(list(named)))
     pairs, missing, reasons = [], [], dict[str, Message]()
     for home in homes(config).values():
@@ -84,9 +84,9 @@ def match(layers: Sequence[CaffeLayer], variant: str | None = None) -> Matching:
             reasons[home.name] = found
     used = {source.name for pair in pairs for source in pair.sources}
     unused = tuple(
-        (each, reasons.get(each.name) or _without_home(each))
-        for each in layers
-        if each.name not in used
+        (layer, reasons.get(layer.name) or _without_home(layer))
+        for layer in layers
+        if layer.name not in used
     )
     return Matching(config, tuple(pairs), unused, tuple(missing))
 
@@ -145,7 +145,9 @@ def homes(config: ScasNetConfig) -> dict[str, Home]:
     for name, layer in published_layers(network).items():
         shapes: list[Shape]
         if isinstance(layer, nn.Conv2d):
-            shapes = [tuple(each.shape) for each in (layer.weight, layer.bias) if each is not None]
+            shapes = [
+                tuple(array.shape) for array in (layer.weight, layer.bias) if array is not None
+            ]
         elif isinstance(layer, nn.BatchNorm2d):
             shapes = [(layer.num_features,) for _ in range(4)]
         else:
@@ -192,8 +194,8 @@ def _scale_of(norm: CaffeLayer, named: Mapping[str, CaffeLayer]) -> CaffeLayer |
     for name in (f"{norm.name}/scale", f"{norm.name.rsplit('/', 1)[0]}/scale"):
         if name in named:
             return named[name]
-    fed = (each for each in named.values() if each.type == "Scale" and norm.tops[:1])
-    return next((each for each in fed if each.bottoms[:1] == norm.tops[:1]), None)
+    fed = (layer for layer in named.values() if layer.type == "Scale" and norm.tops[:1])
+    return next((layer for layer in fed if layer.bottoms[:1] == norm.tops[:1]), None)
 
 
 def _fits(home: Home, sources: Sequence[CaffeLayer]) -> bool:
@@ -207,7 +209,7 @@ def _fits(home: Home, sources: Sequence[CaffeLayer]) -> bool:
 
 
 def _sizes(shapes: Sequence[Shape]) -> list[int]:
-    return [math.prod(each) for each in shapes]
+    return [math.prod(shape) for shape in shapes]
 
 
 def layer_text(layer: CaffeLayer) -> dict[str, str]:
@@ -217,4 +219,4 @@ def layer_text(layer: CaffeLayer) -> dict[str, str]:
 
 def shapes_text(shapes: Sequence[Shape]) -> str:
     """Shapes as people write them: 64 x 3 x 3 x 3, 64."""
-    return ", ".join(" x ".join(map(str, each)) for each in shapes)
+    return ", ".join(" x ".join(map(str, shape)) for shape in shapes)
