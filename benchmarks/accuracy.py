@@ -55,7 +55,7 @@ def write_card(matrix: ConfusionMatrix) -> None:
 
     path = str(paths.default_model())
     model = onnx.load(path)
-    (entry,) = (each for each in model.metadata_props if each.key == f"{PREFIX}accuracy")
+    (entry,) = (prop for prop in model.metadata_props if prop.key == f"{PREFIX}accuracy")
     names = inspect(path).card.class_names
     measured = {
         "overall_accuracy": round(matrix.overall_accuracy, 4),

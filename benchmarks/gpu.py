@@ -85,7 +85,9 @@ def write_network(target: Path, variant: str, width: float) -> None:
             layer.momentum = 1.0
     with torch.no_grad():
         network.train()((sample - 0.5) / 0.25)
-        *_, classifier = (each for each in network.modules() if isinstance(each, torch.nn.Conv2d))
+        *_, classifier = (
+            layer for layer in network.modules() if isinstance(layer, torch.nn.Conv2d)
+        )
         classifier.weight *= 0.01
     export(network.eval(), card, target, sample=sample)
 
@@ -127,10 +129,10 @@ def _figures(device: str, values: dict[str, Any], repeats: int) -> dict[str, Any
         "ran": ours[0]["provider"],
         "bare_ran": bare[0]["provider"],
         "tile": ours[0]["tile"],
-        "speed": spread(each["delivered"] / each["seconds"] / 1e6 for each in ours),
-        "bare_speed": spread(each["computed"] / each["seconds"] / 1e6 for each in bare),
+        "speed": spread(run["delivered"] / run["seconds"] / 1e6 for run in ours),
+        "bare_speed": spread(run["computed"] / run["seconds"] / 1e6 for run in bare),
         "ratio": spread(b["seconds"] / a["seconds"] for a, b in zip(ours, bare)),
-        "peak_megabytes": max(each["peak_megabytes"] for each in ours),
+        "peak_megabytes": max(run["peak_megabytes"] for run in ours),
     }
 
 

@@ -45,7 +45,10 @@ def measure_here(tile: int, repeats: int) -> dict[str, Any]:
             started = time.perf_counter()
             way()
             found[name].append(1000 * (time.perf_counter() - started))
-    return {"difference": difference, "ways": {name: spread(each) for name, each in found.items()}}
+    return {
+        "difference": difference,
+        "ways": {name: spread(milliseconds) for name, milliseconds in found.items()},
+    }
 
 
 def measure_graph(tile: int = TILE, repeats: int = 60) -> dict[str, Any]:

@@ -14,8 +14,8 @@ SEAMS_LIMIT = 1.1
 
 def accuracy_section(result: dict[str, Any]) -> str:
     rows = [
-        [name, *(f"{each[key]:.3f}" for key in ("share", "recall", "precision", "iou"))]
-        for name, each in result["classes"].items()
+        [name, *(f"{figures[key]:.3f}" for key in ("share", "recall", "precision", "iou"))]
+        for name, figures in result["classes"].items()
     ]
     return (
         "## Accuracy of the shipped model\n\n"
@@ -25,23 +25,23 @@ def accuracy_section(result: dict[str, Any]) -> str:
     )
 
 
-def tile_name(each: dict[str, Any]) -> str:
+def tile_name(run: dict[str, Any]) -> str:
     """The tile size that was asked for, or what a run took of itself."""
-    return str(each["tile"]) if each["tile"] else f"default (up to {each['largest_tile']})"
+    return str(run["tile"]) if run["tile"] else f"default (up to {run['largest_tile']})"
 
 
 def seams_section(results: list[dict[str, Any]]) -> str:
     rows = [
         [
-            tile_name(each),
-            str(each["overlap"]),
-            str(each.get("images", "-")),
-            f"{each['seams']:.3f}",
-            f"{each['overall_accuracy']:.4f}",
-            f"{each['mean_iou']:.4f}",
-            f"{each['computed_per_delivered']:.2f}",
+            tile_name(run),
+            str(run["overlap"]),
+            str(run.get("images", "-")),
+            f"{run['seams']:.3f}",
+            f"{run['overall_accuracy']:.4f}",
+            f"{run['mean_iou']:.4f}",
+            f"{run['computed_per_delivered']:.2f}",
         ]
-        for each in results
+        for run in results
     ]
     whole = results[0]
     head = ["tile", "overlap (pixels)", "images cut", "seams", "overall accuracy", "mean IoU"]
@@ -61,11 +61,11 @@ def resolutions_section(result: dict[str, dict[str, float]]) -> str:
     rows = [
         [
             size,
-            *(f"{each[f'overall_accuracy {way}']:.3f}" for way in ("on", "off")),
-            *(f"{each[f'mean_iou {way}']:.3f}" for way in ("on", "off")),
-            f"{each['seconds off'] / each['seconds on']:.2f}",
+            *(f"{figures[f'overall_accuracy {way}']:.3f}" for way in ("on", "off")),
+            *(f"{figures[f'mean_iou {way}']:.3f}" for way in ("on", "off")),
+            f"{figures['seconds off'] / figures['seconds on']:.2f}",
         ]
-        for size, each in result.items()
+        for size, figures in result.items()
     ]
     head = ["metres", "overall accuracy", "switched off", "mean IoU", "switched off"]
     return (
@@ -82,13 +82,13 @@ def sparse_section(result: dict[str, Any]) -> str:
     rows = [
         [
             f"{int(side):,} x {int(side):,}",
-            f"{each['tiles']:,}",
-            f"{each['computed']:,}",
-            f"{each['seconds']:,.0f}",
-            f"{each['processor_seconds']:,.0f}",
-            f"{each['peak_megabytes']:,.0f}",
+            f"{run['tiles']:,}",
+            f"{run['computed']:,}",
+            f"{run['seconds']:,.0f}",
+            f"{run['processor_seconds']:,.0f}",
+            f"{run['peak_megabytes']:,.0f}",
         ]
-        for side, each in result.items()
+        for side, run in result.items()
     ]
     head = ["pixels", "tiles", "computed", "seconds", "processor seconds", "MB"]
     return (
@@ -100,17 +100,17 @@ def sparse_section(result: dict[str, Any]) -> str:
 
 def memory_section(results: list[dict[str, Any]]) -> str:
     found = {
-        (each["rows"], each["cols"]): [
-            f"{each['peak_megabytes']:,.0f}",
-            f"{each['computed_per_delivered']:.2f}",
+        (run["rows"], run["cols"]): [
+            f"{run['peak_megabytes']:,.0f}",
+            f"{run['computed_per_delivered']:.2f}",
         ]
-        for each in results
+        for run in results
     }
     rows = [
         [f"{size[0]:,} x {size[1]:,}", *found.get(size, ["not measured", ""])]
         for size in map(size_of, SIZES)
     ]
-    largest = max(each["peak_megabytes"] for each in results)
+    largest = max(run["peak_megabytes"] for run in results)
     of_all = "" if len(found) == len(SIZES) else " so far"
     return (
         "## Memory\n\n"

@@ -53,13 +53,13 @@ def seam_lines(axis: Axis) -> list[int]:
     for before, after in zip(axis.starts, axis.starts[1:]):
         end = before + axis.size
         lines |= {after, (after + end) // 2, end}
-    return sorted(each for each in lines if 0 < each < axis.length)
+    return sorted(line for line in lines if 0 < line < axis.length)
 
 
 def changes(labels: NDArray[np.uint8], rows: list[int], cols: list[int]) -> Changes:
     """Label changes of a map [rows, cols] across the given lines and everywhere."""
     down, right = labels[1:] != labels[:-1], labels[:, 1:] != labels[:, :-1]
-    on_rows, on_cols = down[[each - 1 for each in rows]], right[:, [each - 1 for each in cols]]
+    on_rows, on_cols = down[[line - 1 for line in rows]], right[:, [line - 1 for line in cols]]
     return Changes(
         int(on_rows.sum() + on_cols.sum()),
         on_rows.size + on_cols.size,
@@ -71,7 +71,7 @@ def changes(labels: NDArray[np.uint8], rows: list[int], cols: list[int]) -> Chan
 def validation_images() -> list[tuple[Path, Path]]:
     """Image and label file of each validation scene."""
     images = sorted((VALIDATION / "images").glob("*.jpg"))
-    return [(each, VALIDATION / "labels" / f"{each.stem}.png") for each in images]
+    return [(image, VALIDATION / "labels" / f"{image.stem}.png") for image in images]
 
 
 def map_image(image: Path, target: Path, model: Path | None = None, **settings: Any) -> MapResult:

@@ -46,7 +46,7 @@ def measure(rows: int, cols: int, model: Path | None = None) -> dict[str, Any]:
 
 def growth(results: list[dict[str, Any]]) -> float:
     """The largest peak over the smallest; 1 means that memory knows nothing of the raster."""
-    peaks = [each["peak_megabytes"] for each in results]
+    peaks = [run["peak_megabytes"] for run in results]
     return max(peaks) / min(peaks)
 
 

@@ -47,12 +47,12 @@ def _bars(axes: Axes, rows: Iterable[tuple[str, Figures, str]], label: str, digi
     """Horizontal bars of the middle value, with a line from the least to the largest."""
     found = list(rows)
     plt.gcf().set_figheight(1.1 + 0.36 * len(found))
-    for at, (_, each, color) in enumerate(found):
-        sides = ([each["median"] - each["min"]], [each["max"] - each["median"]])
-        error = sides if each["max"] > each["min"] else None
-        axes.barh(at, each["median"], xerr=error, color=color, height=0.65, capsize=3)
-        text = f"{each['median']:,.{digits}f}"
-        axes.annotate(text, (each["max"], at), (6, 0), textcoords="offset points", va="center")
+    for at, (_, figures, color) in enumerate(found):
+        sides = ([figures["median"] - figures["min"]], [figures["max"] - figures["median"]])
+        error = sides if figures["max"] > figures["min"] else None
+        axes.barh(at, figures["median"], xerr=error, color=color, height=0.65, capsize=3)
+        text = f"{figures['median']:,.{digits}f}"
+        axes.annotate(text, (figures["max"], at), (6, 0), textcoords="offset points", va="center")
     axes.set_yticks(range(len(found)), [name for name, _, _ in found])
     axes.invert_yaxis()
     axes.margins(x=0.12)
@@ -71,18 +71,18 @@ def _target(axes: Axes, value: float, name: str, *, upright: bool = True) -> Non
 
 def throughput(axes: Axes, result: dict[str, Any]) -> bool:
     rows = [
-        (f"{name}: {what}", each[speed], OURS if name.startswith("ours") else OTHER)
+        (f"{name}: {what}", figures[speed], OURS if name.startswith("ours") else OTHER)
         for speed, what in (("computed_speed", "tiles"), ("delivered_speed", "map"))
-        for name, each in result["contenders"].items()
-        if each["delivered"] or speed == "computed_speed"
+        for name, figures in result["contenders"].items()
+        if figures["delivered"] or speed == "computed_speed"
     ]
     _bars(axes, rows, "tiles or map (megapixels a second)", 2)
     return True
 
 
 def stages(axes: Axes, result: dict[str, Any]) -> bool:
-    groups = sorted(result["groups"].items(), key=lambda each: -each[1]["median"])
-    rows = [(name, each, OURS) for name, each in groups]
+    groups = sorted(result["groups"].items(), key=lambda group: -group[1]["median"])
+    rows = [(name, figures, OURS) for name, figures in groups]
     rows.append(("inside ONNX Runtime's run", result["session_run"], OTHER))
     _bars(axes, rows, "processor time (s)", 2)
     _target(axes, result["seconds"]["median"], "time of the map")
@@ -90,21 +90,21 @@ def stages(axes: Axes, result: dict[str, Any]) -> bool:
 
 
 def _line(axes: Axes, at: list[float], figures: list[Figures], name: str, color: str) -> None:
-    middle = [each["median"] for each in figures]
+    middle = [point["median"] for point in figures]
     error = [
-        [each["median"] - each["min"] for each in figures],
-        [each["max"] - each["median"] for each in figures],
+        [point["median"] - point["min"] for point in figures],
+        [point["max"] - point["median"] for point in figures],
     ]
     axes.errorbar(at, middle, error, marker="o", capsize=3, label=name, color=color)
 
 
 def threads(axes: Axes, result: dict[str, Any]) -> bool:
     at = [float(count) for count in result["cores"]]
-    speeds = [each["speed"] for each in result["cores"].values()]
+    speeds = [run["speed"] for run in result["cores"].values()]
     _line(axes, at, speeds, "measured", OURS)
     alone = speeds[0]["median"] / at[0]
-    axes.plot(at, [alone * each for each in at], "--", color=OTHER, label="in proportion")
-    axes.set_xticks(at, [f"{each:.0f}" for each in at])
+    axes.plot(at, [alone * count for count in at], "--", color=OTHER, label="in proportion")
+    axes.set_xticks(at, [f"{count:.0f}" for count in at])
     axes.set_xlabel("processors")
     axes.set_ylabel("map (megapixels a second)")
     axes.set_ylim(bottom=0)
@@ -114,7 +114,9 @@ def threads(axes: Axes, result: dict[str, Any]) -> bool:
 
 def providers(axes: Axes, result: dict[str, Any]) -> bool:
     rows = [
-        (name, each["speed"], OURS) for name, each in result["devices"].items() if each["loads"]
+        (name, device["speed"], OURS)
+        for name, device in result["devices"].items()
+        if device["loads"]
     ]
     _bars(axes, rows, "map (megapixels a second)", 2)
     return True
@@ -123,15 +125,15 @@ def providers(axes: Axes, result: dict[str, Any]) -> bool:
 def gpu(axes: Axes, result: dict[str, Any]) -> bool:
     if not result["device"]:
         return False
-    rows = [(name, each["speed"], OURS) for name, each in result["models"].items()]
+    rows = [(name, model["speed"], OURS) for name, model in result["models"].items()]
     _bars(axes, rows, "map (megapixels a second)", 2)
     return True
 
 
 def memory(axes: Axes, results: list[dict[str, Any]]) -> bool:
     rows = [
-        (f"{each['rows']:,} x {each['cols']:,}", _exactly(each["peak_megabytes"]), OURS)
-        for each in results
+        (f"{run['rows']:,} x {run['cols']:,}", _exactly(run["peak_megabytes"]), OURS)
+        for run in results
     ]
     _bars(axes, rows, "peak resident memory (MB), by rows x columns of the raster", 0)
     _target(axes, MEMORY_LIMIT, "asked for, at most")
@@ -140,7 +142,8 @@ def memory(axes: Axes, results: list[dict[str, Any]]) -> bool:
 
 def graph(axes: Axes, result: dict[str, Any]) -> bool:
     rows = [
-        (name, each, OURS if "numpy" in name else OTHER) for name, each in result["ways"].items()
+        (name, figures, OURS if "numpy" in name else OTHER)
+        for name, figures in result["ways"].items()
     ]
     _bars(axes, rows, "one tile in one thread (milliseconds)", 0)
     return True
@@ -149,7 +152,7 @@ def graph(axes: Axes, result: dict[str, Any]) -> bool:
 def resolutions(axes: Axes, result: dict[str, dict[str, float]]) -> bool:
     at = [float(size) for size in result]
     for way, name, color in (("on", "brought to the model's", OURS), ("off", "as it is", OTHER)):
-        values = [each[f"overall_accuracy {way}"] for each in result.values()]
+        values = [figures[f"overall_accuracy {way}"] for figures in result.values()]
         axes.plot(at, values, marker="o", label=name, color=color)
     axes.set_xscale("log")
     axes.set_xticks(at, list(result))
@@ -162,8 +165,8 @@ def resolutions(axes: Axes, result: dict[str, dict[str, float]]) -> bool:
 
 def sparse(axes: Axes, result: dict[str, Any]) -> bool:
     rows = [
-        (f"{int(side):,} x {int(side):,}", _exactly(each["seconds"]), OURS)
-        for side, each in result.items()
+        (f"{int(side):,} x {int(side):,}", _exactly(run["seconds"]), OURS)
+        for side, run in result.items()
     ]
     _bars(axes, rows, "a map of two islands (s), by the size of the raster", 0)
     return True
@@ -182,9 +185,13 @@ def startup(axes: Axes, result: dict[str, Any]) -> bool:
 
 def precision(axes: Axes, result: dict[str, dict[str, Any]]) -> bool:
     rows = [
-        (f"{name}\n{each['labels_agreeing']:.2%} of labels as fp32", _exactly(each["speed"]), OURS)
-        for name, each in result.items()
-        if each["speed"] is not None
+        (
+            f"{name}\n{figures['labels_agreeing']:.2%} of labels as fp32",
+            _exactly(figures["speed"]),
+            OURS,
+        )
+        for name, figures in result.items()
+        if figures["speed"] is not None
     ]
     _bars(axes, rows, "speed of one thread (times fp32)", 2)
     plt.gcf().set_figheight(2.6)
@@ -192,9 +199,9 @@ def precision(axes: Axes, result: dict[str, dict[str, Any]]) -> bool:
 
 
 def refinements(axes: Axes, result: dict[str, dict[str, float]]) -> bool:
-    for name, each in result.items():
-        axes.plot(each["time_ratio"], each["mean_iou"], "o", color=OURS)
-        place = (each["time_ratio"], each["mean_iou"])
+    for name, figures in result.items():
+        axes.plot(figures["time_ratio"], figures["mean_iou"], "o", color=OURS)
+        place = (figures["time_ratio"], figures["mean_iou"])
         beside = (6, -9) if name == "plain" else (6, 3)
         axes.annotate(name, place, beside, textcoords="offset points", fontsize=8)
     axes.margins(x=0.25, y=0.15)
@@ -205,11 +212,11 @@ def refinements(axes: Axes, result: dict[str, dict[str, float]]) -> bool:
 
 
 def seams(axes: Axes, results: list[dict[str, Any]]) -> bool:
-    for tile, color in zip(dict.fromkeys(each["tile"] for each in results), (OURS, "#e08e0b")):
-        rows = [each for each in results if each["tile"] == tile]
+    for tile, color in zip(dict.fromkeys(run["tile"] for run in results), (OURS, "#e08e0b")):
+        rows = [run for run in results if run["tile"] == tile]
         name = f"tiles of {tile}" if tile else f"default tiles, up to {rows[0]['largest_tile']}"
-        at = [each["overlap"] for each in rows]
-        axes.plot(at, [each["seams"] for each in rows], marker="o", label=name, color=color)
+        at = [run["overlap"] for run in rows]
+        axes.plot(at, [run["seams"] for run in rows], marker="o", label=name, color=color)
     _target(axes, SEAMS_LIMIT, "asked for, at most", upright=False)
     axes.set_xlabel("overlap (pixels)")
     axes.set_ylabel("label changes at seams\n(times the map in one piece)")
@@ -217,7 +224,7 @@ def seams(axes: Axes, results: list[dict[str, Any]]) -> bool:
 
 
 def accuracy(axes: Axes, result: dict[str, Any]) -> bool:
-    rows = [(name, _exactly(each["iou"]), OURS) for name, each in result["classes"].items()]
+    rows = [(name, _exactly(figures["iou"]), OURS) for name, figures in result["classes"].items()]
     _bars(axes, rows, "IoU on the validation images", 3)
     axes.set_xlim(0, 1)
     return True

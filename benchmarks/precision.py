@@ -84,7 +84,7 @@ def measure_speed(files: Mapping[str, Path]) -> dict[str, float]:
                 started = time.thread_time()
                 backend.predict(tile)
                 seconds[name].append(time.thread_time() - started)
-    return {name: min(seconds[EXACT]) / min(each) for name, each in seconds.items()}
+    return {name: min(seconds[EXACT]) / min(times) for name, times in seconds.items()}
 
 
 def measure_precision(model: Path | None = None) -> dict[str, Outcome]:
@@ -120,13 +120,13 @@ def report(results: Mapping[str, Outcome]) -> dict[str, dict[str, float | None]]
     """The figures by precision."""
     return {
         name: {
-            "overall_accuracy": round(each.matrix.overall_accuracy, 4),
-            "mean_iou": round(each.matrix.mean_iou, 4),
-            "labels_agreeing": round(each.labels.overall_accuracy, 4),
-            "speed": None if each.speed is None else round(each.speed, 2),
-            "megabytes": round(each.megabytes, 2),
+            "overall_accuracy": round(outcome.matrix.overall_accuracy, 4),
+            "mean_iou": round(outcome.matrix.mean_iou, 4),
+            "labels_agreeing": round(outcome.labels.overall_accuracy, 4),
+            "speed": None if outcome.speed is None else round(outcome.speed, 2),
+            "megabytes": round(outcome.megabytes, 2),
         }
-        for name, each in results.items()
+        for name, outcome in results.items()
     }
 
 

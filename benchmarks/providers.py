@@ -30,7 +30,9 @@ CPU = "cpu"
 
 def packages() -> list[str]:
     """The installed builds of ONNX Runtime, and OpenVINO's own package, with their versions."""
-    found = {each.metadata["Name"]: each.version for each in distributions()}
+    found = {
+        distribution.metadata["Name"]: distribution.version for distribution in distributions()
+    }
     return [
         f"{name} {version}"
         for name, version in sorted(found.items())
@@ -58,9 +60,9 @@ def measure_providers(size: tuple[int, int] = SIZE, repeats: int = 3) -> dict[st
         name: {
             "ran": found[0]["provider"],
             "loads": _ran(name, found[0]["provider"]),
-            "speed": spread(each["delivered"] / each["seconds"] / 1e6 for each in found),
+            "speed": spread(run["delivered"] / run["seconds"] / 1e6 for run in found),
             "labels_agreeing": same[name],
-            "peak_megabytes": max(each["peak_megabytes"] for each in found),
+            "peak_megabytes": max(run["peak_megabytes"] for run in found),
         }
         for name, found in runs.items()
     }

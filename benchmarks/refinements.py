@@ -75,13 +75,13 @@ def report(results: Mapping[str, Outcome]) -> dict[str, dict[str, float]]:
     plain = results[PLAIN]
     return {
         name: {
-            "overall_accuracy": round(each.matrix.overall_accuracy, 4),
-            "mean_iou": round(each.matrix.mean_iou, 4),
-            "time_ratio": round(each.seconds / plain.seconds, 2),
-            "processor_time_ratio": round(each.processor_seconds / plain.processor_seconds, 2),
-            "share_with_class": round(each.matrix.total / plain.matrix.total, 4),
+            "overall_accuracy": round(outcome.matrix.overall_accuracy, 4),
+            "mean_iou": round(outcome.matrix.mean_iou, 4),
+            "time_ratio": round(outcome.seconds / plain.seconds, 2),
+            "processor_time_ratio": round(outcome.processor_seconds / plain.processor_seconds, 2),
+            "share_with_class": round(outcome.matrix.total / plain.matrix.total, 4),
         }
-        for name, each in results.items()
+        for name, outcome in results.items()
     }
 
 

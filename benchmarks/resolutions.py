@@ -67,7 +67,7 @@ def bring(image: Path, size: float, target: Path) -> None:
     """Write an image of METRES with pixels of ``size`` metres, smooth both ways."""
     dataset = gdal.Open(str(image))
     rows, cols = (
-        round(each * METRES / size) for each in (dataset.RasterYSize, dataset.RasterXSize)
+        round(pixels * METRES / size) for pixels in (dataset.RasterYSize, dataset.RasterXSize)
     )
     how = "average" if size > METRES else "cubic"
     small = gdal.Translate(
@@ -100,11 +100,11 @@ def report(results: dict[str, dict[str, Outcome]]) -> dict[str, dict[str, float]
     return {
         size: {
             f"{key} {name}": round(value, 4)
-            for name, each in ways.items()
+            for name, outcome in ways.items()
             for key, value in (
-                ("overall_accuracy", each.matrix.overall_accuracy),
-                ("mean_iou", each.matrix.mean_iou),
-                ("seconds", each.seconds),
+                ("overall_accuracy", outcome.matrix.overall_accuracy),
+                ("mean_iou", outcome.matrix.mean_iou),
+                ("seconds", outcome.seconds),
             )
         }
         for size, ways in results.items()

@@ -70,10 +70,10 @@ def measure_seams() -> list[dict[str, Any]]:
 
 def measure_memory() -> list[dict[str, Any]]:
     results: list[dict[str, Any]] = []
-    for each in memory.SIZES:
+    for size in memory.SIZES:
         if results:
             keep("memory", results)  # should the run be broken off
-        results.append(memory.measure(*size_of(each)))
+        results.append(memory.measure(*size_of(size)))
     return results
 
 

@@ -15,12 +15,12 @@ def refinements_section(result: dict[str, dict[str, float]]) -> str:
     rows = [
         [
             name,
-            f"{each['overall_accuracy']:.4f}",
-            f"{each['mean_iou']:.4f}",
-            f"{each['share_with_class']:.1%}",
-            f"{each['time_ratio']:.2f}",
+            f"{figures['overall_accuracy']:.4f}",
+            f"{figures['mean_iou']:.4f}",
+            f"{figures['share_with_class']:.1%}",
+            f"{figures['time_ratio']:.2f}",
         ]
-        for name, each in result.items()
+        for name, figures in result.items()
     ]
     return (
         "## Better maps from the same model\n\n"
@@ -35,13 +35,13 @@ def precision_section(result: dict[str, dict[str, Any]]) -> str:
     rows = [
         [
             name,
-            f"{each['overall_accuracy']:.4f}",
-            f"{each['mean_iou']:.4f}",
-            f"{each['labels_agreeing']:.2%}",
-            f"{each['megabytes']:.2f}",
-            "" if each["speed"] is None else f"{each['speed']:.2f}",
+            f"{figures['overall_accuracy']:.4f}",
+            f"{figures['mean_iou']:.4f}",
+            f"{figures['labels_agreeing']:.2%}",
+            f"{figures['megabytes']:.2f}",
+            "" if figures["speed"] is None else f"{figures['speed']:.2f}",
         ]
-        for name, each in result.items()
+        for name, figures in result.items()
     ]
     return (
         "## Precision\n\n"
@@ -72,8 +72,11 @@ def _trained(result: dict[str, Any], names: dict[str, str]) -> str:
 def _classes(result: dict[str, Any], names: dict[str, str]) -> str:
     classes = list(next(result[name] for name in names if "iou" in result.get(name, {}))["iou"])
     rows = [
-        [each, *(_number(result[name]["iou"].get(each)) for name in names if name in result)]
-        for each in classes
+        [
+            class_name,
+            *(_number(result[name]["iou"].get(class_name)) for name in names if name in result),
+        ]
+        for class_name in classes
     ]
     return table(["IoU", *(title for name, title in names.items() if name in result)], rows)
 

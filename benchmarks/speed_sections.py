@@ -17,19 +17,19 @@ def throughput_section(result: dict[str, Any]) -> str:
     rows = [
         [
             name,
-            " x ".join(map(str, each["tile"])),
-            _share(each),
-            shown(each["seconds"], 1),
-            shown(each["computed_speed"]),
-            shown(each["delivered_speed"]) if each["delivered"] else "-",
-            f"{each['peak_megabytes']:,.0f}",
+            " x ".join(map(str, contender["tile"])),
+            _share(contender),
+            shown(contender["seconds"], 1),
+            shown(contender["computed_speed"]),
+            shown(contender["delivered_speed"]) if contender["delivered"] else "-",
+            f"{contender['peak_megabytes']:,.0f}",
         ]
-        for name, each in result["contenders"].items()
+        for name, contender in result["contenders"].items()
     ]
     head = ["", "tile", "computed / delivered", "seconds", "computed Mpx/s", "map Mpx/s", "MB"]
     ratios = [
-        [each["one"], each["other"], _target(each["target"]), shown(each["ratio"])]
-        for each in result["ratios"]
+        [ratio["one"], ratio["other"], _target(ratio["target"]), shown(ratio["ratio"])]
+        for ratio in result["ratios"]
     ]
     return (
         "## Throughput\n\n"
@@ -62,7 +62,7 @@ def _share(contender: dict[str, Any]) -> str:
 
 
 def graph_section(result: dict[str, Any]) -> str:
-    rows = [[name, shown(each, 1)] for name, each in result["ways"].items()]
+    rows = [[name, shown(figures, 1)] for name, figures in result["ways"].items()]
     return (
         "## The graph on a processor\n\n"
         f"One tile of {result['tile']} x {result['tile']} pixels with the shipped model in one "
@@ -75,8 +75,8 @@ def graph_section(result: dict[str, Any]) -> str:
 
 def stages_section(result: dict[str, Any]) -> str:
     wall = result["seconds"]["median"]
-    groups = sorted(result["groups"].items(), key=lambda each: -each[1]["median"])
-    rows = [[name, shown(each), f"{each['median'] / wall:.0%}"] for name, each in groups]
+    groups = sorted(result["groups"].items(), key=lambda group: -group[1]["median"])
+    rows = [[name, shown(figures), f"{figures['median'] / wall:.0%}"] for name, figures in groups]
     inside = result["session_run"]
     rows.append(["*inside ONNX Runtime's run*", shown(inside), f"{inside['median'] / wall:.0%}"])
     tiles = result["tiles_seconds"]
@@ -96,11 +96,11 @@ def threads_section(result: dict[str, Any]) -> str:
     rows = [
         [
             count,
-            shown(each["speed"]),
-            f"{each['speed']['median'] / alone:.2f}" if alone else "-",
-            f"{each['peak_megabytes']:,.0f}",
+            shown(figures["speed"]),
+            f"{figures['speed']['median'] / alone:.2f}" if alone else "-",
+            f"{figures['peak_megabytes']:,.0f}",
         ]
-        for count, each in result["cores"].items()
+        for count, figures in result["cores"].items()
     ]
     return (
         "## Processors\n\n"
@@ -114,12 +114,12 @@ def providers_section(result: dict[str, Any]) -> str:
     rows = [
         [
             name,
-            each["ran"] if each["loads"] else f"does not load; {each['ran']} ran",
-            shown(each["speed"]),
-            f"{each['labels_agreeing']:.3%}",
-            f"{each['peak_megabytes']:,.0f}",
+            device["ran"] if device["loads"] else f"does not load; {device['ran']} ran",
+            shown(device["speed"]),
+            f"{device['labels_agreeing']:.3%}",
+            f"{device['peak_megabytes']:,.0f}",
         ]
-        for name, each in result["devices"].items()
+        for name, device in result["devices"].items()
     ]
     return (
         "## Devices\n\n"
@@ -153,13 +153,13 @@ def gpu_section(result: dict[str, Any]) -> str:
     rows = [
         [
             name,
-            each["ran"],
-            " x ".join(map(str, each["tile"])),
-            shown(each["speed"]),
-            shown(each["bare_speed"]),
-            shown(each["ratio"]),
+            model["ran"],
+            " x ".join(map(str, model["tile"])),
+            shown(model["speed"]),
+            shown(model["bare_speed"]),
+            shown(model["ratio"]),
         ]
-        for name, each in result["models"].items()
+        for name, model in result["models"].items()
     ]
     return (
         f"{title}{result['card'] or result['device']}: maps of {result['rows']:,} x "

@@ -51,7 +51,7 @@ class Watcher:
             self._used.update(self._look())
 
     def _look(self) -> dict[tuple[int, str], float]:
-        named = {each.native_id: each.name for each in threading.enumerate()}
+        named = {thread.native_id: thread.name for thread in threading.enumerate()}
         found = {}
         for task in TASKS.iterdir():
             try:
@@ -126,19 +126,19 @@ def measure_stages(size: tuple[int, int] = SIZE, repeats: int = 3) -> dict[str, 
         values = {"raster": raster, "model": paths.default_model()}
         runs = [run_fresh("benchmarks.stages:measure_here", **values) for _ in range(repeats)]
     plain = ("seconds", "tiles_seconds", "session_run", "session_run_wall", "session_calls")
-    names = dict.fromkeys(name for each in runs for name in each["groups"])
+    names = dict.fromkeys(name for run in runs for name in run["groups"])
     return {
         "rows": size[0],
         "cols": size[1],
         "repeats": repeats,
         "provider": runs[0]["provider"],
-        **{key: spread(each[key] for each in runs) for key in plain},
+        **{key: spread(run[key] for run in runs) for key in plain},
         "groups": {name: spread(_of_group(runs, name)) for name in names},
     }
 
 
 def _of_group(runs: list[dict[str, Any]], name: str) -> Iterable[float]:
-    return (each["groups"].get(name, 0.0) for each in runs)
+    return (run["groups"].get(name, 0.0) for run in runs)
 
 
 def main() -> None:

@@ -61,8 +61,8 @@ def measure_startup(repeats: int = 11) -> dict[str, Any]:
         "repeats": repeats,
         "algorithms": runs[0]["algorithms"],
         "modules": runs[0]["modules"],
-        "heavy": sorted({name for each in runs for name in each["heavy"]}),
-        **{key: spread(each[key] for each in runs) for key in timed},
+        "heavy": sorted({name for run in runs for name in run["heavy"]}),
+        **{key: spread(run[key] for run in runs) for key in timed},
     }
 
 

@@ -43,22 +43,22 @@ def measure_threads(
 ) -> dict[str, Any]:
     """Megapixels of the map a second, by number of processors."""
     wanted = list(cores) or counts(processors())
-    runs: dict[int, list[dict[str, Any]]] = {each: [] for each in wanted}
+    runs: dict[int, list[dict[str, Any]]] = {count: [] for count in wanted}
     with tempfile.TemporaryDirectory() as folder:
         values = {
             "raster": mosaic(Path(folder) / "image.tif", *size),
             "model": paths.default_model(),
         }
         for _ in range(repeats):
-            for each in wanted:
-                done = run_fresh("benchmarks.threads:measure_here", cores=each, **values)
-                runs[each].append(done)
+            for count in wanted:
+                done = run_fresh("benchmarks.threads:measure_here", cores=count, **values)
+                runs[count].append(done)
     by_count = {
-        str(each): {
+        str(count): {
             "speed": spread(run["delivered"] / run["seconds"] / 1e6 for run in found),
             "peak_megabytes": max(run["peak_megabytes"] for run in found),
         }
-        for each, found in runs.items()
+        for count, found in runs.items()
     }
     return {"rows": size[0], "cols": size[1], "repeats": repeats, "cores": by_count}
 

@@ -44,7 +44,7 @@ class Contender:
 
 def arrangements(cores: int) -> list[tuple[int, int]]:
     """Sessions and threads in each that use all cores, from one session to one on every core."""
-    whole = [each for each in range(1, cores + 1) if cores % each == 0]
+    whole = [sessions for sessions in range(1, cores + 1) if cores % sessions == 0]
     return [(sessions, cores // sessions) for sessions in whole]
 
 
@@ -66,7 +66,7 @@ def fixed_file(folder: Path) -> tuple[Path, int]:
 
     advised = exported(folder, "fixed", precision="fp32", fixed_size=FIXED)
     model = onnx.load(str(advised))
-    (entry,) = (each for each in model.metadata_props if each.key == "tiles_overlap")
+    (entry,) = (prop for prop in model.metadata_props if prop.key == "tiles_overlap")
     return advised, math.floor(FIXED * float(entry.value) / 100)
 
 
@@ -93,8 +93,8 @@ def contenders(raster: Path, fixed: Path, overlap: int, folder: Path) -> dict[st
     entries[OURS_SHORT] = Contender("ours", {"model": shipped, **OPENVINO})
     entries[fixed_name(overlap, OURS_SHORT)] = Contender("ours", {**same, **OPENVINO})
     return {
-        name: Contender(each.function, {"raster": raster, **each.values})
-        for name, each in entries.items()
+        name: Contender(contender.function, {"raster": raster, **contender.values})
+        for name, contender in entries.items()
     }
 
 
@@ -107,15 +107,15 @@ def measure_throughput(size: tuple[int, int] = SIZE, repeats: int = 5) -> dict[s
         entries = contenders(mosaic(folder / "image.tif", *size), fixed, overlap, folder)
         for turn in range(repeats):
             order = list(entries) if turn % 2 == 0 else list(reversed(entries))
-            for each in order:
-                entry = entries[each]
+            for contender in order:
+                entry = entries[contender]
                 done = run_fresh(f"benchmarks.contenders:{entry.function}", **entry.values)
-                runs.setdefault(each, []).append(done)
+                runs.setdefault(contender, []).append(done)
     return {
         "rows": size[0],
         "cols": size[1],
         "repeats": repeats,
-        "contenders": {each: _figures(runs[each]) for each in entries},
+        "contenders": {contender: _figures(runs[contender]) for contender in entries},
         "best_bare": best_bare(runs),
         "ratios": ratios(runs, overlap),
     }
@@ -125,17 +125,17 @@ def _figures(runs: list[dict[str, Any]]) -> dict[str, Any]:
     first = runs[0]
     return {
         **{key: first[key] for key in ("tile", "tiles", "computed", "delivered", "provider")},
-        "seconds": spread(each["seconds"] for each in runs),
-        "computed_speed": spread(each["computed"] / each["seconds"] / 1e6 for each in runs),
-        "delivered_speed": spread(each["delivered"] / each["seconds"] / 1e6 for each in runs),
-        "peak_megabytes": max(each["peak_megabytes"] for each in runs),
+        "seconds": spread(run["seconds"] for run in runs),
+        "computed_speed": spread(run["computed"] / run["seconds"] / 1e6 for run in runs),
+        "delivered_speed": spread(run["delivered"] / run["seconds"] / 1e6 for run in runs),
+        "peak_megabytes": max(run["peak_megabytes"] for run in runs),
     }
 
 
 def best_bare(runs: Runs) -> str:
     """The arrangement of bare sessions with the least middle time."""
     bare = [name for name in runs if name.startswith("bare")]
-    return min(bare, key=lambda name: spread(each["seconds"] for each in runs[name])["median"])
+    return min(bare, key=lambda name: spread(run["seconds"] for run in runs[name])["median"])
 
 
 def ratios(runs: Runs, overlap: int) -> list[dict[str, Any]]:
@@ -156,7 +156,7 @@ def ratios(runs: Runs, overlap: int) -> list[dict[str, Any]]:
         for one, other, target in compared
     ]
     # How far any way to have ONNX Runtime compute these tiles could get.
-    computed = {each: runs[each][0]["computed"] for each in (bare, peer)}
+    computed = {name: runs[name][0]["computed"] for name in (bare, peer)}
     limit = spread(
         slow["seconds"] / quick["seconds"] * computed[bare] / computed[peer]
         for quick, slow in zip(runs[bare], runs[peer])

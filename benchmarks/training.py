@@ -74,8 +74,8 @@ def landscape(data: Path, minutes: float) -> dict[str, Any]:
     """Fine-tuning from the shipped model against starting from nothing, judged on a test area."""
     czech = data / "czech"
     labels = str(czech / "train_labels.tif")
-    classes = [vars(each) for each in classes_of(labels)]
-    names, values = [each["name"] for each in classes], [int(each["value"]) for each in classes]
+    classes = [vars(label_class) for label_class in classes_of(labels)]
+    names, values = [entry["name"] for entry in classes], [int(entry["value"]) for entry in classes]
     config: dict[str, Any] = {
         "data": [{"image": str(czech / "train.tif"), "labels": labels}],
         "classes": classes,
@@ -110,8 +110,8 @@ def random_forest(czech: Path, values: list[int]) -> dict[str, Any]:
     found = forest.predict(wanted[:, judged].T)
     position = {value: index for index, value in enumerate(values)}
     matrix = ConfusionMatrix.of(
-        np.array([position[each] for each in truth.ravel()[judged]]),
-        np.array([position[each] for each in found]),
+        np.array([position[value] for value in truth.ravel()[judged]]),
+        np.array([position[value] for value in found]),
         len(values),
     )
     return {
@@ -137,8 +137,8 @@ def polygons(data: Path, minutes: float) -> dict[str, Any]:
     (drawn,) = folder.glob("*.gpkg")
     config = {
         "data": [
-            {"image": str(each), "labels": str(drawn), "field": "Quatreclasses"}
-            for each in sorted(folder.glob("*.tif"))
+            {"image": str(image), "labels": str(drawn), "field": "Quatreclasses"}
+            for image in sorted(folder.glob("*.tif"))
         ],
         "classes": [{"value": key, "name": name} for key, name in POLYGON_CLASSES.items()],
         "validation_share": 0.3,

@@ -36,12 +36,12 @@ def main() -> None:
 
 def _row(name: str, logs: list[Path]) -> list[str]:
     """Sums over the logs of a target; empty where there is none."""
-    texts = [each.read_text(encoding="utf-8", errors="replace") for each in logs]
+    texts = [log.read_text(encoding="utf-8", errors="replace") for log in logs]
     if not texts:
         return []
-    runs = sum(int(each) for text in texts for each in _RUNS.findall(text))
+    runs = sum(int(count) for text in texts for count in _RUNS.findall(text))
     seconds = sum(int(b or 0) for text in texts for _, b in _SECONDS.findall(text))
-    reached = max((int(each) for text in texts for each in _REACHED.findall(text)), default=0)
+    reached = max((int(count) for text in texts for count in _REACHED.findall(text)), default=0)
     found = sum(bool(_FOUND.search(text)) for text in texts)
     return [TARGETS[name], f"{seconds:,}", f"{runs:,}", str(reached), str(found)]
 

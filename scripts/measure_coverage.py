@@ -29,21 +29,21 @@ LEFT_OUT = (
 
 def main() -> int:
     FOLDER.mkdir(parents=True, exist_ok=True)
-    tests = [ROOT / "tests" / each for each in (*PACKAGES, "assessment")]
+    tests = [ROOT / "tests" / package for package in (*PACKAGES, "assessment")]
     tests += sorted((ROOT / "tests").glob("test_*.py"))
     done = subprocess.run(  # nosec B603
         [
             *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
             *("--cov=scasnet_qgis", "--cov-branch", f"--cov-report=json:{REPORT}"),
-            *(f"--ignore={each}" for each in LEFT_OUT),
-            *(str(each.relative_to(ROOT)) for each in tests),
+            *(f"--ignore={path}" for path in LEFT_OUT),
+            *(str(path.relative_to(ROOT)) for path in tests),
             *sys.argv[1:],
         ],
         cwd=ROOT,
         env={**os.environ, "COVERAGE_FILE": str(FOLDER / "data"), "QT_QPA_PLATFORM": "offscreen"},
         check=False,
     )
-    rows = [row_of(each) for each in PACKAGES]
+    rows = [row_of(package) for package in PACKAGES]
     shares = [float(row[-1].rstrip(" %")) for row in rows]
     measured_table.write("coverage", ["package", "lines", "branches", "reached"], rows)
     low = [name for name, share in zip(PACKAGES, shares) if share < LEAST]
@@ -56,13 +56,13 @@ def row_of(package: str) -> list[str]:
     """Lines and branches of a package, reached and in all, and their share."""
     files = json.loads(REPORT.read_text(encoding="utf-8"))["files"]
     inside = [
-        each["summary"]
-        for name, each in files.items()
+        file["summary"]
+        for name, file in files.items()
         if Path(name).as_posix().startswith(f"scasnet_qgis/{package}/")
     ]
 
     def total(key: str) -> int:
-        return sum(each[key] for each in inside)
+        return sum(summary[key] for summary in inside)
 
     reached = total("covered_lines"), total("covered_branches")
     there = total("num_statements"), total("num_branches")

@@ -47,7 +47,7 @@ SURVIVED, UNTESTED, KILLED = (0,), (5, 33), (1, 3)
 _SHOW = """
 import json, sys
 from mutmut.mutation.diff_apply import get_diff_for_mutant
-print(json.dumps({each: get_diff_for_mutant(each, path=sys.argv[1]) for each in sys.argv[2:]}))
+print(json.dumps({name: get_diff_for_mutant(name, path=sys.argv[1]) for name in sys.argv[2:]}))
 """
 _CONTEXT, _NO_CONTEXT = '"ScasNet",', re.compile(r"(^|translate\()None,")
 _TEXT = re.compile(r"""f?("[^"]*"|'[^']*')""")
@@ -61,16 +61,16 @@ def main() -> None:
     parser.add_argument("--report", type=Path, help="only count what a tree of mutmut holds")
     arguments = parser.parse_args()
     tree = arguments.report or _laid_out()
-    metas = {each.name[:-8]: each for each in sorted(_core(tree).glob("*.py.meta"))}
+    metas = {path.name[:-8]: path for path in sorted(_core(tree).glob("*.py.meta"))}
     if arguments.report is None:
-        there = [each.stem for each in sorted(_core(ROOT).glob("*.py"))]
+        there = [path.stem for path in sorted(_core(ROOT).glob("*.py"))]
         if unknown := set(arguments.modules) - set(there):
             parser.error(f"core has no module {', '.join(sorted(unknown))}")
         wanted = arguments.modules or there
         _mutmut(tree, "run", "scasnet_qgis.core.areas.*")  # makes all mutants
-        metas = {each.name[:-8]: each for each in sorted(_core(tree).glob("*.py.meta"))}
+        metas = {path.name[:-8]: path for path in sorted(_core(tree).glob("*.py.meta"))}
         picked = [sorted(_results(metas[module])) for module in wanted if module in metas]
-        names = [n for each in picked for n in _sample(each, arguments.most, arguments.seed)]
+        names = [n for mutants in picked for n in _sample(mutants, arguments.most, arguments.seed)]
         if names:  # without a name, mutmut would try all
             _mutmut(tree, "run", *names)
     rows = [row for module, meta in metas.items() if (row := _row(tree, module, meta))]
@@ -166,8 +166,8 @@ def _changes(tree: Path, module: str, names: list[str]) -> dict[str, tuple[str, 
     found = {}
     for name, diff in diffs.items():
         lines = diff.splitlines()
-        gone = [each[1:].strip() for each in lines if each[:1] == "-" and each[:3] != "---"]
-        come = [each[1:].strip() for each in lines if each[:1] == "+" and each[:3] != "+++"]
+        gone = [line[1:].strip() for line in lines if line[:1] == "-" and line[:3] != "---"]
+        come = [line[1:].strip() for line in lines if line[:1] == "+" and line[:3] != "+++"]
         found[name] = " ".join(gone), " ".join(come)
     return found
 

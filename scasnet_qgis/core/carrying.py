@@ -74,7 +74,7 @@ class CarryingReader:
         if following is not None:
             shared = window.row_end - following
             self._keep(column, parts, following, end, shared + self._source.block_rows)
-        return [_cut(each, window) for each in parts if each.window.row < window.row_end]
+        return [_cut(part, window) for part in parts if part.window.row < window.row_end]
 
     def forget(self, column: int) -> None:
         """Free what is kept for a ``column`` of tiles, whose tile is left out."""
@@ -87,9 +87,9 @@ class CarryingReader:
 
     def _keep(self, column: int, parts: list[Part], start: int, end: int, most: int) -> None:
         below = [
-            each.rows(max(start, each.window.row), each.window.row_end)
-            for each in parts
-            if each.window.row_end > start
+            part.rows(max(start, part.window.row), part.window.row_end)
+            for part in parts
+            if part.window.row_end > start
         ]
         if below and below[0].window.row == start < end:
             self._kept[column] = _joined(below, most)
@@ -121,10 +121,10 @@ def _joined(parts: list[Part], most: int) -> Part:
     for part in parts:
         at = part.window.row - window.row
         raw[:, at : at + part.window.rows] = part.raw
-    if all(each.valid is None for each in parts):
+    if all(part.valid is None for part in parts):
         return Part(window, raw, None)
     valid = [
-        np.ones(each.raw.shape[1:], dtype=np.bool_) if each.valid is None else each.valid
-        for each in parts
+        np.ones(part.raw.shape[1:], dtype=np.bool_) if part.valid is None else part.valid
+        for part in parts
     ]
     return Part(window, raw, np.concatenate(valid))

@@ -68,7 +68,7 @@ class Scaling:
         kind: np.dtype[Any] = raw.dtype
         if np.issubdtype(kind, np.integer):
             limits = np.iinfo(kind)
-            values = [min(max(round(each), limits.min), limits.max) for each in values]
+            values = [min(max(round(value), limits.min), limits.max) for value in values]
         self._fill(out, raw, valid, values)
 
     @staticmethod

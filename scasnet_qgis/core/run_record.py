@@ -32,9 +32,9 @@ class NoRecord(ValueError):  # noqa: N818 (it is told apart, not shown)
 def plain(value: Any) -> Any:
     """What JSON can say: numpy's numbers become Python's, NaN and infinity become words."""
     if isinstance(value, Mapping):
-        return {str(key): plain(each) for key, each in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(each) for each in value]
+        return [plain(item) for item in value]
     if hasattr(value, "item") and not isinstance(value, (str, bytes)):
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
@@ -103,18 +103,18 @@ class Record:
     def parts(self, *keys: str) -> list[Record]:
         """The entries of a list."""
         value = self.at(*keys)
-        return [Record(each) for each in value[:MAX_PARTS]] if isinstance(value, list) else []
+        return [Record(item) for item in value[:MAX_PARTS]] if isinstance(value, list) else []
 
     def texts(self, *keys: str) -> list[str]:
         """The entries of a list as texts of one line, without empty ones."""
-        return [text for each in self.parts(*keys) if (text := each.text())]
+        return [text for part in self.parts(*keys) if (text := part.text())]
 
     @property
     def intact(self) -> bool:
         """Whether a whole document still has the checksum it was written with."""
         if not isinstance(self.content, dict):
             return False
-        rest = {key: each for key, each in self.content.items() if key != _CHECKSUM}
+        rest = {key: item for key, item in self.content.items() if key != _CHECKSUM}
         try:
             return bool(self.content.get(_CHECKSUM) == _checksum(rest))
         except (ValueError, RecursionError):

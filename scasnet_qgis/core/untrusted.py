@@ -117,7 +117,7 @@ def _as_text(value: Any) -> str:
 
 
 def _clean(text: str, limit: int) -> str:
-    shown = "".join(each for each in text if each == "\n" or each.isprintable())
+    shown = "".join(char for char in text if char == "\n" or char.isprintable())
     return shown.translate(_BRACKETS)[:limit].rstrip()
 
 
@@ -136,5 +136,5 @@ def numbers(value: Any, count: int, low: float, high: float) -> tuple[float, ...
     """Exactly ``count`` numbers in low ... high, else None."""
     if not isinstance(value, (list, tuple)) or len(value) != count:
         return None
-    found = [number(each, low, high) for each in value]
-    return tuple(each for each in found if each is not None) if None not in found else None
+    found = [number(item, low, high) for item in value]
+    return tuple(parsed for parsed in found if parsed is not None) if None not in found else None

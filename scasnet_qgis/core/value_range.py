@@ -43,7 +43,7 @@ class ValueRange:
     def __str__(self) -> str:
         """As it is written in the parameter."""
         sign = "%" if self.percentiles else ""
-        return ";".join(f"{each!r}{sign}" for pair in self.pairs for each in pair)
+        return ";".join(f"{value!r}{sign}" for pair in self.pairs for value in pair)
 
 
 def parse_value_range(text: str) -> ValueRange | None:
@@ -53,10 +53,10 @@ def parse_value_range(text: str) -> ValueRange | None:
     """
     if not text.strip():
         return None
-    words = [each.strip() for each in text.split(";")]
-    percentiles = all(each.endswith("%") for each in words)
+    words = [word.strip() for word in text.split(";")]
+    percentiles = all(word.endswith("%") for word in words)
     try:
-        numbers = [float(each[:-1] if percentiles else each) for each in words]
+        numbers = [float(word[:-1] if percentiles else word) for word in words]
     except ValueError as error:
         raise SettingError(_FORM, str(error), text=text) from error
     pairs = tuple(zip(numbers[::2], numbers[1::2]))

@@ -107,7 +107,7 @@ class Axis:
         start = self.starts[index]
         near = self.touching(start, start + self.size)
         first = max(near.start - 1, 0)  # how a ramp falls off is up to the tile behind it
-        around = tuple(each - start for each in self.starts[first : near.stop + 1])
+        around = tuple(tile_start - start for tile_start in self.starts[first : near.stop + 1])
         return _weights(self.size, around, index - first)
 
 

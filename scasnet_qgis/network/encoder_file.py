@@ -34,11 +34,11 @@ def write_layers(path: Path, layers: Layers, facts: Mapping[str, Any]) -> None:
     from safetensors.numpy import save_file
 
     tensors = {
-        f"{name}.{part}": each
+        f"{name}.{part}": array
         for name, arrays in layers.items()
-        for part, each in zip(_NORM if len(arrays) == 4 else _CONVOLUTION, arrays)
+        for part, array in zip(_NORM if len(arrays) == 4 else _CONVOLUTION, arrays)
     }
-    metadata = {key: json.dumps(each) for key, each in facts.items()}
+    metadata = {key: json.dumps(value) for key, value in facts.items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
@@ -67,7 +67,7 @@ def read_layers(path: Path) -> tuple[Layers, dict[str, Any]]:
                     parts = _NORM if home.norm else _CONVOLUTION
                     keys = [f"{name}.{part}" for part, _ in zip(parts, home.shapes)]
                     layers[name] = [_tensor(file.get_tensor(key), key) for key in keys]
-                    if [each.shape for each in layers[name]] != list(home.shapes):
+                    if [array.shape for array in layers[name]] != list(home.shapes):
                         raise ValueError(f"shapes of {name}")
     except (OSError, SafetensorError, KeyError, ValueError, RecursionError) as error:
         text = translate(
@@ -82,7 +82,7 @@ def _facts(metadata: Mapping[str, str]) -> dict[str, Any]:
     facts = dict(metadata)
     if (facts.pop("format", None), facts.pop("version", None)) != (_FORMAT, _VERSION):
         raise ValueError(f"metadata: {sorted(metadata)}")
-    found = {key: json.loads(each) for key, each in facts.items()}
+    found = {key: json.loads(text) for key, text in facts.items()}
     if found.get("network") not in VARIANTS:
         raise ValueError("no known network")
     mean = numbers(found.get("mean"), 3, -1e4, 1e4)

@@ -172,11 +172,11 @@ def _traced(graph: _Graph) -> bytes:
 def _set_shape(value: Any, dimensions: list[str | int]) -> None:
     shape = value.type.tensor_type.shape
     del shape.dim[:]
-    for each in dimensions:
-        if isinstance(each, int):
-            shape.dim.add(dim_value=each)
+    for dimension in dimensions:
+        if isinstance(dimension, int):
+            shape.dim.add(dim_value=dimension)
         else:
-            shape.dim.add(dim_param=each)
+            shape.dim.add(dim_param=dimension)
 
 
 def _cuts(sample: Tensor) -> list[Tensor]:

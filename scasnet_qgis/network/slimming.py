@@ -45,14 +45,14 @@ def slim_vgg(
         for name, layer in encoder.named_modules():
             short = name.rsplit(".", 1)[-1]
             if isinstance(layer, nn.MaxPool2d):
-                narrow_maps = [layer(each) for each in narrow_maps]
-                full_maps = [layer(each) for each in full_maps]
+                narrow_maps = [layer(features) for features in narrow_maps]
+                full_maps = [layer(features) for features in full_maps]
             elif isinstance(layer, nn.Conv2d):
                 published = _full_layer(short, layer, full, full_maps[0].shape[1])
-                targets = [published(each) for each in full_maps]
+                targets = [published(features) for features in full_maps]
                 _fit(layer, narrow_maps, targets, generator)
-                narrow_maps = [functional.relu(layer(each)) for each in narrow_maps]
-                full_maps = [functional.relu(each) for each in targets]
+                narrow_maps = [functional.relu(layer(features)) for features in narrow_maps]
+                full_maps = [functional.relu(target) for target in targets]
 
 
 def _full_layer(

@@ -46,7 +46,7 @@ def test_the_blocks_are_those_of_scores(rows: int, cols: int, tile: int, panel_c
         assert found.scores is None
         np.testing.assert_array_equal(found.valid, wanted.valid, strict=True)
         np.testing.assert_array_equal(found.labels(), wanted.labels(), strict=True)
-    assert sum(each.window.rows * each.window.cols for each, _ in pairs) == rows * cols
+    assert sum(block.window.rows * block.window.cols for block, _ in pairs) == rows * cols
 
 
 def test_a_tile_beside_the_panel_gives_nothing() -> None:

@@ -58,8 +58,8 @@ def summed(plan: TilePlan, scores) -> np.ndarray:
     for row, top in enumerate(plan.vertical.starts):
         for col, left in enumerate(plan.horizontal.starts):
             weights = plan.vertical.weights(row)[:, None] * plan.horizontal.weights(col)
-            each = scores(row, col)
-            total[:, top : top + each.shape[1], left : left + each.shape[2]] += each * weights
+            values = scores(row, col)
+            total[:, top : top + values.shape[1], left : left + values.shape[2]] += values * weights
     return total[:, : plan.rows, : plan.cols]
 
 

@@ -24,19 +24,21 @@ class CountingSource:
         return self.image[(slice(None), *at)], None if self.mask is None else self.mask[at]
 
 
-def walk(source: CountingSource, tile: int, overlap: int, margin: int = 0) -> None:
+def walk(source: CountingSource, tile_size: int, overlap: int, margin: int = 0) -> None:
     """Read all tiles of a plan, and compare what they get with the image."""
     rows, cols = source.reads.shape
     raster = Window(0, 0, rows, cols)
-    plan = plan_tiles(rows, cols, (tile, tile), overlap, fixed=False, panel_cols=10**6, block=16)
+    plan = plan_tiles(
+        rows, cols, (tile_size, tile_size), overlap, fixed=False, panel_cols=10**6, block=16
+    )
     reader = CarryingReader(source, raster)
     for row in range(len(plan.vertical)):
-        for each in plan.row_tiles(plan.panels[0], row):
-            window = each.out.grow(margin).intersect(raster)
+        for tile in plan.row_tiles(plan.panels[0], row):
+            window = tile.out.grow(margin).intersect(raster)
             following = None
             if row + 1 < len(plan.vertical):
                 following = max(plan.vertical.starts[row + 1] - margin, 0)
-            parts = reader.read(each.col, window, following)
+            parts = reader.read(tile.col, window, following)
             assert parts[0].window.row == window.row
             assert parts[-1].window.row_end == window.row_end
             for before, after in zip(parts, parts[1:]):
@@ -53,16 +55,16 @@ def walk(source: CountingSource, tile: int, overlap: int, margin: int = 0) -> No
 @given(
     rows=st.integers(1, 150),
     cols=st.integers(1, 90),
-    tile=st.integers(16, 60),
+    tile_size=st.integers(16, 60),
     share=st.floats(0, 0.9),
     margin=st.integers(0, 8),
     block_rows=st.sampled_from([1, 7, 16, 64, 512]),
     masked=st.booleans(),
 )
 def test_every_tile_gets_its_own_pixels(
-    rows: int, cols: int, tile: int, share: float, margin: int, block_rows: int, masked: bool
+    rows: int, cols: int, tile_size: int, share: float, margin: int, block_rows: int, masked: bool
 ) -> None:
-    walk(CountingSource(rows, cols, block_rows, masked), tile, int(tile * share), margin)
+    walk(CountingSource(rows, cols, block_rows, masked), tile_size, int(tile_size * share), margin)
 
 
 @pytest.mark.parametrize("block_rows", [1, 16, 64])

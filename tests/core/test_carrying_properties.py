@@ -32,7 +32,7 @@ class Source:
 @given(
     rows=st.integers(1, 160),
     cols=st.integers(1, 70),
-    tile=st.integers(16, 60),
+    tile_size=st.integers(16, 60),
     share=st.floats(0, 0.9),
     margin=st.integers(0, 8),
     block_rows=st.sampled_from([1, 5, 16, 64]),
@@ -41,28 +41,30 @@ class Source:
 def test_tiles_that_are_left_out_harm_no_other(
     rows: int,
     cols: int,
-    tile: int,
+    tile_size: int,
     share: float,
     margin: int,
     block_rows: int,
     data: st.DataObject,
 ) -> None:
     source, raster = Source(rows, cols, block_rows), Window(0, 0, rows, cols)
-    overlap = int(tile * share)
-    plan = plan_tiles(rows, cols, (tile, tile), overlap, fixed=False, panel_cols=32, block=16)
+    overlap = int(tile_size * share)
+    plan = plan_tiles(
+        rows, cols, (tile_size, tile_size), overlap, fixed=False, panel_cols=32, block=16
+    )
     reader = CarryingReader(source, raster)
     for panel in plan.panels:
         left_out = data.draw(st.sets(st.integers(0, len(plan.vertical) - 1)))
         for row in range(len(plan.vertical)):
-            for each in plan.row_tiles(panel, row):
+            for tile in plan.row_tiles(panel, row):
                 if row in left_out:
-                    reader.forget(each.col)
+                    reader.forget(tile.col)
                     continue
-                window = each.out.grow(margin).intersect(raster)
+                window = tile.out.grow(margin).intersect(raster)
                 following = None
                 if row + 1 < len(plan.vertical):
                     following = max(plan.vertical.starts[row + 1] - margin, 0)
-                parts = reader.read(each.col, window, following)
+                parts = reader.read(tile.col, window, following)
                 at = np.s_[window.row : window.row_end, window.col : window.col_end]
                 raw = np.concatenate([part.raw for part in parts], axis=1)
                 np.testing.assert_array_equal(raw, source.image[(slice(None), *at)], strict=True)
@@ -76,17 +78,23 @@ def test_tiles_that_are_left_out_harm_no_other(
 @settings(max_examples=60, deadline=None)
 @given(
     rows=st.integers(1, 400),
-    tile=st.integers(16, 90),
+    tile_size=st.integers(16, 90),
     share=st.floats(0, 0.7),
     margin=st.integers(0, 8),
     block_rows=st.sampled_from([1, 5, 16, 64, 512]),
 )
 def test_down_one_column_every_row_is_read_once(
-    rows: int, tile: int, share: float, margin: int, block_rows: int
+    rows: int, tile_size: int, share: float, margin: int, block_rows: int
 ) -> None:
     source, raster = Source(rows, 20, block_rows), Window(0, 0, rows, 20)
     plan = plan_tiles(
-        rows, 20, (tile, tile), int(tile * share), fixed=False, panel_cols=32, block=16
+        rows,
+        20,
+        (tile_size, tile_size),
+        int(tile_size * share),
+        fixed=False,
+        panel_cols=32,
+        block=16,
     )
     reader = CarryingReader(source, raster)
     ends = []

@@ -35,5 +35,5 @@ def test_literals_are_read_down_to_ten_brackets(depth: int, is_read: bool) -> No
 def test_what_a_record_counts_and_where_it_lies() -> None:
     record = Record({"areas": {"pixels": 12.0, "odd": -3, "text": "x"}})
     assert record.count("areas", "pixels") == 12
-    assert [record.count("areas", each) for each in ("odd", "text", "missing")] == [0, 0, 0]
+    assert [record.count("areas", key) for key in ("odd", "text", "missing")] == [0, 0, 0]
     assert record_file(Path("/maps/a.tif")) == Path("/maps/a.tif.scasnet")

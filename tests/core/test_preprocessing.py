@@ -29,9 +29,9 @@ def test_uint16_values_beyond_the_limits_are_clipped() -> None:
 
 
 def test_each_band_has_its_own_limits() -> None:
-    each = Scaling((0.0, 100.0), (10.0, 300.0), (0.0, 0.0), "")
+    scaling = Scaling((0.0, 100.0), (10.0, 300.0), (0.0, 0.0), "")
     raw = np.array([[[5]], [[200]]], dtype=np.int16)
-    np.testing.assert_allclose(each(raw, None), [[[0.5]], [[0.5]]])
+    np.testing.assert_allclose(scaling(raw, None), [[[0.5]], [[0.5]]])
 
 
 def test_nan_and_infinity_are_no_values() -> None:
@@ -59,9 +59,9 @@ def test_odd_numbers_set_off_no_warning(kind: type, bits: int, low: float, expec
 
 
 def test_pixels_without_data_hold_the_fill() -> None:
-    each = Scaling((0.0, 0.0), (255.0, 255.0), (0.4, 0.6), "")
+    scaling = Scaling((0.0, 0.0), (255.0, 255.0), (0.4, 0.6), "")
     raw = np.full((2, 1, 2), 255, dtype=np.uint8)
-    scaled = each(raw, np.array([[True, False]]))
+    scaled = scaling(raw, np.array([[True, False]]))
     np.testing.assert_allclose(scaled, [[[1.0, 0.4]], [[1.0, 0.6]]], atol=1e-6)
 
 
@@ -95,13 +95,15 @@ def test_the_result_goes_where_it_is_wanted() -> None:
 @pytest.mark.parametrize("kind", [np.uint8, np.int16, np.uint16, np.float32, np.float64])
 def test_a_model_that_scales_itself_gets_raw_values_and_a_fill(kind: type) -> None:
     """The fill becomes, by the model's own scaling, what it would have been outside."""
-    each = Scaling((10.0, 0.0), (110.0, 50.0), (0.4, 0.6), "")
+    scaling = Scaling((10.0, 0.0), (110.0, 50.0), (0.4, 0.6), "")
     raw = np.array([[[12, 99]], [[7, 8]]], dtype=kind)
     room = np.empty_like(raw)
-    each.filled(raw, np.array([[True, False]]), room)
+    scaling.filled(raw, np.array([[True, False]]), room)
     assert room.dtype == kind
     np.testing.assert_allclose(room, [[[12, 50]], [[7, 30]]], atol=1e-5)
-    np.testing.assert_allclose(each(room, None), each(raw, np.array([[True, False]])), atol=1e-6)
+    np.testing.assert_allclose(
+        scaling(room, None), scaling(raw, np.array([[True, False]])), atol=1e-6
+    )
 
 
 def test_nan_is_filled_in_raw_values_too() -> None:

@@ -91,20 +91,20 @@ def gathered(
     regridder = Regridder(CLASSES, how, mask, with_scores=with_scores, done=done)
     blocks = []
     for block in blocks_of(how, scores, holds, how.first_needed(done)):
-        for each in regridder.add(block):
+        for finished in regridder.add(block):
             at = (
-                slice(each.window.row, each.window.row_end),
-                slice(each.window.col, each.window.col_end),
+                slice(finished.window.row, finished.window.row_end),
+                slice(finished.window.col, finished.window.col_end),
             )
             assert (labels[at] == 255).all(), "each pixel comes once"
-            labels[at] = each.labels()
-            assert (each.valid.shape, each.valid.dtype) == (labels[at].shape, bool)
-            assert each.labels().dtype == np.uint8
+            labels[at] = finished.labels()
+            assert (finished.valid.shape, finished.valid.dtype) == (labels[at].shape, bool)
+            assert finished.labels().dtype == np.uint8
             if with_scores:
-                assert each.scores is not None
-                assert each.scores.dtype == np.float32
-                found[(slice(None), *at)] = each.scores
-            blocks.append(each)
+                assert finished.scores is not None
+                assert finished.scores.dtype == np.float32
+                found[(slice(None), *at)] = finished.scores
+            blocks.append(finished)
     return labels, found, blocks
 
 
@@ -142,7 +142,7 @@ def test_blocks_are_those_of_the_whole(
     found, _, blocks = gathered(how, scores, holds, with_scores=False)
     sure = np.diff(np.sort(means, axis=0)[-2:], axis=0)[0] > 1e-5
     np.testing.assert_array_equal(found[sure], labels[sure])
-    assert sum(each.window.rows * each.window.cols for each in blocks) == found.size
+    assert sum(block.window.rows * block.window.cols for block in blocks) == found.size
     again, given_out, _ = gathered(how, scores, holds, with_scores=True)
     np.testing.assert_allclose(given_out, means, atol=1e-5)
     np.testing.assert_array_equal(again[sure], labels[sure])
@@ -193,11 +193,11 @@ def test_what_is_done_is_left_out_and_the_rest_is_the_same(
     holds = np.ones(scores.shape[1:], dtype=bool)
     before = gathered(how, scores, holds, with_scores=True)
     after = gathered(how, scores, holds, with_scores=True, done=done)
-    there = [(each.window, each.scores.tobytes()) for each in before[2]]
-    rest = [(each.window, each.scores.tobytes()) for each in after[2]]
+    there = [(block.window, block.scores.tobytes()) for block in before[2]]
+    rest = [(block.window, block.scores.tobytes()) for block in after[2]]
     assert rest == there[len(there) - len(rest) :]
-    rows = {(each.panel, each.window.row) for each in before[2]}
-    left = {(each.panel, each.window.row) for each in after[2]}
+    rows = {(block.panel, block.window.row) for block in before[2]}
+    left = {(block.panel, block.window.row) for block in after[2]}
     assert len(rows) - len(left) == done
 
 
@@ -227,8 +227,8 @@ def test_pieces_are_as_wide_as_their_scores_may_take(rows: int, width: int) -> N
     how = plan_of(down, across, 16, 256, rows)
     scores = field(40, 30)
     _, _, blocks = gathered(how, scores, np.ones((40, 30), bool), with_scores=False)
-    assert {each.window.cols for each in blocks[:-1]} == {width}
-    assert {(each.row.col, each.row.cols) for each in blocks} == {(0, 256)}
+    assert {block.window.cols for block in blocks[:-1]} == {width}
+    assert {(block.row.col, block.row.cols) for block in blocks} == {(0, 256)}
     assert width == BLOCK or 4 * CLASSES * rows * width <= PIECE_BYTES
 
 
@@ -240,7 +240,7 @@ def test_blocks_are_in_the_order_that_writers_want(with_scores: bool) -> None:
     holds = np.ones(scores.shape[1:], bool)
     _, _, blocks = gathered(how, scores, holds, with_scores=with_scores)
     expected = [(col, row) for col, _ in how.panels for row in range(0, down.count, how.strip_rows)]
-    assert list(dict.fromkeys((each.row.col, each.window.row) for each in blocks)) == expected
+    assert list(dict.fromkeys((block.row.col, block.window.row) for block in blocks)) == expected
     for before, after in zip(blocks, blocks[1:]):
         if before.row == after.row:
             assert after.window.col == before.window.col_end
@@ -255,7 +255,7 @@ def test_a_panel_without_data_is_given_out_empty() -> None:
     scores = field(20, 20)
     labels, _, blocks = gathered(how, scores, np.zeros((20, 20), bool), with_scores=False)
     assert not labels.any()
-    assert not any(each.valid.any() for each in blocks)
+    assert not any(block.valid.any() for block in blocks)
 
 
 @pytest.mark.parametrize("empty", [0, 5])
@@ -267,7 +267,7 @@ def test_a_piece_between_pixels_without_data_is_empty_whatever_lies_behind_them(
     holds = np.ones((60, 30), bool)
     holds[slice(*rows), slice(*cols)] = False
     _, _, blocks = gathered(how, field(60, 30), holds, with_scores=False)
-    assert [index for index, each in enumerate(blocks) if not each.valid.any()] == [empty]
+    assert [index for index, block in enumerate(blocks) if not block.valid.any()] == [empty]
     assert len(blocks) == 12
 
 

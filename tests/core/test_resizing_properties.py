@@ -39,8 +39,8 @@ def test_flips_and_turns_make_no_difference(
     upside_down = resize(image[:, :, ::-1], *after)[:, :, ::-1]
     mirrored = resize(image[..., ::-1], *after)[..., ::-1]
     turned = resize(image.swapaxes(2, 3), *after[::-1]).swapaxes(2, 3)
-    for each in (upside_down, mirrored, turned):
-        np.testing.assert_allclose(each, expected, atol=1e-5)
+    for result in (upside_down, mirrored, turned):
+        np.testing.assert_allclose(result, expected, atol=1e-5)
 
 
 @settings(max_examples=60, deadline=None)

@@ -31,8 +31,8 @@ def test_what_is_written_comes_back() -> None:
     record = from_text(text)
     assert record.intact
     assert record.text("model", "name") == "größer"
-    assert [each.number() for each in record.parts("model", "sizes")] == [1.0, 2.5]
-    assert [each.text("name") for each in record.parts("files")] == ["a", "b"]
+    assert [size.number() for size in record.parts("model", "sizes")] == [1.0, 2.5]
+    assert [file.text("name") for file in record.parts("files")] == ["a", "b"]
     assert record.texts("warnings") == ["one", "two"]
     assert to_text(CONTENT) == text
 
@@ -143,7 +143,7 @@ def test_odd_content_is_empty() -> None:
     assert record.count("text") == 0
     assert record.parts("a") == []
     assert record.texts("list") == ["1"]
-    assert [each.text("c") for each in record.parts("list")] == ["", "x", ""]
+    assert [part.text("c") for part in record.parts("list")] == ["", "x", ""]
     assert not Record([1]).intact
     assert len(Record([0] * 5000).parts()) == MAX_PARTS
 

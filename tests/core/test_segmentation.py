@@ -126,9 +126,9 @@ class Watching(PixelBackend):
 
     def predict(self, tiles: np.ndarray) -> np.ndarray:
         end = time.monotonic() + 5.0  # what came before is being blended meanwhile
-        while any(each() is not None for each in self.given) and time.monotonic() < end:
+        while any(reference() is not None for reference in self.given) and time.monotonic() < end:
             time.sleep(0.001)
-        self.let_go.append(all(each() is None for each in self.given))
+        self.let_go.append(all(reference() is None for reference in self.given))
         scores = super().predict(tiles)
         self.given.append(weakref.ref(scores))
         return scores
@@ -137,7 +137,9 @@ class Watching(PixelBackend):
 @pytest.fixture(autouse=True)
 def no_thread_is_left() -> Iterator[None]:
     yield
-    assert not [each.name for each in threading.enumerate() if each.name.startswith("scasnet")]
+    assert not [
+        thread.name for thread in threading.enumerate() if thread.name.startswith("scasnet")
+    ]
 
 
 @pytest.mark.parametrize("batch", [1, 2])
@@ -352,9 +354,9 @@ def test_one_thread_reads_and_no_more_compute_than_a_backend_takes() -> None:
     source.read = lambda window: (note("read"), read(window))[1]
     backend = PixelBackend(workers=2, before=lambda _: note("compute"))
     job(source, backend).run(Canvas(400, 64), Recorder())
-    assert [each.startswith("scasnet-read") for each in names["read"]] == [True]
+    assert [name.startswith("scasnet-read") for name in names["read"]] == [True]
     assert 1 <= len(names["compute"]) <= backend.workers
-    assert all(each.startswith("scasnet-compute") for each in names["compute"])
+    assert all(name.startswith("scasnet-compute") for name in names["compute"])
 
 
 def test_nothing_is_under_way_once_a_run_has_failed() -> None:
@@ -373,7 +375,9 @@ def test_nothing_is_under_way_once_a_run_has_failed() -> None:
     with pytest.raises(OutputError):
         job(source, PixelBackend(before=slowly)).run(Boom(error, at=1), Recorder())
     assert not under_way
-    assert not [each.name for each in threading.enumerate() if each.name.startswith("scasnet")]
+    assert not [
+        thread.name for thread in threading.enumerate() if thread.name.startswith("scasnet")
+    ]
 
 
 @pytest.mark.parametrize("margin", [0, 12])
@@ -532,12 +536,12 @@ def later_blocks(
 def test_a_run_that_starts_later_gives_the_same_scores_bit_by_bit(panel_cols, how) -> None:
     """Also where more than two rows of tiles overlap, and in a later panel."""
     whole = later_blocks(0, panel_cols, batch=2, **how)
-    rows = [each.row for each in whole]
+    rows = [block.row for block in whole]
     starts = [index for index in range(len(rows)) if index == 0 or rows[index] != rows[index - 1]]
     assert len(starts) > 3
     for start, first in enumerate(starts):
         later = later_blocks(start, panel_cols, batch=2, **how)
-        assert [each.window for each in later] == [each.window for each in whole[first:]]
+        assert [block.window for block in later] == [block.window for block in whole[first:]]
         for one, other in zip(later, whole[first:]):
             assert one.scores.tobytes() == other.scores.tobytes()
     assert later_blocks(len(starts), panel_cols, **how) == []

@@ -67,7 +67,7 @@ def taken_apart(line: str) -> list[str]:
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.dictionaries(names, odd | values.filter(lambda each: "\n" not in each), max_size=4))
+@given(st.dictionaries(names, odd | values.filter(lambda text: "\n" not in text), max_size=4))
 def test_a_program_on_windows_gets_what_was_meant(given_values: dict[str, str]) -> None:
     line = command("a:b", given_values, windows=True)
     assert line.startswith(START.rstrip())

@@ -32,7 +32,7 @@ def test_less_is_computed_in_no_more_memory(
     assert all(most / STRETCH <= side <= most * STRETCH for side, most in zip(shape, tile))
     assert all(isinstance(side, int) for side in shape)
     assert shape == tile or not any(side % SIZE_STEP for side in shape), "networks reduce by it"
-    shaped, square = (plan_of(rows, cols, each, overlap) for each in (shape, tile))
+    shaped, square = (plan_of(rows, cols, size, overlap) for size in (shape, tile))
     assert shaped.computed_pixels <= square.computed_pixels
 
 

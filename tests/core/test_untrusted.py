@@ -64,7 +64,7 @@ def test_what_is_no_plain_literal_stays_a_text(text: str) -> None:
 
 def test_odd_values_become_names_all_the_same() -> None:
     assert clean_name("\ud800<b>\u202e" + "x" * 200) == "‹b›" + "x" * 77
-    assert [clean_name(each) for each in (None, [1], {}, 1.5)] == ["", "", "", "1.5"]
+    assert [clean_name(value) for value in (None, [1], {}, 1.5)] == ["", "", "", "1.5"]
     assert clean_name("x" * 79 + " y") == "x" * 79
 
 

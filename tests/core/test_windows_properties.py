@@ -48,7 +48,7 @@ def test_neighbours_share_the_overlap_and_blocks_have_one_panel(
     plan, overlap, _ = drawn
     for axis in (plan.vertical, plan.horizontal):
         shared = [axis.size - (b - a) for a, b in zip(axis.starts, axis.starts[1:])]
-        assert all(overlap <= each < axis.size for each in shared)
+        assert all(overlap <= pixels < axis.size for pixels in shared)
         assert axis.largest_overlap == max(shared, default=0)
     for block in range(0, plan.cols, BLOCK):
         end = min(block + BLOCK, plan.cols)

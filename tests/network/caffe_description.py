@@ -57,7 +57,7 @@ def caffemodel(table: list[Row], weights: dict[str, list[Tensor]]) -> bytes:
         else:
             parts = [blobs]
         for (name, kind), part in zip(_layers(row), parts):
-            content.append(wire.layer(name, kind, [wire.blob(each.numpy()) for each in part]))
+            content.append(wire.layer(name, kind, [wire.blob(tensor.numpy()) for tensor in part]))
     return b"".join(content)
 
 
@@ -65,10 +65,10 @@ def pspnet_caffemodel(table: list[Row], weights: dict[str, list[Tensor]]) -> byt
     """The same as PSPNet's own Caffe writes it: a batch norm is one layer of 1 x C x 1 x 1."""
     content = [wire.chunk(1, "ScasNet")]
     for row in table:
-        blobs = [each.numpy() for each in weights.get(row.name, [])]
+        blobs = [tensor.numpy() for tensor in weights.get(row.name, [])]
         if row.type == "BN":
-            blobs = [each.reshape(1, -1, 1, 1) for each in blobs]
-        content.append(wire.layer(row.name, row.type, [wire.blob(each) for each in blobs]))
+            blobs = [array.reshape(1, -1, 1, 1) for array in blobs]
+        content.append(wire.layer(row.name, row.type, [wire.blob(array) for array in blobs]))
     return b"".join(content)
 
 
@@ -79,8 +79,8 @@ def old_caffemodel(
     kinds = {"Convolution": 4, "ReLU": 18, "Pooling": 17, "Dropout": 6, "Eltwise": 25}
     content = [wire.chunk(1, "ScasNet")]
     for row in table:
-        arrays = [each.numpy() for each in weights.get(row.name, [])]
-        blobs = [wire.old_blob(each, double=double) for each in arrays]
+        arrays = [tensor.numpy() for tensor in weights.get(row.name, [])]
+        blobs = [wire.old_blob(array, double=double) for array in arrays]
         content.append(wire.old_layer(row.name, kinds.get(row.type, 0), blobs))
     return b"".join(content)
 

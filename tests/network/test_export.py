@@ -103,10 +103,10 @@ def test_four_bands_and_the_shapes_the_file_states(tmp_path: Path) -> None:
 
 def test_the_network_itself_stays_as_it_was(tmp_path: Path) -> None:
     network = a_network("resnet").train()
-    before = {key: each.clone() for key, each in network.state_dict().items()}
+    before = {key: tensor.clone() for key, tensor in network.state_dict().items()}
     export(network, a_card(), tmp_path / "m.onnx", sample=picture(1, 60, 60))
     assert network.training
-    assert all(torch.equal(each, before[key]) for key, each in network.state_dict().items())
+    assert all(torch.equal(tensor, before[key]) for key, tensor in network.state_dict().items())
 
 
 def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
 def test_the_card_is_in_the_file(tmp_path: Path) -> None:
     path = tmp_path / "m.onnx"
     export(a_network("vgg"), a_card(), path, sample=picture(1, 60, 60))
-    found = {each.key: each.value for each in onnx.load(str(path)).metadata_props}
+    found = {prop.key: prop.value for prop in onnx.load(str(path)).metadata_props}
     assert found == to_metadata(a_card())
     assert from_metadata(found, 3, CLASSES) == a_card()
 
@@ -137,11 +137,11 @@ def test_a_graph_that_differs_is_not_written(
 
     def wrong(graph: Any) -> bytes:
         model = onnx.load_model_from_string(original(graph))
-        for each in model.graph.initializer:
-            if each.name.endswith("conv6_funetuning_fpn.bias"):
-                values = onnx.numpy_helper.to_array(each).copy()
+        for initializer in model.graph.initializer:
+            if initializer.name.endswith("conv6_funetuning_fpn.bias"):
+                values = onnx.numpy_helper.to_array(initializer).copy()
                 values[1] += 0.01
-                each.CopyFrom(onnx.numpy_helper.from_array(values, each.name))
+                initializer.CopyFrom(onnx.numpy_helper.from_array(values, initializer.name))
                 return model.SerializeToString()
         pytest.fail("the classifier's bias was not found")
 
@@ -149,7 +149,7 @@ def test_a_graph_that_differs_is_not_written(
     with pytest.raises(ModelError):
         export(a_network("vgg"), a_card(), path, sample=picture(1, 60, 60))
     assert path.read_bytes() == b"the former model"
-    assert [each.name for each in tmp_path.iterdir()] == ["m.onnx"]
+    assert [path.name for path in tmp_path.iterdir()] == ["m.onnx"]
 
 
 def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:

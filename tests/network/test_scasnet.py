@@ -38,7 +38,7 @@ def test_scores_have_the_size_of_the_image(variant: str, rows: int, cols: int) -
 def test_images_of_a_batch_do_not_touch_each_other(variant: str) -> None:
     network, images = network_of(variant), torch.rand(3, 3, 24, 40)
     together = network(images)
-    alone = torch.cat([network(each[None]) for each in images])
+    alone = torch.cat([network(image[None]) for image in images])
     assert torch.allclose(together, alone, rtol=1e-4, atol=1e-5 * float(together.abs().max()))
 
 
@@ -49,8 +49,8 @@ def test_training_reaches_every_weight(variant: str) -> None:
     network.train()(torch.randn(2, 3, 48, 48)).square().mean().backward()
     unmoved = [
         name
-        for name, each in network.named_parameters()
-        if each.grad is None or not each.grad.abs().max() > 0
+        for name, parameter in network.named_parameters()
+        if parameter.grad is None or not parameter.grad.abs().max() > 0
     ]
     assert unmoved == []
 

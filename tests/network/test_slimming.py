@@ -37,7 +37,7 @@ def scene(seed: int, size: int = 96) -> Tensor:
         for step in (1, 2, 4, 8, 16)
     )
     return torch.stack(
-        [functional.interpolate(each, size=(size, size), mode="bilinear") for each in octaves]
+        [functional.interpolate(octave, size=(size, size), mode="bilinear") for octave in octaves]
     ).sum(0)
 
 
@@ -52,13 +52,13 @@ def full() -> VggEncoder:
 @pytest.fixture(scope="module")
 def weights(full: VggEncoder) -> Weights:
     """Its weights, as a Caffe file gives them."""
-    return {name: [each.numpy() for each in blobs] for name, blobs in weights_by_name(full).items()}
+    return {name: [blob.numpy() for blob in blobs] for name, blobs in weights_by_name(full).items()}
 
 
 @pytest.fixture(scope="module")
 def images() -> list[tuple[Tensor, Tensor]]:
     """Scenes for the narrow and the full encoder, which are given the same here."""
-    return [(each, each) for each in map(scene, range(12))]
+    return [(image, image) for image in map(scene, range(12))]
 
 
 @pytest.fixture(scope="module")
@@ -73,9 +73,11 @@ def narrow(weights: Weights, images: list[tuple[Tensor, Tensor]]) -> VggEncoder:
 def correlations(ours: VggEncoder, theirs: VggEncoder, layer: str) -> NDArray[np.float64]:
     """For each channel of ``ours``, its correlation with the most similar one of ``theirs``."""
     image = scene(1000)  # not among the scenes of the fit
-    maps = [each(image)[layer][0].flatten(1).double() for each in (ours, theirs)]
-    deviations = [each - each.mean(dim=1, keepdim=True) for each in maps]
-    units = [each / each.norm(dim=1, keepdim=True).clamp_min(1e-12) for each in deviations]
+    maps = [encoder(image)[layer][0].flatten(1).double() for encoder in (ours, theirs)]
+    deviations = [values - values.mean(dim=1, keepdim=True) for values in maps]
+    units = [
+        deviation / deviation.norm(dim=1, keepdim=True).clamp_min(1e-12) for deviation in deviations
+    ]
     return (units[0] @ units[1].T).amax(dim=1).numpy()
 
 
@@ -95,7 +97,7 @@ def test_a_narrow_encoder_explains_more_than_a_random_one(
 ) -> None:
     random = encoder_of(NARROW_WIDTH)
     explained, by_chance = (
-        np.square(correlations(each, full, layer)).mean() for each in (narrow, random)
+        np.square(correlations(encoder, full, layer)).mean() for encoder in (narrow, random)
     )
     assert explained > by_chance + 0.1
     assert explained > 0.4

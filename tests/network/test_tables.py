@@ -54,7 +54,7 @@ def test_every_layer_is_the_published_one(published: tuple[list[Row], Trace]) ->
 def test_every_map_has_the_size_caffe_gives_it(published: tuple[list[Row], Trace]) -> None:
     rows, found = published
     expected = {name: (extent, extent) for name, extent in extents(rows, IMAGE_SIZE).items()}
-    assert {name: tuple(each.shape[-2:]) for name, each in found.maps.items()} == expected
+    assert {name: tuple(features.shape[-2:]) for name, features in found.maps.items()} == expected
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_sizes_follow_caffe_for_any_image(variant: str, rows: int, cols: int) ->
     table = read_table(variant)
     heights, widths = extents(table, rows), extents(table, cols)
     expected = {name: (heights[name], widths[name]) for name in heights}
-    assert {name: tuple(each.shape[-2:]) for name, each in found.maps.items()} == expected
+    assert {name: tuple(features.shape[-2:]) for name, features in found.maps.items()} == expected
 
 
 @variants
@@ -98,19 +98,21 @@ def test_number_of_weights(variant: str, bands: int, classes: int, width: float)
     with torch.device("meta"):
         network = ScasNet(ScasNetConfig(variant, bands, classes, width))
     rows = scaled(read_table(variant), width, classes)
-    assert sum(each.numel() for each in network.parameters()) == parameter_count(rows, bands)
+    assert sum(parameter.numel() for parameter in network.parameters()) == parameter_count(
+        rows, bands
+    )
 
 
 def test_the_vgg_encoder_is_as_large_as_vgg16() -> None:
     with torch.device("meta"):
         encoder = ScasNet(ScasNetConfig("vgg")).encoder
-    assert sum(each.numel() for each in encoder.parameters()) == 14_714_688
+    assert sum(parameter.numel() for parameter in encoder.parameters()) == 14_714_688
 
 
 def test_layers_with_a_learning_rate_of_their_own_are_the_head() -> None:
     with torch.device("meta"):
         head = ScasNet(ScasNetConfig("vgg")).head
-    trained = [name for name, each in published_layers(head).items() if list(each.parameters())]
+    trained = [name for name, layer in published_layers(head).items() if list(layer.parameters())]
     assert {row.name: row.lr_mult for row in read_table("vgg") if row.lr_mult is not None} == (
         dict.fromkeys(trained, 20.0)
     )
@@ -127,8 +129,8 @@ def test_every_layer_is_found_by_its_published_name(variant: str) -> None:
 def test_batch_norm_is_the_published_one() -> None:
     with torch.device("meta"):
         network = ScasNet(ScasNetConfig("resnet"))
-    norms = [each for each in network.modules() if isinstance(each, nn.BatchNorm2d)]
-    assert {(each.eps, each.momentum, each.affine) for each in norms} == {(1e-5, 0.1, True)}
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert {(norm.eps, norm.momentum, norm.affine) for norm in norms} == {(1e-5, 0.1, True)}
 
 
 def test_resize_aligns_corners() -> None:

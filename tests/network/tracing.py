@@ -38,14 +38,14 @@ class Trace:
     maps: dict[str, Tensor] = field(default_factory=dict)
 
     def name_of(self, features: Tensor) -> str:
-        return next((name for name, each in self.maps.items() if each is features), "?")
+        return next((name for name, known in self.maps.items() if known is features), "?")
 
     def record(self, name: str, layer: nn.Module, inputs: tuple[Tensor, ...], out: Tensor) -> None:
         """A forward hook, once ``name`` is bound."""
         kind = TYPES.get(type(layer), type(layer).__name__)
         # Of its second input, a resize takes but the size.
         used = inputs[:1] if kind == "Interp" else inputs
-        bottoms = tuple(self.name_of(each) for each in used)
+        bottoms = tuple(self.name_of(tensor) for tensor in used)
         top = bottoms[0] if kind in IN_PLACE else name
         self.rows.append(Row(name, kind, bottoms, top, **_settings(layer, out)))
         self.maps[top] = out

@@ -37,7 +37,7 @@ def floats(values: ArrayLike, *, double: bool = False, packed: bool = True) -> b
     array = np.asarray(values, dtype="<f4")
     if packed:
         return chunk(5, array.tobytes())
-    return b"".join(varint(5 << 3 | 5) + struct.pack("<f", each) for each in array.ravel())
+    return b"".join(varint(5 << 3 | 5) + struct.pack("<f", value) for value in array.ravel())
 
 
 def shape(dims: Sequence[int]) -> bytes:
@@ -63,12 +63,12 @@ def old_blob(values: NDArray[np.float32], *, double: bool = False) -> bytes:
 
 def layer(name: str, kind: str, blobs: Sequence[bytes], *, fed: str = "", feeds: str = "") -> bytes:
     """A layer in the present container, with the maps that it is fed and feeds."""
-    content = chunk(1, name) + chunk(2, kind) + b"".join(chunk(7, each) for each in blobs)
+    content = chunk(1, name) + chunk(2, kind) + b"".join(chunk(7, part) for part in blobs)
     wiring = (chunk(3, fed) if fed else b"") + (chunk(4, feeds) if feeds else b"")
     return chunk(100, content + wiring)
 
 
 def old_layer(name: str, kind: int, blobs: Sequence[bytes]) -> bytes:
     """A layer in the container of old files (V1LayerParameter)."""
-    content = chunk(4, name) + number(5, kind) + b"".join(chunk(6, each) for each in blobs)
+    content = chunk(4, name) + number(5, kind) + b"".join(chunk(6, part) for part in blobs)
     return chunk(2, content)
