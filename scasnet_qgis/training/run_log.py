@@ -35,7 +35,7 @@ class RunLog:
     def loss(self, step: int, seconds: float, loss: float) -> None:
         """Write down the loss of a step, which is no number for a batch without labels."""
         rate = self._schedule.learning_rate(step, seconds)
-        self._write(step, seconds, loss=_number(loss), learning_rate=float(f"{rate:.3g}"))
+        self._write(step, seconds, loss=_finite_or_none(loss), learning_rate=float(f"{rate:.3g}"))
         left = self._schedule.remaining(step, seconds) / 60
         if left < 2:
             text = translate(
@@ -56,7 +56,7 @@ class RunLog:
         result = {
             "overall_accuracy": round(matrix.overall_accuracy, 4),
             "mean_iou": round(matrix.mean_iou, 4),
-            "iou": dict(zip(names, map(_number, matrix.iou))),
+            "iou": dict(zip(names, map(_finite_or_none, matrix.iou))),
         }
         self._write(step, seconds, **result)
         text = translate(
@@ -79,6 +79,6 @@ class RunLog:
             log.write(json.dumps(record) + "\n")
 
 
-def _number(value: float) -> float | None:
+def _finite_or_none(value: float) -> float | None:
     """Rounded for a JSON file, which knows no NaN."""
     return round(float(value), 4) if math.isfinite(value) else None
