@@ -257,7 +257,7 @@ def test_a_map_may_have_the_name_of_its_model(make_raster, tmp_path):
     assert request.output.exists()
 
 
-@pytest.mark.parametrize(("limit", "text", "said"), [(1, "0;200", "1"), (100, "2%;98%", "")])
+@pytest.mark.parametrize(("limit", "text", "said"), [(1, "0;200", "1"), (100, "2%;98%", None)])
 def test_nothing_of_a_rendered_layer_is_fetched_before_its_limit_is_kept(
     tmp_path, limit, text, said
 ):

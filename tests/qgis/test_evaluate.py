@@ -160,7 +160,7 @@ def test_extent_boundary_and_classes_to_leave_out(run, mapped, truth):
     [
         ({"CLASS_FIELD": "nothing"}, "nothing"),
         ({"CLASS_FIELD": None}, "truth"),
-        ({"CLASS_FIELD": "class", "AREA_ADJUSTED": "yes"}, ""),
+        ({"CLASS_FIELD": "class", "AREA_ADJUSTED": "yes"}, None),
         ({"CLASS_FIELD": "class", "EXTENT": "1,2,1,2"}, "500000"),
         ({"CLASS_FIELD": "class", "LEAVE_OUT": "lake"}, "lake"),
         ({"REFERENCE": "none.tif"}, "REFERENCE"),

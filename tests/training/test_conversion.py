@@ -235,7 +235,7 @@ def test_a_reference_elsewhere_or_of_other_classes(corner, make_raster, tmp_path
 def test_what_is_refused(exported, corner, tmp_path, make_raster):
     output = tmp_path / "m.onnx"
     cases = [
-        (SettingError, "", request(MODEL, output, "int8")),
+        (SettingError, None, request(MODEL, output, "int8")),
         (SettingError, "fp8", request(MODEL, output, "fp8", corner)),
         (SettingError, "32", request(MODEL, output, "fp32", corner, fixed_size=16)),
         (SettingError, "red, green, blue", request(MODEL, output, "fp16")),
