@@ -95,8 +95,7 @@ class Trainer:
         Raises Cancelled, with the checkpoint saved, soon after ``progress.cancelled`` turns true.
         """
         weights = sum(weight.numel() for weight in self.network.parameters())
-        precision = str(self._precision).removeprefix("torch.")
-        self._log.start(weights, self.device, precision, self.step)
+        self._log.start(weights, self.device, str(self._precision), self.step)
         try:
             self._run()
         except Cancelled:
