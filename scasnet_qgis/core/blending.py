@@ -14,18 +14,17 @@ if TYPE_CHECKING:
 
 NODATA_LABEL = 0
 
-
-_CHUNK = 32  # rows labelled at a time, so that they stay in the processor's cache
+_LABEL_ROWS = 32  # labelled at a time, so that they stay in the processor's cache
 
 
 @dataclass(frozen=True)
 class FinishedBlock:
-    """Pixels that no later tile touches.
+    """Pixels of the map that no later tile overlaps.
 
     ``scores`` [classes, rows, cols] add up to 1 where ``valid`` [rows, cols] is True; None in a
     block that is ``without_scores``. Blocks come from left to right, the rows of blocks from top
-    to bottom. ``panel`` are the first column and the number of columns that a row of blocks fills;
-    None stands for those of the window.
+    to bottom. ``panel`` is the first column and the number of columns of a row of blocks;
+    None: those of the window.
     """
 
     window: Window
@@ -36,7 +35,7 @@ class FinishedBlock:
 
     @property
     def row(self) -> Window:
-        """The window of the whole row of blocks that this one is a part of."""
+        """The window of the row of blocks that holds this one."""
         col, cols = self.panel or (self.window.col, self.window.cols)
         return Window(self.window.row, col, self.window.rows, cols)
 
@@ -45,48 +44,48 @@ class FinishedBlock:
         if self.known_labels is not None:
             return self.known_labels
         if self.scores is None or not self.valid.any():
-            return _nothing(self.valid)
+            return _all_nodata(self.valid)
         labels = highest(self.scores)
         labels *= self.valid.view(np.uint8)
         return labels
 
     def without_scores(self) -> FinishedBlock:
-        """The same with its labels only, which are a small part of the memory."""
+        """The block with its labels only, which take a small part of the memory."""
         return replace(self, scores=None, known_labels=self.labels())
 
     def uncertain(self, confidence: float) -> NDArray[np.bool_]:
-        """Which pixels hold data and have no score of ``confidence`` or more; [rows, cols]."""
+        """Pixels with data whose highest score is below ``confidence``; [rows, cols]."""
         if self.scores is None:
-            raise ValueError("a block without scores does not know how certain it is")
+            raise ValueError("a block without scores has no confidence")
         return self.valid & (self.scores.max(axis=0) < np.float32(confidence))
 
 
 def highest(scores: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
-    """One more than the index of the highest of scores [classes, rows, cols], the first of equals.
+    """Argmax over the classes of scores [classes, rows, cols], plus 1; the first of equals.
 
-    A tenth of the time of numpy's argmax, which walks across the planes.
+    Takes a tenth of the time of numpy's argmax over the first axis.
     """
     labels = np.ones(scores.shape[1:], dtype=np.uint8)
-    for row in range(0, labels.shape[0], _CHUNK):
-        planes, found = scores[:, row : row + _CHUNK], labels[row : row + _CHUNK]
+    for row in range(0, labels.shape[0], _LABEL_ROWS):
+        planes, label = scores[:, row : row + _LABEL_ROWS], labels[row : row + _LABEL_ROWS]
         best = planes[0].copy()
         for index in range(1, len(planes)):
             higher = planes[index] > best
             np.maximum(best, planes[index], out=best)
-            # Classes come in ascending order, so the larger number is the later find.
-            np.maximum(found, higher.view(np.uint8) * np.uint8(index + 1), out=found)
+            # Classes come in ascending order, so the larger number is the later one.
+            np.maximum(label, higher.view(np.uint8) * np.uint8(index + 1), out=label)
     return labels
 
 
-def _nothing(valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
+def _all_nodata(valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
     return np.full(valid.shape, NODATA_LABEL, dtype=np.uint8)
 
 
 class Blender:
-    """Adds up weighted scores over one panel, tile by tile in the order of the plan.
+    """Weighted sum of the scores of overlapping tiles of one panel, in the order of the plan.
 
-    Only what later tiles will add to is kept: the columns to the right of a tile's block for its
-    neighbour, and the rows below it for the next row of tiles. Memory: classes x overlap x panel
+    Kept is only what later tiles add to: the columns on the right of a tile's block for the next
+    tile, and the rows below it for the next row of tiles. Memory: classes x overlap x panel
     columns, whatever the raster's height.
     """
 
@@ -96,14 +95,14 @@ class Blender:
         self._left = across.starts[tiles[0]]
         cols = across.starts[tiles[-1]] + across.size - self._left
         below = plan.vertical.largest_overlap
-        self._below = np.zeros((classes, below, cols), dtype=np.float32)
-        self._right = np.zeros((classes, plan.vertical.size, 0), dtype=np.float32)
-        self._nowhere = np.zeros((plan.vertical.size, across.size), dtype=np.bool_)
+        self._next_rows = np.zeros((classes, below, cols), dtype=np.float32)
+        self._next_cols = np.zeros((classes, plan.vertical.size, 0), dtype=np.float32)
+        self._no_data = np.zeros((plan.vertical.size, across.size), dtype=np.bool_)
 
     def add(
         self, tile: Tile, scores: NDArray[np.float32] | None, valid: NDArray[np.bool_] | None
     ) -> FinishedBlock | None:
-        """Add a tile and give out what it finishes; None if nothing of that lies in the panel.
+        """Add a tile and return what it finishes; None if nothing of that lies in the panel.
 
         ``scores`` [classes, rows, cols] over ``tile.out``, None for a tile without data;
         ``valid`` [rows, cols] says which pixels hold data (None: all). The scores are changed.
@@ -111,33 +110,33 @@ class Blender:
         rows, cols = self._finished_size(tile)
         if scores is None:
             return self._without_data(tile, rows, cols)
-        whole = self._weighted(tile, scores)
+        sums = self._weighted(tile, scores)
         if tile.col == self._panel.tile_cols[0]:
-            self._right = self._right[:, :, :0]
-        whole[:, :, : self._right.shape[2]] += self._right
-        self._right = whole[:, :, cols:].copy()
-        self._exchange_below(tile, whole, rows, cols)
-        holds_data = np.ones(whole.shape[1:], dtype=np.bool_) if valid is None else valid
-        return self._block(tile, whole, holds_data, rows, cols)
+            self._next_cols = self._next_cols[:, :, :0]
+        sums[:, :, : self._next_cols.shape[2]] += self._next_cols
+        self._next_cols = sums[:, :, cols:].copy()
+        self._carry_rows(tile, sums, rows, cols)
+        holds_data = np.ones(sums.shape[1:], dtype=np.bool_) if valid is None else valid
+        return self._block(tile, sums, holds_data, rows, cols)
 
     def _without_data(self, tile: Tile, rows: int, cols: int) -> FinishedBlock | None:
-        """Nothing is added up where no pixel will get a class, as what others left there is void.
+        """A block of nodata: what other tiles add there does not matter, as no pixel gets a class.
 
-        Large rasters may hold millions of such tiles.
+        Large rasters may have millions of such tiles.
         """
         shape = (self._plan.vertical.size, self._plan.horizontal.size)
-        self._right = self._right[:, :, :0]
-        nothing = np.broadcast_to(np.float32(0), (len(self._below), *shape))
-        return self._block(tile, nothing, self._nowhere, rows, cols)
+        self._next_cols = self._next_cols[:, :, :0]
+        nothing = np.broadcast_to(np.float32(0), (len(self._next_rows), *shape))
+        return self._block(tile, nothing, self._no_data, rows, cols)
 
     def _weighted(self, tile: Tile, scores: NDArray[np.float32]) -> NDArray[np.float32]:
         plan = self._plan
-        _weigh(scores, plan.vertical.weights(tile.row)[:, None], 1)
-        _weigh(scores, plan.horizontal.weights(tile.col), 2)
+        _apply_ramp(scores, plan.vertical.weights(tile.row)[:, None], 1)
+        _apply_ramp(scores, plan.horizontal.weights(tile.col), 2)
         return scores
 
     def _finished_size(self, tile: Tile) -> tuple[int, int]:
-        """Rows and columns of a tile, from its top left corner, that no later tile touches."""
+        """Rows and columns of a tile, from its top left corner, that no later tile overlaps."""
         sizes = []
         for axis, index in ((self._plan.vertical, tile.row), (self._plan.horizontal, tile.col)):
             last = index == len(axis) - 1
@@ -146,20 +145,20 @@ class Blender:
             sizes[1] = self._plan.horizontal.size
         return sizes[0], sizes[1]
 
-    def _exchange_below(self, tile: Tile, whole: NDArray[np.float32], rows: int, cols: int) -> None:
-        """Take what the row above left under these columns, and leave the own lower rows."""
+    def _carry_rows(self, tile: Tile, sums: NDArray[np.float32], rows: int, cols: int) -> None:
+        """Add the rows kept from the row of tiles above, and keep the lower rows for the next."""
         left = self._plan.horizontal.starts[tile.col] - self._left
-        kept = self._below[:, :, left : left + cols]
+        kept = self._next_rows[:, :, left : left + cols]
         if tile.row > 0:
             starts = self._plan.vertical.starts
             carried = starts[tile.row - 1] + self._plan.vertical.size - starts[tile.row]
-            whole[:, :carried, :cols] += kept[:, :carried]
-        kept[:, : whole.shape[1] - rows] = whole[:, rows:, :cols]
+            sums[:, :carried, :cols] += kept[:, :carried]
+        kept[:, : sums.shape[1] - rows] = sums[:, rows:, :cols]
 
     def _block(
         self,
         tile: Tile,
-        whole: NDArray[np.float32],
+        sums: NDArray[np.float32],
         valid: NDArray[np.bool_],
         rows: int,
         cols: int,
@@ -173,13 +172,13 @@ class Blender:
             slice(window.col - tile.out.col, window.col_end - tile.out.col),
         )
         panel = (self._panel.col, self._panel.cols)
-        return FinishedBlock(window, whole[(slice(None), *part)], valid[part], panel)
+        return FinishedBlock(window, sums[(slice(None), *part)], valid[part], panel)
 
 
-def _weigh(scores: NDArray[np.float32], weights: NDArray[np.float32], axis: int) -> None:
-    """Multiply scores [classes, rows, cols] along an axis, touching only what overlaps."""
-    inner = np.flatnonzero(weights.ravel() == 1)
-    first, end = (int(inner[0]), int(inner[-1]) + 1) if inner.size else (weights.size, weights.size)
+def _apply_ramp(scores: NDArray[np.float32], weights: NDArray[np.float32], axis: int) -> None:
+    """Multiply scores [classes, rows, cols] along an axis in place, where weights are not 1."""
+    full = np.flatnonzero(weights.ravel() == 1)
+    first, end = (int(full[0]), int(full[-1]) + 1) if full.size else (weights.size, weights.size)
     for part in (slice(0, first), slice(end, weights.size)):
         at = (slice(None), part) if axis == 1 else (slice(None), slice(None), part)
         scores[at] *= weights[part]

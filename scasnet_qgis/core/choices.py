@@ -1,18 +1,18 @@
-"""What settings may be, apart from what works with them: a dialog needs no more than this."""
+"""Option values and limits of parameters, free of imports so that dialogs open fast."""
 
 from __future__ import annotations
 
-# How else than as it lies the model looks at a tile.
+# Test-time augmentation: the mirrored and turned views of a tile.
 NONE, MIRROR, FULL = "none", "mirror", "full"
 FLIPS = (NONE, MIRROR, FULL)
-# The unit in which the smallest patch of a map is given.
+# Units of the smallest patch of a map.
 PIXELS, SQUARE_METRES = "pixels", "square metres"
 PATCH_UNITS = (PIXELS, SQUARE_METRES)
-# Whether area-adjusted figures are wanted.
+# Whether accuracy figures are adjusted to the areas of the classes.
 ADJUSTED = ("auto", "yes", "no")
 MOST_BOUNDARY = 100  # pixels
 MOST_POINTS = 100_000  # of a sample
 FEW_POINTS = 2  # a class with fewer has no confidence interval
-# The precisions of an exported model, and what its card calls them.
+# Precisions of an exported model, and their names in its card.
 EXPORT_PRECISIONS = {"fp32": "float32", "fp16": "float16", "int8": "int8"}
 SMALLEST_FIXED_SIZE = 32  # pixels

@@ -1,4 +1,4 @@
-"""The ``qgis_process`` command that runs an algorithm with given parameters."""
+"""The ``qgis_process`` command that repeats a run."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 _NAME = re.compile(r"[A-Z][A-Z_]{0,40}")
-_PRINTED = 4000  # characters of one value
+_MAX_VALUE = 4000  # characters of one value
 
 
 def command(algorithm: str, parameters: Mapping[str, str], windows: bool) -> str:
-    """One line for a shell: POSIX, or with ``windows`` that of the OSGeo4W shell."""
+    """The command as one line for a POSIX shell, or with ``windows`` for the OSGeo4W shell."""
     quote = _quoted_for_windows if windows else _quoted
     words = [quote(f"{name}={value}") for name, value in parameters.items()]
     return " ".join((f"qgis_process run {algorithm} --", *words))
@@ -24,9 +24,9 @@ def _quoted(word: str) -> str:
 
 
 def _quoted_for_windows(word: str) -> str:
-    """Always in quotes: outside of them &, | and others would begin another command.
+    """The value always in quotes: outside of them &, | and others would begin another command.
 
-    A quote inside is doubled, and so are backslashes before any, as programs take both apart again.
+    Quotes inside are doubled, and so are backslashes before any quote: programs undo both.
     """
     inner = re.sub(r'(\\*)"', r'\1\1""', word)
     closing = "\\" * (len(inner) - len(inner.rstrip("\\")))
@@ -34,10 +34,10 @@ def _quoted_for_windows(word: str) -> str:
 
 
 def safe_parameters(value: Any) -> dict[str, str]:
-    """Parameters out of a document that anybody may have written, fit to be shown in a command.
+    """The parameters in an untrusted document that are safe to show in a command.
 
-    Names that are none are left out, and values with characters that do not print or, quoted, do
-    not stay quoted in every shell: what looks harmless must be so when it is pasted.
+    Left out are invalid names, and values with characters that do not print or that end the quotes
+    in some shell: what looks harmless must be so when it is pasted.
     """
     if not isinstance(value, dict):
         return {}
@@ -46,7 +46,7 @@ def safe_parameters(value: Any) -> dict[str, str]:
         for name, text in value.items()
         if isinstance(text, str)
         and _NAME.fullmatch(name)
-        and len(text) <= _PRINTED
+        and len(text) <= _MAX_VALUE
         and text.isprintable()
         and not ('"' in text and "%" in text)
     }

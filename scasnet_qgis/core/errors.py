@@ -1,4 +1,4 @@
-"""The errors that reach the user, each with one sentence that says what to do.
+"""Errors shown to the user, each with one sentence that says what to do.
 
 ::
 

@@ -1,7 +1,7 @@
-"""Texts for people, kept as a template and its values until they are shown.
+"""Translatable messages: a template and its values, translated where they are shown.
 
-Nothing below the QGIS layer knows the user's language. Sentences are marked here, so that the
-translation tools find them, and translated where they are shown.
+Nothing below the QGIS layer knows the user's language. ``translate`` marks the texts for the
+translation tools.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from scasnet_qgis.core.redaction import without_secrets
 
 
 def translate(_context: str, text: str) -> str:
-    """Mark a text as one to be translated; the text itself comes back."""
+    """Mark a text for translation; returns it unchanged."""
     return text
 
 
 @dataclass(frozen=True)
 class Message:
-    """A template as for ``str.format``, and what goes into it; its text is English."""
+    """A template for ``str.format`` and its values; ``str`` gives the English text."""
 
     template: str
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -29,7 +29,7 @@ class Message:
         return self.filled(self.template)
 
     def filled(self, template: str) -> str:
-        """``template``, this one's translation, with the values; without values as it is.
+        """The translation ``template`` with the values filled in; without values as it is.
 
         Values may name layers and files, whose names may hold passwords and keys.
         """

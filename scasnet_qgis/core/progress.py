@@ -1,4 +1,4 @@
-"""How a long computation tells how far it is and learns that it should stop."""
+"""Progress, log and cancelling of a long computation, as with a QgsFeedback."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from scasnet_qgis.core.messages import Message
 
 
 class Progress:
-    """Silent progress that is never cancelled; the QGIS layer and tests override what they need."""
+    """Reports nothing and is never cancelled; the QGIS layer and tests override what they need."""
 
     def report(self, fraction: float) -> None:
-        """Say which share of the work is done, from 0 to 1."""
+        """Report the share of the work that is done, from 0 to 1."""
 
     def info(self, text: str | Message) -> None:
-        """Write a line for the user into the log."""
+        """Write a line to the user's log."""
 
     def warn(self, text: str | Message) -> None:
-        """Write a warning for the user into the log."""
+        """Write a warning to the user's log."""
 
     @property
     def cancelled(self) -> bool:
@@ -30,7 +30,7 @@ class Progress:
 
 
 class Stage(Progress):
-    """One part of a longer run: its 0 to 1 becomes ``start`` to ``end`` of the whole."""
+    """Progress of one step of a run: its 0 to 1 is ``start`` to ``end`` of the whole."""
 
     def __init__(self, whole: Progress, start: float, end: float) -> None:
         self._whole, self._start, self._end = whole, start, end

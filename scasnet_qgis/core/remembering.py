@@ -1,31 +1,31 @@
-"""Progress that keeps the warnings of a run, for its description."""
+"""The warnings of a run, kept for its record."""
 
 from __future__ import annotations
 
 from scasnet_qgis.core.messages import Message
 from scasnet_qgis.core.progress import Progress
 
-MOST = 100  # warnings that are kept
+MAX_WARNINGS = 100  # kept; further ones are only passed on
 
 
 class Remembering(Progress):
-    """Passes everything on; ``warnings`` are kept in English, each once."""
+    """Passes everything on to ``progress``; keeps each of the ``warnings`` once, in English."""
 
-    def __init__(self, whole: Progress) -> None:
-        self._whole = whole
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
         self.warnings: list[str] = []
 
     def report(self, fraction: float) -> None:
-        self._whole.report(fraction)
+        self._progress.report(fraction)
 
     def info(self, text: str | Message) -> None:
-        self._whole.info(text)
+        self._progress.info(text)
 
     def warn(self, text: str | Message) -> None:
-        if str(text) not in self.warnings and len(self.warnings) < MOST:
+        if str(text) not in self.warnings and len(self.warnings) < MAX_WARNINGS:
             self.warnings.append(str(text))
-        self._whole.warn(text)
+        self._progress.warn(text)
 
     @property
     def cancelled(self) -> bool:
-        return self._whole.cancelled
+        return self._progress.cancelled

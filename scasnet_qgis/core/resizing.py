@@ -1,4 +1,4 @@
-"""Pictures and scores in another size."""
+"""Bilinear, antialiased resizing of images and scores [N, channels, H, W]."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ if TYPE_CHECKING:
 
 
 def resize(nchw: NDArray[np.float32], rows: int, cols: int) -> NDArray[np.float32]:
-    """Bring [N, channels, H, W] to ``rows`` x ``cols``: bilinear, smoothed where it shrinks.
+    """Resize [N, channels, H, W] to ``rows`` x ``cols``: bilinear, antialiased where it shrinks.
 
-    Pixels are areas, so the outer edges stay where they are. Each value is a mean with weights
-    that add up to 1; beyond the edges nothing is made up. The same array where the size is.
+    As PyTorch's ``interpolate(antialias=True, align_corners=False)``: pixels are areas, the outer
+    edges stay, weights add up to 1 and nothing is extrapolated. Returns the same array where the
+    size is the same.
     """
     for axis, length in ((2, rows), (3, cols)):
         if nchw.shape[axis] != length:
@@ -27,27 +28,27 @@ def resize(nchw: NDArray[np.float32], rows: int, cols: int) -> NDArray[np.float3
 def _along(nchw: NDArray[np.float32], axis: int, length: int) -> NDArray[np.float32]:
     shape = [*nchw.shape[:axis], length, *nchw.shape[axis + 1 :]]
     result = np.zeros(shape, dtype=np.float32)
-    for places, weights in zip(*_taps(nchw.shape[axis], length)):
-        part = np.take(nchw, places, axis=axis)
-        part *= weights if axis == 3 else weights[:, None]
-        result += part
+    for positions, weights in zip(*_taps(nchw.shape[axis], length)):
+        taken = np.take(nchw, positions, axis=axis)
+        taken *= weights if axis == 3 else weights[:, None]
+        result += taken
     return result
 
 
 @lru_cache(maxsize=64)
-def _taps(before: int, after: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """Which pixels make up each new one, and by how much; [taps, after] both.
+def _taps(old_size: int, new_size: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Positions and weights of the old pixels that make up each new one; both [taps, new_size].
 
     The weights fall off linearly to 0 at one pixel of the coarser of the two sizes.
     """
-    step = before / after
+    step = old_size / new_size
     reach = max(step, 1.0)
-    centres = (np.arange(after) + 0.5) * step
+    centres = (np.arange(new_size) + 0.5) * step
     first = np.ceil(centres - reach - 0.5)
-    places = first + np.arange(ceil(2 * reach) + 1)[:, None]
-    weights = np.maximum(1.0 - np.abs(places + 0.5 - centres) / reach, 0.0)
-    weights[(places < 0) | (places >= before)] = 0.0
+    positions = first + np.arange(ceil(2 * reach) + 1)[:, None]
+    weights = np.maximum(1.0 - np.abs(positions + 0.5 - centres) / reach, 0.0)
+    weights[(positions < 0) | (positions >= old_size)] = 0.0
     weights /= weights.sum(axis=0)
     used = weights.any(axis=1)
-    places = np.clip(places, 0, before - 1).astype(np.intp)
-    return places[used], weights[used].astype(np.float32)
+    positions = np.clip(positions, 0, old_size - 1).astype(np.intp)
+    return positions[used], weights[used].astype(np.float32)

@@ -1,4 +1,4 @@
-"""The one loop: windows of a raster in, finished blocks of class scores out."""
+"""The pipeline of a map: reads tiles, computes and blends their scores, gives out blocks."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from typing import TYPE_CHECKING, Any, Callable, Protocol
 
 import numpy as np
 
-from scasnet_qgis.core.apart import TilesApart
+from scasnet_qgis.core.apart import UnblendedTiles
 from scasnet_qgis.core.blending import Blender, FinishedBlock
-from scasnet_qgis.core.carrying import CarryingReader, Part, Source
+from scasnet_qgis.core.carrying import OverlapCache, RowSlice, Source
 from scasnet_qgis.core.errors import Cancelled
-from scasnet_qgis.core.heap import Heap
+from scasnet_qgis.core.heap import HeapTrimmer
 from scasnet_qgis.core.preprocessing import Scaling, pad_to, part_of
 from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.core.strips import Strip, strips_after, tiles_again, tiles_before
-from scasnet_qgis.core.valid_pixels import any_of, both, mask_of
+from scasnet_qgis.core.strips import RemainingRows, remaining_rows, tiles_again, tiles_before
+from scasnet_qgis.core.valid_pixels import any_valid, intersect_masks, valid_mask
 from scasnet_qgis.core.windows import Panel, Tile, TilePlan, Window
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 POLL_SECONDS = 0.1
-READ_AHEAD = 2  # batches read before a worker is free for them; tiles take unevenly long
+READ_AHEAD = 2  # batches read before a worker is free, as tiles take unevenly long
 
 
 class Backend(Protocol):
-    """What computes class scores; ``predict`` may be called by ``workers`` threads at a time."""
+    """A model that computes class scores; ``workers`` threads may call ``predict`` at a time."""
 
     classes: int
     workers: int
@@ -57,7 +57,7 @@ Sink = Callable[[FinishedBlock], None]
 
 @dataclass(frozen=True)
 class RunReport:
-    """What a run did: tiles computed, and skipped for want of data or of interest; seconds."""
+    """Tiles computed, tiles skipped (no data, or outside the mask), and the seconds it took."""
 
     computed_tiles: int
     skipped_tiles: int
@@ -66,9 +66,9 @@ class RunReport:
 
 @dataclass
 class _Batch:
-    """Tiles that are read together; ``valid`` is filled while reading.
+    """Tiles that are computed in one call; ``valid`` masks are filled in while reading.
 
-    The future gives the scores or labels of those that hold data, None if none does.
+    The future gives the scores or labels of the tiles with data, None if there are none.
     """
 
     tiles: list[Tile]
@@ -78,7 +78,7 @@ class _Batch:
 
 @dataclass(frozen=True)
 class _Result:
-    """A tile and its scores or labels, None where it holds no data; ``valid`` as in the blender."""
+    """A tile and its scores or labels, None where it holds no data; ``valid`` as for a Blender."""
 
     tile: Tile
     scores: NDArray[Any] | None
@@ -86,12 +86,12 @@ class _Result:
 
 
 class Segmentation:
-    """Applies a model to a raster.
+    """Applies a model to a raster, tile by tile.
 
-    ``area`` is the part of the source that is mapped; the plan's rows and columns count from its
-    corner. Tiles may look beyond the area, where the raster goes on, and mirror at its edge.
-    ``inside`` says which pixels of a window of the raster are to be mapped, None for all of them;
-    tiles see what lies around those, but where there is none, nothing is read or computed.
+    ``area`` is the window of the raster that is mapped; the plan's rows and columns count from its
+    corner. Tiles read a margin beyond the area where the raster goes on; beyond the raster's edge
+    pixels are mirrored. ``inside`` gives the mask of a window of the raster, None for all of it;
+    tiles with a pixel inside are read as a whole, others are neither read nor computed.
     """
 
     def __init__(
@@ -106,100 +106,100 @@ class Segmentation:
         inside: Inside | None = None,
     ) -> None:
         self.source, self.raster, self.area = source, raster, area
-        self._inside = inside or _everything
-        self._reader = CarryingReader(source, raster)
+        self._inside = inside or _everywhere
+        self._reader = OverlapCache(source, raster)
         self.scaling, self.backend, self.plan = scaling, backend, plan
         self.batch = max(batch, 1)
         self._computed = self._skipped = 0
-        self._ended_early = threading.Event()
-        self._heap = Heap()
+        self._aborted = threading.Event()
+        self._trimmer = HeapTrimmer()
 
     def run(self, sink: Sink, progress: Progress, start: int = 0) -> RunReport:
-        """Work off the plan; each finished block goes to ``sink``, panel by panel.
+        """Compute all tiles of the plan; each finished block goes to ``sink``, panel by panel.
 
-        So many rows of tiles as ``start`` says, counted through the panels, are there already:
-        what follows is bit by bit what it is in a run from the beginning.
+        The first ``start`` rows of tiles, counted panel after panel, are done already: what follows
+        is the same, bit by bit, as in a run from the beginning.
         Raises Cancelled soon after ``progress.cancelled`` turns true, also inside a slow batch.
         """
         started = time.monotonic()
         reading = ThreadPoolExecutor(1, thread_name_prefix="scasnet-read")
         computing = ThreadPoolExecutor(self.backend.workers, thread_name_prefix="scasnet-compute")
         try:
-            strips = list(strips_after(self.plan, start))
+            remaining = list(remaining_rows(self.plan, start))
             done = tiles_before(self.plan, start)
-            again = tiles_again(self.plan, start)
-            results = self._results(strips, done, again, reading, computing, progress)
-            for strip in strips:
-                self._blend(strip, results, sink)
+            recomputed = tiles_again(self.plan, start)
+            results = self._results(remaining, done, recomputed, reading, computing, progress)
+            for panel_rows in remaining:
+                self._blend(panel_rows, results, sink)
         except BaseException:
             self.backend.cancel()  # so that leaving does not wait for a slow batch
-            self._ended_early.set()  # nor for all the reads of one
+            self._aborted.set()  # nor for all the reads of one
             raise
         finally:
             reading.shutdown(wait=True, cancel_futures=True)
             computing.shutdown(wait=True, cancel_futures=True)
         return RunReport(self._computed, self._skipped, time.monotonic() - started)
 
-    def _blend(self, strip: Strip, results: Iterator[_Result], sink: Sink) -> None:
-        blender = self._blender(strip.panel)
-        for _ in range(len(strip.rows) * len(strip.panel.tile_cols)):
+    def _blend(self, panel_rows: RemainingRows, results: Iterator[_Result], sink: Sink) -> None:
+        blender = self._blender(panel_rows.panel)
+        for _ in range(len(panel_rows.rows) * len(panel_rows.panel.tile_cols)):
             result = next(results)
             block = blender.add(result.tile, result.scores, result.valid)
-            if block is not None and result.tile.row >= strip.first:
+            if block is not None and result.tile.row >= panel_rows.first:
                 sink(block)
-            if result.tile.col == strip.panel.tile_cols[-1]:
-                self._heap.give_back()
+            if result.tile.col == panel_rows.panel.tile_cols[-1]:
+                self._trimmer.trim_malloc()
             del result, block
 
-    def _blender(self, panel: Panel) -> Blender | TilesApart:
+    def _blender(self, panel: Panel) -> Blender | UnblendedTiles:
         if self.backend.gives_labels:
-            return TilesApart(self.plan, panel)
+            return UnblendedTiles(self.plan, panel)
         return Blender(self.backend.classes, self.plan, panel)
 
     def _results(
         self,
-        strips: list[Strip],
+        remaining: list[RemainingRows],
         done: int,
-        again: int,
+        recomputed: int,
         reading: ThreadPoolExecutor,
         computing: ThreadPoolExecutor,
         progress: Progress,
     ) -> Iterator[_Result]:
-        """Tiles in plan order with their scores; a few batches are under way at any time.
+        """Tiles in plan order with their scores; a few batches are read or computed ahead.
 
-        ``done`` tiles of the plan are there already; the ``again`` first results are of such
-        and not counted.
+        ``done`` tiles of the plan are done already; the first ``recomputed`` results are of these
+        and do not count for the progress.
         """
-        waiting: deque[_Batch] = deque()
-        batches = self._batches(strips)
+        pending: deque[_Batch] = deque()
+        batches = self._batches(remaining)
         total = self.plan.count
         upcoming = next(batches, None)
-        while waiting or upcoming:
-            while upcoming and len(waiting) < self.backend.workers + READ_AHEAD:
-                waiting.append(self._start(upcoming, reading, computing))
+        while pending or upcoming:
+            while upcoming and len(pending) < self.backend.workers + READ_AHEAD:
+                pending.append(self._submit(upcoming, reading, computing))
                 upcoming = next(batches, None)
-            batch = waiting.popleft()
+            batch = pending.popleft()
             scores = _wait(batch.future, progress)
             computed = iter(()) if scores is None else iter(scores)
             for tile, valid in zip(batch.tiles, batch.valid):
-                done, again = (done, again - 1) if again else (done + 1, 0)
+                done, recomputed = (done, recomputed - 1) if recomputed else (done + 1, 0)
                 progress.report(done / total)
-                if any_of(valid):
+                if any_valid(valid):
                     self._computed += 1
                     yield _Result(tile, next(computed), valid)
                 else:
                     self._skipped += 1
                     yield _Result(tile, None, valid)
-            del batch, scores, computed  # not to be held while the next ones are waited for
+            del batch, scores, computed  # frees them before the next ones are waited for
 
-    def _batches(self, strips: list[Strip]) -> Iterator[list[Tile]]:
-        for strip in strips:
-            for row in strip.rows:
-                tiles = list(self.plan.row_tiles(strip.panel, row))
+    def _batches(self, remaining: list[RemainingRows]) -> Iterator[list[Tile]]:
+        for panel_rows in remaining:
+            for row in panel_rows.rows:
+                tiles = list(self.plan.row_tiles(panel_rows.panel, row))
                 for first in range(0, len(tiles), self.batch):
                     yield tiles[first : first + self.batch]
 
-    def _start(
+    def _submit(
         self, tiles: list[Tile], reading: ThreadPoolExecutor, computing: ThreadPoolExecutor
     ) -> _Batch:
         valid: list[NDArray[np.bool_] | None] = [None] * len(tiles)
@@ -217,66 +217,68 @@ class Segmentation:
     def _read(
         self, tiles: list[Tile], valid: list[NDArray[np.bool_] | None]
     ) -> NDArray[Any] | None:
-        """The model's input for those of ``tiles`` that hold data, None if none does."""
+        """The model's input for those of ``tiles`` with data, None if there are none."""
         inputs: NDArray[Any] | None = None
         count = 0
         for index, tile in enumerate(tiles):
-            if self._ended_early.is_set():
+            if self._aborted.is_set():
                 raise Cancelled
-            placed = tile.out.shift(self.area.row, self.area.col)
-            inside = self._inside(placed)
+            on_raster = tile.out.shift(self.area.row, self.area.col)
+            inside = self._inside(on_raster)
             if inside is not None and not inside.any():
                 valid[index] = inside
                 self._reader.forget(tile.col)
                 continue
-            want, have, parts = self._parts(tile)
-            valid[index] = both(mask_of(placed, parts), inside)
-            if any_of(valid[index]):
+            window, available, slices = self._read_slices(tile)
+            valid[index] = intersect_masks(valid_mask(on_raster, slices), inside)
+            if any_valid(valid[index]):
                 if inputs is None:
-                    inputs = self._room(len(tiles), want, parts[0].raw)
-                self._fill(inputs[count], want, have, parts)
+                    inputs = self._empty_input(len(tiles), window, slices[0].raw)
+                self._write_input(inputs[count], window, available, slices)
                 count += 1
         return None if inputs is None else inputs[:count]
 
-    def _parts(self, tile: Tile) -> tuple[Window, Window, list[Part]]:
-        """The window a tile looks at, what of it lies in the raster, and the pixels of that."""
-        want = self._looks_at(tile.out)
-        have = want.intersect(self.raster)
-        following = None
+    def _read_slices(self, tile: Tile) -> tuple[Window, Window, list[RowSlice]]:
+        """The input window of a tile, its part within the raster, and the pixels of that part."""
+        window = self._input_window(tile.out)
+        available = window.intersect(self.raster)
+        next_row = None
         if tile.row + 1 < len(self.plan.vertical):
             below = tile.out.shift(self.plan.vertical.starts[tile.row + 1] - tile.out.row, 0)
-            following = self._looks_at(below).intersect(self.raster).row
-        return want, have, self._reader.read(tile.col, have, following)
+            next_row = self._input_window(below).intersect(self.raster).row
+        return window, available, self._reader.read(tile.col, available, next_row)
 
-    def _looks_at(self, out: Window) -> Window:
+    def _input_window(self, out: Window) -> Window:
         return out.shift(self.area.row, self.area.col).grow(self.backend.margin)
 
-    def _room(self, count: int, want: Window, raw: NDArray[np.generic]) -> NDArray[Any]:
+    def _empty_input(self, count: int, window: Window, raw: NDArray[np.generic]) -> NDArray[Any]:
         kind = raw.dtype if self.backend.takes_raw else np.dtype(np.float32)
-        return np.empty((count, len(raw), want.rows, want.cols), dtype=kind)
+        return np.empty((count, len(raw), window.rows, window.cols), dtype=kind)
 
-    def _fill(self, tile: NDArray[Any], want: Window, have: Window, parts: list[Part]) -> None:
-        """Write the input [bands, rows, cols] of one tile, straight from what was read."""
+    def _write_input(
+        self, tile: NDArray[Any], window: Window, available: Window, slices: list[RowSlice]
+    ) -> None:
+        """Write the input [bands, rows, cols] of one tile from the slices that were read."""
         write = self.scaling.filled if self.backend.takes_raw else self.scaling
-        for part in parts:
-            write(part.raw, part.valid, tile[part_of(part.window, want)])
-        if have != want:
-            tile[...] = pad_to(tile[part_of(have, want)], have, want)
+        for part in slices:
+            write(part.raw, part.valid, tile[part_of(part.window, window)])
+        if available != window:
+            tile[...] = pad_to(tile[part_of(available, window)], available, window)
 
 
-def _everything(_window: Window) -> None:
-    """All pixels are to be mapped."""
+def _everywhere(_window: Window) -> None:
+    """The mask of a run that maps all pixels: None."""
 
 
 def as_float(scores: NDArray[Any]) -> NDArray[np.float32]:
-    """Scores up to 1 in single precision, from 8-bit ones too."""
+    """Scores from 0 to 1 as float32; 8-bit ones are divided by 255."""
     if scores.dtype == np.uint8:
         return np.multiply(scores, np.float32(1 / 255), dtype=np.float32)
     return np.asarray(scores, dtype=np.float32)
 
 
 def _wait(future: Future[NDArray[Any] | None], progress: Progress) -> NDArray[Any] | None:
-    """The future's result, looking for a cancel all the while."""
+    """The future's result; raises Cancelled soon after the user cancels."""
     while not wait((future,), timeout=POLL_SECONDS).done:
         if progress.cancelled:
             raise Cancelled

@@ -1,4 +1,4 @@
-"""The sides of tiles that compute the least twice, with no more pixels than they are allowed."""
+"""The tile shape with the least overlap for a raster, within a number of pixels."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from math import log, sqrt
 
 from scasnet_qgis.core.windows import SIZE_STEP, TilePlan, plan_axis, plan_tiles
 
-STRETCH = sqrt(2)  # how much longer a side may be than was asked for, where the other is shorter
+STRETCH = sqrt(2)  # times; how much longer than asked for a side may be, where the other is shorter
 
 
 def fitting_tiles(
@@ -19,7 +19,7 @@ def fitting_tiles(
     panel_cols: int,
     block: int,
 ) -> TilePlan:
-    """As ``plan_tiles``, but tiles that are not ``fixed`` get the shape that fits the raster."""
+    """``plan_tiles`` with the ``tile_shape`` of the raster, unless the tile size is ``fixed``."""
     if not fixed:
         tile = tile_shape(rows, cols, tile, overlap)
     return plan_tiles(rows, cols, tile, overlap, fixed=fixed, panel_cols=panel_cols, block=block)
@@ -28,9 +28,9 @@ def fitting_tiles(
 def tile_shape(rows: int, cols: int, tile: tuple[int, int], overlap: int) -> tuple[int, int]:
     """Rows and columns of the tiles for a raster of ``rows`` x ``cols`` pixels.
 
-    They hold at most the pixels of ``tile`` (rows, cols). Square tiles seldom fit both sides of a
-    raster: they shrink, which makes them more and their overlaps a larger part of them. What one
-    side gives up the other may take, so a tile's memory is much the same for all rasters.
+    They have at most the pixels of ``tile`` (rows, cols). Square tiles seldom fit both sides of a
+    raster: they shrink, so that there are more of them and overlaps are a larger share. Instead,
+    one side may grow as the other shrinks; a tile's memory is much the same for all rasters.
     """
     shapes = [tile]
     for side in range(SIZE_STEP, int(tile[0] * STRETCH) + 1, SIZE_STEP):

@@ -1,7 +1,7 @@
-"""Text and numbers from a file that anybody may have written.
+"""Texts and numbers from untrusted files.
 
-Nothing here fails on odd content: what cannot be understood becomes None or is left out, what is
-too long is cut. Only a value that is too large to be looked at is refused.
+Nothing here fails on odd content: what cannot be parsed becomes None or is left out, what is too
+long is cut. Only a value that is too large to parse is refused.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ MAX_LITERAL = 100_000  # Python literals are for short lists of names
 MAX_NAME = 80
 MAX_TEXT = 4_000
 
-_DEEPEST = 10  # brackets inside brackets in a Python literal
-# What a list of names or numbers is made of, one at a time; nothing here can be long and nested.
+_MAX_DEPTH = 10  # of nested brackets in a Python literal
+# One token of a list of names or numbers; no token can be long and nested.
 _TOKEN = re.compile(
     r"""\s*(?:(?P<open>[\[({])|(?P<close>[\])}])|(?P<mark>[,:])
     |(?P<value>'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"
@@ -32,23 +32,23 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 
-# Brackets that look alike but are no markup, in whatever window the text is shown.
+# Brackets that look alike but are no markup, wherever the text is shown.
 _BRACKETS = {ord("<"): "‹", ord(">"): "›"}
 
 
-def check_plain_file(path: Path, most_bytes: int | None = None) -> None:
-    """Raise OSError unless a path is a plain file; reading a pipe or a device might never end."""
+def check_plain_file(path: Path, max_bytes: int | None = None) -> None:
+    """Raise OSError unless a path is a regular file; reading a pipe or a device may never end."""
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.EINVAL, "not a plain file", str(path))
-    if most_bytes is not None and status.st_size > most_bytes:
-        raise OSError(errno.EFBIG, f"more than {most_bytes} bytes", str(path))
+    if max_bytes is not None and status.st_size > max_bytes:
+        raise OSError(errno.EFBIG, f"more than {max_bytes} bytes", str(path))
 
 
 def parse(key: str, text: str) -> Any:
-    """The value of a JSON document, or of a Python literal, else the text itself.
+    """The value of metadata in JSON or as a Python literal, else the text itself.
 
-    Raises ModelError where the text is longer than any honest description.
+    Raises ModelError where the text is longer than any honest one.
     """
     if len(text) > MAX_VALUE:
         raise too_much_text(f"{key} has {len(text)} characters")
@@ -59,7 +59,7 @@ def parse(key: str, text: str) -> Any:
 
 
 def too_much_text(detail: str) -> ModelError:
-    """The error of a file that describes itself in more text than any honest one."""
+    """The error of a model file with more metadata than any honest one has."""
     return ModelError(
         translate(
             "ScasNet",
@@ -81,32 +81,32 @@ def _literal(text: str) -> Any:
 
 
 def _is_plain(text: str) -> bool:
-    """Whether a literal is of brackets, texts and short numbers only, with little nesting.
+    """Whether a literal has only brackets, strings and short numbers, with little nesting.
 
-    Python's parser would take a long chain of anything else deeper than some systems bear.
+    On a long chain of anything else Python's parser may overflow the stack of some systems.
     """
-    place, depth, before = 0, 0, "mark"
-    while place < len(text):
-        token = _TOKEN.match(text, place)
+    position, depth, previous = 0, 0, "mark"
+    while position < len(text):
+        token = _TOKEN.match(text, position)
         kind = token.lastgroup if token else None
         if token is None or kind is None:
             return False
-        if kind in ("open", "value") and before in ("close", "value"):
-            return False  # a call, an index, or two texts that stand for one
+        if kind in ("open", "value") and previous in ("close", "value"):
+            return False  # a call, an index, or two adjacent strings
         depth += {"open": 1, "close": -1}.get(kind, 0)
-        if not 0 <= depth <= _DEEPEST:
+        if not 0 <= depth <= _MAX_DEPTH:
             return False
-        place, before = token.end(), kind
+        position, previous = token.end(), kind
     return True
 
 
 def clean_name(value: Any) -> str:
-    """One line of at most MAX_NAME characters without markup; empty where there is none."""
+    """One line of at most MAX_NAME characters without markup; "" where there is none."""
     return _clean(" ".join(_as_text(value).split()), MAX_NAME)
 
 
 def clean_text(value: Any) -> str:
-    """Text of at most MAX_TEXT characters without markup, line breaks kept."""
+    """Text of at most MAX_TEXT characters without markup; line breaks are kept."""
     return _clean(_as_text(value).strip(), MAX_TEXT)
 
 
@@ -122,7 +122,7 @@ def _clean(text: str, limit: int) -> str:
 
 
 def number(value: Any, low: float, high: float) -> float | None:
-    """A finite number in low ... high, also one written as text, else None."""
+    """A finite number from ``low`` to ``high``, also one given as text, else None."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
     try:
@@ -133,7 +133,7 @@ def number(value: Any, low: float, high: float) -> float | None:
 
 
 def numbers(value: Any, count: int, low: float, high: float) -> tuple[float, ...] | None:
-    """Exactly ``count`` numbers in low ... high, else None."""
+    """Exactly ``count`` finite numbers from ``low`` to ``high``, else None."""
     if not isinstance(value, (list, tuple)) or len(value) != count:
         return None
     found = [number(item, low, high) for item in value]

@@ -1,4 +1,4 @@
-"""Masks of the pixels that hold data; None stands for all pixels."""
+"""Masks of the pixels that hold data; None stands for a mask that is True everywhere."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scasnet_qgis.core.carrying import Part
+from scasnet_qgis.core.carrying import RowSlice
 from scasnet_qgis.core.preprocessing import part_of
 from scasnet_qgis.core.windows import Window
 
@@ -15,28 +15,28 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def mask_of(placed: Window, parts: Sequence[Part]) -> NDArray[np.bool_] | None:
-    """Which pixels of a window of the raster hold data, from what was read; None: all."""
-    if all(part.valid is None for part in parts):
+def valid_mask(window: Window, slices: Sequence[RowSlice]) -> NDArray[np.bool_] | None:
+    """The mask [rows, cols] of a window, from the slices that were read of it; None: all valid."""
+    if all(part.valid is None for part in slices):
         return None
-    result = np.zeros((placed.rows, placed.cols), dtype=np.bool_)
-    for part in parts:
-        common = placed.intersect(part.window)
+    mask = np.zeros((window.rows, window.cols), dtype=np.bool_)
+    for part in slices:
+        common = window.intersect(part.window)
         if not common.empty:
             valid = np.True_ if part.valid is None else part.valid[part_of(common, part.window)[1:]]
-            result[part_of(common, placed)[1:]] = valid
-    return result
+            mask[part_of(common, window)[1:]] = valid
+    return mask
 
 
-def both(
-    valid: NDArray[np.bool_] | None, inside: NDArray[np.bool_] | None
+def intersect_masks(
+    first: NDArray[np.bool_] | None, second: NDArray[np.bool_] | None
 ) -> NDArray[np.bool_] | None:
-    """Pixels of which both are true; None stands for all pixels."""
-    if valid is None or inside is None:
-        return inside if valid is None else valid
-    return valid & inside
+    """The logical and of two masks."""
+    if first is None or second is None:
+        return second if first is None else first
+    return first & second
 
 
-def any_of(valid: NDArray[np.bool_] | None) -> bool:
+def any_valid(valid: NDArray[np.bool_] | None) -> bool:
     """Whether any pixel holds data."""
     return valid is None or bool(valid.any())

@@ -1,4 +1,4 @@
-"""The range of values that a user gives for an image, as text and as numbers."""
+"""The value range of an image that a user gives, as text and as numbers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from math import isfinite
 from scasnet_qgis.core.errors import SettingError
 from scasnet_qgis.core.messages import translate
 
-_FORM = translate(
+_SYNTAX = translate(
     "ScasNet",
     "'{text}' is no range of values: write the lowest and the highest value with a semicolon "
     'between them, as in "0;2047", such a pair for each band, or percentiles, as in "2%;98%".',
@@ -17,17 +17,17 @@ _FORM = translate(
 
 @dataclass(frozen=True)
 class ValueRange:
-    """What becomes 0 and 1: one pair for all bands, or a pair for each of the model's bands.
+    """Minimum and maximum, scaled to 0 and 1: a pair for all bands, or one for each model band.
 
-    With ``percentiles`` the only pair are percentiles (0 to 100) of each band over the whole
-    raster, not values.
+    With ``percentiles`` the only pair is in percentiles (0 to 100) of each band over the whole
+    raster.
     """
 
     pairs: tuple[tuple[float, float], ...]
     percentiles: bool = False
 
     def of_bands(self, count: int) -> tuple[tuple[float, float], ...]:
-        """A pair for each of ``count`` bands; raises SettingError where that does not fit."""
+        """A pair for each of ``count`` bands; raises SettingError where the numbers differ."""
         if len(self.pairs) not in (1, count):
             raise SettingError(
                 translate(
@@ -41,13 +41,13 @@ class ValueRange:
         return self.pairs * count if len(self.pairs) == 1 else self.pairs
 
     def __str__(self) -> str:
-        """As it is written in the parameter."""
+        """The text of the parameter."""
         sign = "%" if self.percentiles else ""
         return ";".join(f"{value!r}{sign}" for pair in self.pairs for value in pair)
 
 
 def parse_value_range(text: str) -> ValueRange | None:
-    """``text`` as in "0;2047", "0;1;10;500;3;4" (band by band) or "2%;98%"; None where it is empty.
+    """Parse "0;2047", "0;1;10;500;3;4" (band by band) or "2%;98%"; None where ``text`` is empty.
 
     Raises SettingError.
     """
@@ -58,13 +58,13 @@ def parse_value_range(text: str) -> ValueRange | None:
     try:
         numbers = [float(word[:-1] if percentiles else word) for word in words]
     except ValueError as error:
-        raise SettingError(_FORM, str(error), text=text) from error
+        raise SettingError(_SYNTAX, str(error), text=text) from error
     pairs = tuple(zip(numbers[::2], numbers[1::2]))
     well_formed = len(numbers) % 2 == 0 and all(map(isfinite, numbers))
     if percentiles:
         well_formed &= len(pairs) == 1 and min(numbers) >= 0 and max(numbers) <= 100
     if not well_formed:
-        raise SettingError(_FORM, text=text)
+        raise SettingError(_SYNTAX, text=text)
     for low, high in pairs:
         if not low < high:
             raise SettingError(

@@ -1,4 +1,4 @@
-"""Windows of a raster, and how a raster is cut into overlapping tiles.
+"""Windows of a raster, and the plan of the overlapping tiles that cover it.
 
 Rows count downwards from 0, columns to the right. All functions are pure.
 """
@@ -20,8 +20,8 @@ from scasnet_qgis.core.messages import translate
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SIZE_STEP = 8  # free tile sizes are multiples of this, the output stride of ScasNet
-SMALLEST = 64  # pixels; a smaller raster is mirrored up to this, so that the network sees something
+SIZE_STEP = 8  # tile sizes that are not fixed are multiples of it, the output stride of ScasNet
+SMALLEST = 64  # pixels; smaller rasters are mirrored up to it, or the network has no context
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Window:
         return self.rows <= 0 or self.cols <= 0
 
     def intersect(self, other: Window) -> Window:
-        """The common part; ``empty`` where there is none."""
+        """The intersection; ``empty`` where there is none."""
         row, col = max(self.row, other.row), max(self.col, other.col)
         row_end, col_end = min(self.row_end, other.row_end), min(self.col_end, other.col_end)
         return Window(row, col, max(row_end - row, 0), max(col_end - col, 0))
@@ -65,7 +65,7 @@ class Window:
 class Axis:
     """Tiles along one axis: ``starts`` ascending, all of one ``size``.
 
-    Contract: the first starts at 0, the last ends at or behind ``length`` (behind only if there is
+    Contract: the first starts at 0, the last ends at or after ``length`` (after it only if there is
     one tile), neighbours overlap by at least the overlap asked for.
     """
 
@@ -78,12 +78,12 @@ class Axis:
 
     @property
     def largest_overlap(self) -> int:
-        """Pixels that two neighbouring tiles share at most."""
+        """The most pixels that two neighbouring tiles share."""
         steps = [after - before for before, after in zip(self.starts, self.starts[1:])]
         return self.size - min(steps, default=self.size)
 
     def touching(self, start: int, end: int) -> range:
-        """Indices of the tiles that share a pixel with ``start`` to ``end`` (exclusive)."""
+        """Indices of the tiles that overlap ``start`` to ``end`` (exclusive)."""
         return range(bisect_right(self.starts, start - self.size), bisect_left(self.starts, end))
 
     def _ramp(self, index: int, positions: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -102,18 +102,18 @@ class Axis:
     def weights(self, index: int) -> NDArray[np.float32]:
         """Blend weights of a tile's pixels; over all tiles they add up to 1 at every pixel.
 
-        Many tiles have the same ones, so that nobody may change them.
+        The array is shared by all tiles with the same weights, and read-only.
         """
         start = self.starts[index]
         near = self.touching(start, start + self.size)
-        first = max(near.start - 1, 0)  # how a ramp falls off is up to the tile behind it
-        around = tuple(tile_start - start for tile_start in self.starts[first : near.stop + 1])
-        return _weights(self.size, around, index - first)
+        first = max(near.start - 1, 0)  # its ramp depends on the tile after it
+        neighbours = tuple(tile_start - start for tile_start in self.starts[first : near.stop + 1])
+        return _weights(self.size, neighbours, index - first)
 
 
 @lru_cache(maxsize=64)
 def _weights(size: int, starts: tuple[int, ...], index: int) -> NDArray[np.float32]:
-    """Of the tile that starts at 0, among those around it."""
+    """Blend weights of the tile that starts at 0, one of ``starts``."""
     axis = Axis(size, size, starts)
     positions = np.arange(size) + 0.5
     total = sum((axis._ramp(i, positions) for i in axis.touching(0, size)), np.zeros(size))
@@ -126,8 +126,8 @@ def _weights(size: int, starts: tuple[int, ...], index: int) -> NDArray[np.float
 def plan_axis(length: int, tile: int, overlap: int, *, fixed: bool) -> Axis:
     """Spread tiles of at most ``tile`` pixels evenly over ``length`` pixels.
 
-    A free tile size (``fixed`` False) shrinks to what the count of tiles needs, so that little is
-    computed twice; a fixed one stays, and its tiles overlap more instead.
+    Unless ``fixed``, the tile size shrinks to what the number of tiles needs, so that little is
+    computed twice; fixed tiles overlap more instead.
     """
     if not 0 <= overlap < tile:
         raise SettingError(
@@ -153,9 +153,9 @@ def plan_axis(length: int, tile: int, overlap: int, *, fixed: bool) -> Axis:
 
 @dataclass(frozen=True)
 class Tile:
-    """``out``: pixels the tile gives scores for; it may reach over the raster's edge.
+    """A tile of a plan; ``row`` and ``col`` are its indices along the two axes.
 
-    ``row`` and ``col`` are its indices along the two axes.
+    ``out`` is the window of its scores, which may reach over the raster's edge.
     """
 
     row: int
@@ -165,7 +165,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class Panel:
-    """A vertical strip of the raster, worked off from top to bottom."""
+    """A range of columns of the raster, mapped from top to bottom before the next one."""
 
     col: int
     cols: int
@@ -174,7 +174,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class TilePlan:
-    """All tiles of a raster (or of the part of it that is mapped)."""
+    """All tiles of a raster, or of the area of it that is mapped."""
 
     vertical: Axis
     horizontal: Axis
@@ -190,7 +190,7 @@ class TilePlan:
 
     @property
     def count(self) -> int:
-        """How many tiles are computed; one over a panel's border counts for each panel."""
+        """How many tiles are computed; one over a panel's edge counts in each panel."""
         return len(self.vertical) * sum(len(panel.tile_cols) for panel in self.panels)
 
     @property
@@ -225,12 +225,13 @@ def plan_tiles(
     """Cut ``rows`` x ``cols`` pixels into tiles of at most ``tile`` (rows, cols) pixels.
 
     Panels are at most ``panel_cols`` wide and begin at multiples of ``block`` columns, so that
-    each block of the output belongs to one panel. They are as few as that allows, and about equal.
+    each block of the output file belongs to one panel. They are as few as possible, and about
+    equal.
     """
     vertical = plan_axis(rows, tile[0], overlap, fixed=fixed)
     horizontal = plan_axis(cols, tile[1], overlap, fixed=fixed)
-    most = max(panel_cols // block, 1) * block
-    count = ceil(cols / most)
+    max_cols = max(panel_cols // block, 1) * block
+    count = ceil(cols / max_cols)
     width = ceil(cols / (count * block)) * block
     panels = []
     for start in range(0, cols, width):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from scasnet_qgis.core.apart import TilesApart
+from scasnet_qgis.core.apart import UnblendedTiles
 from scasnet_qgis.core.blending import Blender, FinishedBlock, highest
 from scasnet_qgis.core.windows import TilePlan, plan_tiles
 
@@ -20,7 +20,7 @@ def blocks(plan: TilePlan, kind: str) -> Iterator[FinishedBlock]:
     scores = random.random((CLASSES, 400, 400), dtype=np.float32)
     holds_data = random.random((400, 400)) > 0.3
     for panel in plan.panels:
-        maker = TilesApart(plan, panel) if kind == "labels" else Blender(CLASSES, plan, panel)
+        maker = UnblendedTiles(plan, panel) if kind == "labels" else Blender(CLASSES, plan, panel)
         for row in range(len(plan.vertical)):
             for number, tile in enumerate(plan.row_tiles(panel, row)):
                 at = np.s_[tile.out.row : tile.out.row_end, tile.out.col : tile.out.col_end]
@@ -52,7 +52,7 @@ def test_the_blocks_are_those_of_scores(rows: int, cols: int, tile: int, panel_c
 def test_a_tile_beside_the_panel_gives_nothing() -> None:
     plan = plan_tiles(64, 384, (64, 96), 0, fixed=False, panel_cols=128, block=128)
     tile = next(iter(plan.row_tiles(plan.panels[0], 0)))
-    assert TilesApart(plan, plan.panels[2]).add(tile, None, None) is None
+    assert UnblendedTiles(plan, plan.panels[2]).add(tile, None, None) is None
 
 
 @pytest.mark.parametrize("fixed", [False, True])
@@ -64,7 +64,7 @@ def test_pixels_that_tiles_share_go_to_the_nearer_one(
     assert plan.vertical.largest_overlap > 0 < plan.horizontal.largest_overlap
     times = np.zeros((rows, cols), dtype=int)
     for panel in plan.panels:
-        maker = TilesApart(plan, panel)
+        maker = UnblendedTiles(plan, panel)
         for row in range(len(plan.vertical)):
             for tile in plan.row_tiles(panel, row):
                 number = np.uint8(1 + tile.row * len(plan.horizontal) + tile.col)

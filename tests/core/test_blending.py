@@ -67,7 +67,7 @@ def test_pieces_give_the_array_back(
 def test_only_what_overlaps_is_kept() -> None:
     """Not the raster's height, and of its width only the panel and only where tiles overlap."""
     plan = plan_tiles(60_000, 6000, (512, 512), 64, fixed=False, panel_cols=1024, block=256)
-    kept = Blender(5, plan, plan.panels[1])._below
+    kept = Blender(5, plan, plan.panels[1])._next_rows
     assert kept.shape[1] < 80
     assert kept.shape[2] < 1024 + 2 * 512
     assert kept.dtype == np.float32
@@ -128,7 +128,7 @@ def test_a_block_without_scores_keeps_its_labels() -> None:
     block = FinishedBlock(Window(0, 0, 1, 3), scores, valid).without_scores()
     assert block.scores is None
     assert block.labels().tolist() == [[1, 0, 2]]
-    with pytest.raises(ValueError, match="certain"):
+    with pytest.raises(ValueError, match="confidence"):
         block.uncertain(0.5)
 
 

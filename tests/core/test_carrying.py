@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scasnet_qgis.core.carrying import CarryingReader
+from scasnet_qgis.core.carrying import OverlapCache
 from scasnet_qgis.core.windows import Window, plan_tiles
 
 
@@ -31,7 +31,7 @@ def walk(source: CountingSource, tile_size: int, overlap: int, margin: int = 0) 
     plan = plan_tiles(
         rows, cols, (tile_size, tile_size), overlap, fixed=False, panel_cols=10**6, block=16
     )
-    reader = CarryingReader(source, raster)
+    reader = OverlapCache(source, raster)
     for row in range(len(plan.vertical)):
         for tile in plan.row_tiles(plan.panels[0], row):
             window = tile.out.grow(margin).intersect(raster)
@@ -78,7 +78,7 @@ def test_no_row_of_blocks_is_read_twice(block_rows: int) -> None:
 
 def test_what_a_skipped_tile_did_not_read_is_read_later() -> None:
     source = CountingSource(64, 32, 1)
-    reader = CarryingReader(source, Window(0, 0, 64, 32))
+    reader = OverlapCache(source, Window(0, 0, 64, 32))
     reader.read(0, Window(0, 0, 20, 32), 10)
     parts = reader.read(0, Window(40, 0, 20, 32), None)  # the tile from row 10 on was not asked for
     assert len(parts) == 1
@@ -87,7 +87,7 @@ def test_what_a_skipped_tile_did_not_read_is_read_later() -> None:
 
 def test_what_is_kept_is_only_what_overlaps() -> None:
     source = CountingSource(1000, 8, 32)
-    reader = CarryingReader(source, Window(0, 0, 1000, 8))
+    reader = OverlapCache(source, Window(0, 0, 1000, 8))
     reader.read(0, Window(0, 0, 500, 8), 480)
     kept = reader._kept[0]
     assert (kept.window.row, kept.window.row_end) == (480, 512)
@@ -96,7 +96,7 @@ def test_what_is_kept_is_only_what_overlaps() -> None:
 
 def test_pieces_of_one_size_are_kept_down_a_column() -> None:
     """However many rows are left of a block, so that memory gets no gaps."""
-    reader = CarryingReader(CountingSource(1000, 8, 32), Window(0, 0, 1000, 8))
+    reader = OverlapCache(CountingSource(1000, 8, 32), Window(0, 0, 1000, 8))
     rows, sizes = set(), set()
     for top in range(0, 800, 80):
         reader.read(0, Window(top, 0, 100, 8), top + 80)

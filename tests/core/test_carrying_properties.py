@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scasnet_qgis.core.carrying import CarryingReader
+from scasnet_qgis.core.carrying import OverlapCache
 from scasnet_qgis.core.windows import Window, plan_tiles
 
 
@@ -52,7 +52,7 @@ def test_tiles_that_are_left_out_harm_no_other(
     plan = plan_tiles(
         rows, cols, (tile_size, tile_size), overlap, fixed=False, panel_cols=32, block=16
     )
-    reader = CarryingReader(source, raster)
+    reader = OverlapCache(source, raster)
     for panel in plan.panels:
         left_out = data.draw(st.sets(st.integers(0, len(plan.vertical) - 1)))
         for row in range(len(plan.vertical)):
@@ -96,7 +96,7 @@ def test_down_one_column_every_row_is_read_once(
         panel_cols=32,
         block=16,
     )
-    reader = CarryingReader(source, raster)
+    reader = OverlapCache(source, raster)
     ends = []
     for row, top in enumerate(plan.vertical.starts):
         window = Window(top, 0, plan.vertical.size, 20).grow(margin).intersect(raster)

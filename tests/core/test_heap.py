@@ -6,13 +6,13 @@ import platform
 
 import pytest
 
-from scasnet_qgis.core.heap import Heap
+from scasnet_qgis.core.heap import HeapTrimmer
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told to")
 def test_memory_is_given_back_now_and_then() -> None:
-    assert not Heap(60.0).give_back(), "it has just begun"
-    heap = Heap(0.0)
-    assert heap.give_back()
-    heap._seconds = 60.0
-    assert not heap.give_back()
+    assert not HeapTrimmer(60.0).trim_malloc(), "it has just begun"
+    trimmer = HeapTrimmer(0.0)
+    assert trimmer.trim_malloc()
+    trimmer._seconds = 60.0
+    assert not trimmer.trim_malloc()

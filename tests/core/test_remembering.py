@@ -6,7 +6,7 @@ import pytest
 
 from scasnet_qgis.core.errors import Cancelled
 from scasnet_qgis.core.messages import message
-from scasnet_qgis.core.remembering import MOST, Remembering
+from scasnet_qgis.core.remembering import MAX_WARNINGS, Remembering
 
 
 def test_everything_is_passed_on_and_warnings_are_kept_once(recorder) -> None:
@@ -26,7 +26,7 @@ def test_everything_is_passed_on_and_warnings_are_kept_once(recorder) -> None:
 
 def test_endless_warnings_do_not_fill_the_memory(recorder) -> None:
     progress = Remembering(recorder)
-    for index in range(2 * MOST):
+    for index in range(2 * MAX_WARNINGS):
         progress.warn(str(index))
-    assert len(progress.warnings) == MOST
-    assert len(recorder.warnings) == 2 * MOST
+    assert len(progress.warnings) == MAX_WARNINGS
+    assert len(recorder.warnings) == 2 * MAX_WARNINGS

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scasnet_qgis.core.blending import Blender
-from scasnet_qgis.core.strips import strips_after, tiles_again, tiles_before
+from scasnet_qgis.core.strips import remaining_rows, tiles_again, tiles_before
 from scasnet_qgis.core.windows import TilePlan, plan_tiles
 
 
@@ -32,12 +32,12 @@ def interrupted(draw: st.DrawFn) -> tuple[TilePlan, int]:
 def test_rows_are_done_once_and_in_order(drawn: tuple[TilePlan, int]) -> None:
     plan, start = drawn
     every = [(panel, row) for panel in plan.panels for row in range(len(plan.vertical))]
-    strips = list(strips_after(plan, start))
-    left = [(strip.panel, row) for strip in strips for row in strip.rows if row >= strip.first]
+    remaining = list(remaining_rows(plan, start))
+    left = [(rows.panel, row) for rows in remaining for row in rows.rows if row >= rows.first]
     assert left == every[start:]
     widths = [len(panel.tile_cols) for panel, _ in every]
     assert tiles_before(plan, start) == sum(widths[:start])
-    again = [len(s.panel.tile_cols) for s in strips for row in s.rows if row < s.first]
+    again = [len(s.panel.tile_cols) for s in remaining for row in s.rows if row < s.first]
     assert tiles_again(plan, start) == sum(again)
     assert tiles_before(plan, len(every)) == plan.count
 
@@ -51,21 +51,21 @@ def test_what_follows_is_bit_by_bit_as_without_the_interruption(
     plan, start = drawn
     shape = (2, plan.vertical.size, plan.horizontal.size)
 
-    def blocks(strips) -> list[tuple[object, bytes]]:
+    def blocks(remaining) -> list[tuple[object, bytes]]:
         found = []
-        for strip in strips:
-            blender = Blender(2, plan, strip.panel)
-            for row in strip.rows:
-                for tile in plan.row_tiles(strip.panel, row):
+        for panel_rows in remaining:
+            blender = Blender(2, plan, panel_rows.panel)
+            for row in panel_rows.rows:
+                for tile in plan.row_tiles(panel_rows.panel, row):
                     random = np.random.default_rng((row, tile.col))
                     done = blender.add(tile, random.random(shape, dtype=np.float32), None)
-                    if done is not None and row >= strip.first:
+                    if done is not None and row >= panel_rows.first:
                         found.append((done.window, done.scores.tobytes()))
         return found
 
-    whole, rest = blocks(strips_after(plan, 0)), blocks(strips_after(plan, start))
+    whole, rest = blocks(remaining_rows(plan, 0)), blocks(remaining_rows(plan, start))
     assert rest == whole[len(whole) - len(rest) :]
     axis = plan.vertical
-    for strip in strips_after(plan, start):
-        top = axis.starts[strip.first]
-        assert all(axis.starts[row] + axis.size > top for row in strip.rows)
+    for panel_rows in remaining_rows(plan, start):
+        top = axis.starts[panel_rows.first]
+        assert all(axis.starts[row] + axis.size > top for row in panel_rows.rows)

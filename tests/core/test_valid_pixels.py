@@ -5,29 +5,29 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scasnet_qgis.core.carrying import Part
-from scasnet_qgis.core.valid_pixels import any_of, both, mask_of
+from scasnet_qgis.core.carrying import RowSlice
+from scasnet_qgis.core.valid_pixels import any_valid, intersect_masks, valid_mask
 from scasnet_qgis.core.windows import Window
 
 WINDOW = Window(10, 20, 4, 3)
 
 
-def part(window: Window, valid: np.ndarray | None) -> Part:
-    return Part(window, np.zeros((1, window.rows, window.cols), np.uint8), valid)
+def row_slice(window: Window, valid: np.ndarray | None) -> RowSlice:
+    return RowSlice(window, np.zeros((1, window.rows, window.cols), np.uint8), valid)
 
 
 def test_there_is_no_mask_where_all_that_was_read_holds_data() -> None:
-    assert mask_of(WINDOW, [part(WINDOW, None)]) is None
-    halves = [part(Window(10, 20, 2, 3), None), part(Window(12, 20, 2, 3), None)]
-    assert mask_of(WINDOW, halves) is None
+    assert valid_mask(WINDOW, [row_slice(WINDOW, None)]) is None
+    halves = [row_slice(Window(10, 20, 2, 3), None), row_slice(Window(12, 20, 2, 3), None)]
+    assert valid_mask(WINDOW, halves) is None
 
 
 def test_each_part_says_where_it_holds_data() -> None:
     """Read with a margin of one pixel, whose mask does not count; the last row was not read."""
     upper = np.random.default_rng(1).random((2, 5)) > 0.5
     upper[:, 1:4] = [[True, True, False], [True, False, True]]
-    parts = [part(Window(9, 19, 2, 5), upper), part(Window(11, 19, 2, 5), None)]
-    found = mask_of(WINDOW, parts)
+    slices = [row_slice(Window(9, 19, 2, 5), upper), row_slice(Window(11, 19, 2, 5), None)]
+    found = valid_mask(WINDOW, slices)
     expected = np.array([[1, 0, 1], [1, 1, 1], [1, 1, 1], [0, 0, 0]], dtype=np.bool_)
     np.testing.assert_array_equal(found, expected, strict=True)
 
@@ -36,12 +36,12 @@ def test_a_part_that_lies_beside_the_window_adds_nothing() -> None:
     """The rows above and below a tile are read for its margin alone."""
     above, below = Window(7, 20, 3, 3), Window(14, 20, 2, 3)
     inside = np.eye(4, 3, dtype=np.bool_)
-    parts = [
-        part(above, np.zeros((3, 3), np.bool_)),
-        part(WINDOW, inside),
-        part(below, None),
+    slices = [
+        row_slice(above, np.zeros((3, 3), np.bool_)),
+        row_slice(WINDOW, inside),
+        row_slice(below, None),
     ]
-    np.testing.assert_array_equal(mask_of(WINDOW, parts), inside, strict=True)
+    np.testing.assert_array_equal(valid_mask(WINDOW, slices), inside, strict=True)
 
 
 A, B = np.array([[True, True, False, False]]), np.array([[True, False, True, False]])
@@ -54,7 +54,7 @@ A, B = np.array([[True, True, False, False]]), np.array([[True, False, True, Fal
 def test_what_holds_data_and_was_asked_for(
     valid: np.ndarray | None, inside: np.ndarray | None, expected: np.ndarray | None
 ) -> None:
-    found = both(valid, inside)
+    found = intersect_masks(valid, inside)
     if expected is None:
         assert found is None
     else:
@@ -65,4 +65,4 @@ def test_what_holds_data_and_was_asked_for(
     ("valid", "expected"), [(None, True), (A, True), (np.zeros((2, 2), np.bool_), False)]
 )
 def test_one_pixel_is_enough(valid: np.ndarray | None, expected: bool) -> None:
-    assert any_of(valid) is expected
+    assert any_valid(valid) is expected
