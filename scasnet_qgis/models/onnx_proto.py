@@ -21,8 +21,11 @@ import numpy as np
 from scasnet_qgis.core.protobuf_wire import (
     BYTES,
     CHUNK,
+    FIXED32,
+    FIXED64,
     INT32,
     INT64,
+    VARINT,
     Field,
     OversizeError,
     Schema,
@@ -115,8 +118,9 @@ _KINDS = {
     message: {number: kind for number, kind in fields.values() if number not in _OURS}
     for message, fields in _SCHEMA.items()
 }
-# Where the numbers of a tensor may be: bytes of each, "integers" of any length, or texts.
-_FLOATS, _DOUBLES, _INTEGERS, _STRINGS = 4, 10, (5, 7, 11), 6
+# The fields of a tensor that hold float_data, int32_data, string_data, int64_data, double_data and
+# uint64_data, and the wire type of a number that is not packed.
+_NUMBER_WIRES = {4: FIXED32, 5: VARINT, 6: CHUNK, 7: VARINT, 10: FIXED64, 11: VARINT}
 
 
 @lru_cache(maxsize=1)
@@ -189,10 +193,12 @@ class _Outline:
 
     def _value(self, message: str, part: Field, kind: int | None) -> bytes:
         """A number or a text, or what is left of it."""
-        if message == "Tensor" and part.number in (_FLOATS, _DOUBLES, *_INTEGERS, _STRINGS):
+        if message == "Tensor" and part.number in _NUMBER_WIRES:
             return _number(_STORED, self._stored(part))
-        if (message, part.number) == ("Tensor", 9) or (message, part.number) == ("Metadata", 2):
-            return _number(_SIZE, self._size(part))
+        if (message, part.number) in (("Tensor", 9), ("Metadata", 2)):
+            if part.wire != CHUNK:
+                raise WireError("a number where something longer was expected")
+            return _number(_SIZE, part.size)
         if kind is None:
             return b""
         if kind != BYTES:
@@ -208,17 +214,12 @@ class _Outline:
 
     def _stored(self, part: Field) -> int:
         """How many numbers or texts a field of a tensor holds."""
-        if part.number in _INTEGERS:
+        wire = _NUMBER_WIRES[part.number]
+        if part.wire not in (wire, CHUNK):
+            raise WireError("numbers of another type than their field has")
+        if wire == VARINT:
             return self._reader.count_integers(part)
-        if part.number == _STRINGS:
-            return 1
-        return part.size // (4 if part.number == _FLOATS else 8)
-
-    @staticmethod
-    def _size(part: Field) -> int:
-        if part.wire != CHUNK:
-            raise WireError("a number where something longer was expected")
-        return part.size
+        return 1 if wire == CHUNK else part.size // (4 if wire == FIXED32 else 8)
 
 
 def _number(number: int, value: int) -> bytes:

@@ -85,6 +85,10 @@ def message(number: int, body: bytes) -> bytes:
         message(7, message(5, b"\x08" + b"\xff" * 12)),  # a number that does not end
         b"\x3a\x7f\x00",  # longer than the file
         message(7, message(5, b"\x08\x02" * 17)),  # a tensor of 17 dimensions
+        message(7, message(5, b"\x20\x05")),  # a float that is a varint
+        message(7, message(5, b"\x48\x05")),  # raw data that are a varint
+        message(7, message(5, b"\xc8\x3e\x01")),  # a field of our own, 1001
+        message(7, b"") + message(7, b""),  # two graphs
         b"\x38\x01",  # a graph that is a number
         b"\x0b\x00",  # a group, which ONNX has none of
     ],
