@@ -51,7 +51,7 @@ class Text:
 
 @dataclass(frozen=True)
 class BandNumbers:
-    """Bands of the raster that the parameter ``parent`` names, counted from 1, in the order given."""
+    """Bands of the raster of the parameter ``parent``, counted from 1, in the order given."""
 
     parent: str
 

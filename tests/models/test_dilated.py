@@ -17,7 +17,7 @@ from onnx import helper, numpy_helper
 
 from benchmarks.measures import map_image
 from scasnet_qgis import paths
-from scasnet_qgis.core.ensemble import Looks
+from scasnet_qgis.core.augmentation import Augmentation
 from scasnet_qgis.core.errors import Cancelled
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.windows import SIZE_STEP
@@ -512,7 +512,7 @@ def test_probe_is_no_larger_than_it_must_be(
 
 def test_map_says_how_narrow_tiles_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     watch = Watch(monkeypatch)
-    looks = Looks((0.5, 1.0), "full")
-    result = map_image(DEMO, tmp_path / "map.tif", looks=looks, tile_size=256)
+    looks = Augmentation((0.5, 1.0), "full")
+    result = map_image(DEMO, tmp_path / "map.tif", augmentation=looks, tile_size=256)
     plan = result.plan
     assert watch.found[-1][0] == looks.least_width((plan.vertical.size, plan.horizontal.size))
