@@ -9,26 +9,26 @@ from pathlib import Path
 from typing import Callable
 
 from scasnet_qgis.core.card import ModelClass
-from scasnet_qgis.core.choices import PIXELS
-from scasnet_qgis.core.ensemble import ONE_LOOK, Looks, averaging
+from scasnet_qgis.core.ensemble import augmented
 from scasnet_qgis.core.errors import SettingError
 from scasnet_qgis.core.messages import translate
 from scasnet_qgis.core.progress import Progress, Stage
 from scasnet_qgis.core.segmentation import RunReport, Segmentation
 from scasnet_qgis.core.strips import tiles_before
-from scasnet_qgis.core.value_range import ValueRange
 from scasnet_qgis.core.windows import TilePlan
+from scasnet_qgis.mapping_context import RunContext
 from scasnet_qgis.mapping_log import (
     describe,
-    tell_backend,
-    tell_extent,
-    tell_input,
-    tell_plan,
-    tell_rules,
-    tell_warnings,
+    log_augmentation,
+    log_backend,
+    log_extent,
+    log_input,
+    log_plan,
+    log_refinements,
+    log_warnings,
 )
 from scasnet_qgis.mapping_opening import (
-    check_inputs,
+    check_not_inputs,
     inside_of,
     open_backend,
     open_image,
@@ -36,72 +36,24 @@ from scasnet_qgis.mapping_opening import (
 )
 from scasnet_qgis.mapping_plan import tile_and_overlap
 from scasnet_qgis.mapping_record import RunRecord
-from scasnet_qgis.mapping_regridding import Keep, Sight, sight_of
-from scasnet_qgis.mapping_repeat import Settled
-from scasnet_qgis.mapping_resolution import seen_grid, tell_resolution
-from scasnet_qgis.mapping_resume import Resuming, identity_of, tell_kept
+from scasnet_qgis.mapping_regridding import Keep, model_view
+from scasnet_qgis.mapping_resolution import log_resolution, model_grid
+from scasnet_qgis.mapping_resume import Resuming, identity_of, log_kept
+from scasnet_qgis.mapping_settings import MapSettings
 from scasnet_qgis.models.gpu_graph import RawInput
-from scasnet_qgis.models.model_file import ModelInfo
 from scasnet_qgis.raster.class_map import ClassArea
 from scasnet_qgis.raster.delivery import check_output
-from scasnet_qgis.raster.grid import Grid
 from scasnet_qgis.raster.layer_digest import layer_digest
-from scasnet_qgis.raster.patches import SmallestPatch
-from scasnet_qgis.raster.products import MapCounts, MapRules, open_products
-from scasnet_qgis.raster.rendered_layer import RenderedLayer
+from scasnet_qgis.raster.products import MapCounts, open_map_files
 from scasnet_qgis.raster.session import gdal_session, grow_cache
 from scasnet_qgis.raster.work import Work, open_work
+from scasnet_qgis.refinements.refinement import RefinementSteps
 
-# Shares of the progress; small patches, overviews and side files take the rest.
+# Shares of the progress; refining the whole map, overviews and side files take the rest.
 MAPPING_SHARE = 0.99
-MAPPING_SHARE_WITH_SIEVE = 0.85
+MAPPING_SHARE_WITH_REFINING = 0.85
 
-Style = Callable[[Path, Sequence[ModelClass]], object]
-
-
-@dataclass(frozen=True)
-class MapRequest:
-    """What to map and how; None and 0 mean: what the model's card, or the device, advises.
-
-    ``extent`` is x_min, y_min, x_max, y_max in the raster's coordinates; ``fallback_wkt`` is
-    the reference system for a raster that states none, or, where the ``layer_wins``, for any.
-    Where ``source`` names no file, ``layer`` is what is rendered.
-    ``value_range`` are the values that become 0 and 1, see raster/values.py. Pixels whose highest
-    score is below ``min_confidence`` get no class, patches smaller than ``sieve`` that of a
-    neighbour; 0 turns either off. ``sieve_unit`` is one of ``choices.PATCH_UNITS``. ``mask`` is a
-    file of polygons, ``mask_layer`` the layer in it: what lies outside of all of them is not
-    mapped. With ``resample`` the model sees the raster at the ground resolution that it was trained
-    for. With ``resume`` a run goes on where the same one was interrupted.
-    """
-
-    source: str
-    model: ModelInfo
-    output: Path
-    probabilities: Path | None = None
-    bands: tuple[int, ...] = ()
-    extent: tuple[float, float, float, float] | None = None
-    layer: RenderedLayer | None = None
-    mask: str = ""
-    mask_layer: str = ""
-    device: str = "auto"
-    tile_size: int | None = None
-    overlap: int | None = None
-    batch: int = 0
-    threads: int = 0
-    fallback_wkt: str = ""
-    layer_wins: bool = False
-    value_range: ValueRange | None = None
-    looks: Looks = ONE_LOOK
-    min_confidence: float = 0.0
-    sieve: float = 0.0
-    sieve_unit: str = PIXELS
-    resample: bool = True
-    resume: bool = True
-
-    @property
-    def needs_scores(self) -> bool:
-        """Whether more is asked for than the likeliest class of each pixel."""
-        return self.probabilities is not None or self.min_confidence > 0
+WriteStyle = Callable[[Path, Sequence[ModelClass]], object]
 
 
 @dataclass(frozen=True)
@@ -117,12 +69,15 @@ class MapResult:
     counts: MapCounts
     area_unit: str
     seconds: float
-    megapixels_per_second: float
     provider: str
     report: RunReport
     plan: TilePlan
     pixels: int
     kept: float = 0.0
+
+    @property
+    def megapixels_per_second(self) -> float:
+        return self.pixels * (1 - self.kept) / 1e6 / self.seconds
 
     @property
     def areas(self) -> list[ClassArea]:
@@ -131,135 +86,123 @@ class MapResult:
 
     @property
     def nodata_pixels(self) -> int:
-        """Pixels where the image holds no data; those that are only uncertain do not count."""
-        without_class = self.pixels - sum(each.pixels for each in self.areas)
-        return without_class - self.counts.uncertain_pixels
+        """Pixels where the image holds no data; those that are only unclassified do not count."""
+        without_class = self.pixels - sum(area.pixels for area in self.areas)
+        return without_class - self.counts.unclassified
 
 
-def make_map(request: MapRequest, progress: Progress, style: Style) -> MapResult:
-    """Classify a raster; ``style`` writes the style file beside the map before it is published.
+def make_map(settings: MapSettings, progress: Progress, write_style: WriteStyle) -> MapResult:
+    """Classify a raster; ``write_style`` writes the style file beside the unpublished map.
 
     Raises a ScasNetError; whatever happens, no unfinished map stays. What was finished in a run of
-    more than a few seconds is kept in a hidden folder, so that the same request goes on with it.
+    more than a few seconds is kept in a hidden folder, and the same settings resume it.
     """
-    check_request(request)
-    with gdal_session(), open_work(request.output, request.probabilities, progress) as work:
-        record = RunRecord(request, progress)
+    check_settings(settings)
+    image, model, output = settings.image, settings.model, settings.output
+    with gdal_session(), open_work(output.map, output.probabilities, progress) as work:
+        record = RunRecord(settings, progress)
         progress = record.progress
-        card = request.model.card
-        reader = open_image(request, progress)
-        check_inputs(request)
-        grid = with_reference(reader.grid, request)
-        area = grid.window_of(*request.extent) if request.extent else grid.whole
-        part = grid.part(area)
-        rules = rules_of(request, part)
-        inside = inside_of(request, grid, area, progress)
-        mask = layer_digest(request.mask, request.mask_layer, progress.check) if inside else ""
+        reader = open_image(image, model.card.bands, progress)
+        check_not_inputs(output, image, model)
+        grid = with_reference(reader.grid, image)
+        area = grid.window_of(*image.extent) if image.extent else grid.whole
+        steps = RefinementSteps.of(settings.refinements, grid.part(area))
+        inside = inside_of(image, grid, area, progress)
+        mask = layer_digest(image.mask, image.mask_layer, progress.check) if inside else ""
         record.watch_mask(mask)
-        scaling = reader.scaling(card, request.value_range)
-        resample = request.resample and request.layer is None
-        seen = seen_grid(card, grid, area) if resample else None
-        sight = sight_of(reader, grid, area, inside, seen)
-        wanted = identity_of(request, record, mask, reader, grid, area, scaling, seen)
-        resuming = Resuming(work.journal, wanted, request.resume)
-        tiling = resuming.tiling(sight.tiling(*tile_and_overlap(request), request))
-        plan = tiling.plan
-        if request.layer is not None:
-            request.layer.begin(area, inside, progress)
-        grow_cache(sight.source.cache_for((plan.vertical.size, plan.horizontal.size)))
+        scaling = reader.scaling(model.card, image.value_range)
+        resample = image.resample and image.layer is None
+        seen = model_grid(model.card, grid, area) if resample else None
+        view = model_view(reader, grid, area, inside, seen)
+        wanted = identity_of(
+            settings, record.image, record.model, mask, reader, grid, area, scaling, seen
+        )
+        resuming = Resuming(work.journal, wanted, settings.run.resume)
+        tile, overlap = tile_and_overlap(model, settings.tiling, settings.device.threads)
+        with_probabilities = output.probabilities is not None
+        tiling = resuming.tiling(view.tiling(tile, overlap, model, with_probabilities))
+        if image.layer is not None:
+            image.layer.begin(area, inside, progress)
+        grow_cache(view.source.cache_for((tiling.plan.vertical.size, tiling.plan.horizontal.size)))
         raw = RawInput(str(reader.dtype), scaling.low, scaling.high)
-        with open_backend(request, tiling, raw, seen is not None, progress) as backend:
+        with open_backend(settings, tiling, raw, seen is not None, progress) as backend:
             record.check_model()
-            tell_input(reader, scaling, card, grid, progress)
-            tell_extent(grid, request.extent, progress)
-            tell_resolution(seen, card, grid, area, progress)
-            tell_backend(backend, progress)
-            tell_rules(request.looks, request.min_confidence, rules.smallest, progress)
-            job = Segmentation(
-                sight.source,
-                sight.raster,
-                sight.area,
-                scaling,
-                averaging(backend, request.looks),
-                plan,
-                backend.batch,
-                sight.inside,
+            run = RunContext(
+                settings, reader, grid, area, scaling, seen, view, tiling, steps, backend
             )
-            tell_plan(plan, tiling.overlap, progress)
+            _log(run, progress)
             resuming.begin(backend, tiling, progress)
-            settled = Settled(reader, grid, area, scaling, tiling, rules, backend, seen)
-            started = time.monotonic()
-            counts, report, kept = _write(request, work, record, settled, sight, job, style)
-            seconds = max(time.monotonic() - started, 1e-6)
-            provider = describe(backend)
-    pixels = part.rows * part.cols
-    speed = pixels * (1 - kept) / 1e6 / seconds
-    return MapResult(counts, part.area_unit, seconds, speed, provider, report, plan, pixels, kept)
+            return _write(run, work, record, write_style)
 
 
-def check_request(request: MapRequest) -> None:
+def check_settings(settings: MapSettings) -> None:
     """Raise a ScasNetError for what can be seen to fail before anything is opened."""
-    check_output(request.output)
-    if request.probabilities is not None:
-        check_output(request.probabilities)
-        if request.probabilities.resolve() == request.output.resolve():
-            raise SettingError(
-                translate(
-                    "ScasNet", "The probabilities need a file of their own: choose another name."
-                )
+    image, model, output = settings.image, settings.model, settings.output
+    for path in output.all:
+        check_output(path)
+    if output.probabilities is not None and output.probabilities.resolve() == output.map.resolve():
+        raise SettingError(
+            translate(
+                "ScasNet", "Class probabilities need a file of their own: choose another name."
             )
-    tile_and_overlap(request)
-    if request.value_range is not None:
-        request.value_range.of_bands(request.model.bands)
-        if request.layer is not None and request.value_range.percentiles:
-            raise request.layer.no_percentiles()
-    request.looks.check(request.model.fixed_size, request.model.margin)
+        )
+    tile_and_overlap(model, settings.tiling, settings.device.threads)
+    if image.value_range is not None:
+        image.value_range.of_bands(model.bands)
+        if image.layer is not None and image.value_range.percentiles:
+            raise image.layer.no_percentiles()
+    settings.augmentation.check(model.fixed_size, model.margin)
 
 
-def rules_of(request: MapRequest, grid: Grid) -> MapRules:
-    """What is done to the model's answer on this grid; raises SettingError."""
-    if request.sieve <= 0:
-        return MapRules(request.min_confidence)
-    smallest = SmallestPatch.of(request.sieve, request.sieve_unit, grid)
-    return MapRules(request.min_confidence, smallest)
+def _log(run: RunContext, progress: Progress) -> None:
+    card = run.settings.model.card
+    log_input(run.reader, run.scaling, card, run.grid, progress)
+    log_extent(run.grid, run.settings.image.extent, progress)
+    log_resolution(run.model_grid, card, run.grid, run.area, progress)
+    log_backend(run.backend, progress)
+    log_augmentation(run.settings.augmentation, progress)
+    log_refinements(run.steps, progress)
+    log_plan(run.plan, run.tiling.overlap, progress)
 
 
-def _write(
-    request: MapRequest,
-    work: Work,
-    record: RunRecord,
-    settled: Settled,
-    sight: Sight,
-    job: Segmentation,
-    style: Style,
-) -> tuple[MapCounts, RunReport, float]:
-    """Run the job into work folders and publish what is whole.
-
-    The last value is which share of the map an interrupted run had finished.
-    """
-    classes, rules, progress = request.model.card.classes, settled.rules, record.progress
-    share = MAPPING_SHARE if rules.smallest is None else MAPPING_SHARE_WITH_SIEVE
+def _write(run: RunContext, work: Work, record: RunRecord, write_style: WriteStyle) -> MapResult:
+    """Run the loop into work folders and publish what is whole."""
+    began = time.monotonic()
+    settings, view, backend, tiling = run.settings, run.view, run.backend, run.tiling
+    classes, grid, progress = settings.model.card.classes, run.map_grid, record.progress
+    share = MAPPING_SHARE_WITH_REFINING if run.steps.maps else MAPPING_SHARE
     mapping = Stage(progress, 0.0, share)
-    grid = settled.grid.part(settled.area)
-    with open_products(work, grid, classes, rules, record.origin, record.check_files) as products:
-        tiling, plan = settled.tiling, settled.plan
+    loop = Segmentation(
+        view.source,
+        view.raster,
+        view.area,
+        run.scaling,
+        augmented(backend, settings.augmentation),
+        run.plan,
+        backend.batch,
+        view.inside,
+    )
 
-        def finished(chunks: int) -> None:
-            progress.check()
-            rows = sight.rows_of_tiles(tiling, chunks)
-            mapping.report(tiles_before(plan, rows) / plan.count)
-
-        chunks = products.resume(finished)
-        keep = Keep(products.write, request.needs_scores, progress.check)
-        kept = work.journal.pixels / (grid.rows * grid.cols)
-        rows = sight.rows_of_tiles(tiling, chunks)
-        tell_kept(kept, plan, rows, progress)
-        told = len(settled.backend.warnings)
-        sink = sight.sink(tiling, settled.backend.classes, chunks, keep)
-        report = job.run(sink, mapping, rows)
-        tell_warnings(settled.backend, told, progress)
-        products.finish(Stage(progress, share, 1.0))
-        style(products.map_file, classes)
-        record.write(products.working, settled, products.counts, report, kept)
+    def resumed(chunks: int) -> None:
         progress.check()
-        return products.publish(), report, kept
+        rows = view.rows_of_tiles(tiling, chunks)
+        mapping.report(tiles_before(run.plan, rows) / run.plan.count)
+
+    with open_map_files(work, grid, classes, run.steps, record.origin, record.check_files) as files:
+        chunks = files.resume(resumed)
+        keep = Keep(files.write, settings.needs_scores, progress.check)
+        pixels = grid.rows * grid.cols
+        kept = work.journal.pixels / pixels
+        rows = view.rows_of_tiles(tiling, chunks)
+        log_kept(kept, run.plan, rows, progress)
+        logged = len(backend.warnings)
+        report = loop.run(view.sink(tiling, backend.classes, chunks, keep), mapping, rows)
+        log_warnings(backend, logged, progress)
+        files.finish(Stage(progress, share, 1.0))
+        write_style(files.map_file, classes)
+        record.write(files.working, run, files.counts, report, kept)
+        progress.check()
+        counts = files.publish()
+        seconds = max(time.monotonic() - began, 1e-6)
+        provider = describe(backend)
+        return MapResult(counts, grid.area_unit, seconds, provider, report, run.plan, pixels, kept)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from scasnet_qgis.core.augmentation import Augmentation, describe_scales
 from scasnet_qgis.core.card import ModelCard
-from scasnet_qgis.core.ensemble import Looks, describe_scales
 from scasnet_qgis.core.messages import Message, message, translate
 from scasnet_qgis.core.preprocessing import Scaling
 from scasnet_qgis.core.progress import Progress
@@ -12,12 +12,12 @@ from scasnet_qgis.models.backend import OnnxBackend
 from scasnet_qgis.models.runtime import ON_PROCESSOR
 from scasnet_qgis.raster.grid import Grid
 from scasnet_qgis.raster.image import Image
-from scasnet_qgis.raster.patches import SmallestPatch
+from scasnet_qgis.refinements.refinement import RefinementSteps
 
 _WHOLE = 0.99  # of an extent, which is seldom drawn to the pixel
 
 
-def tell_input(
+def log_input(
     reader: Image, scaling: Scaling, card: ModelCard, grid: Grid, progress: Progress
 ) -> None:
     """Bands, scaling, nodata and position of the image."""
@@ -42,7 +42,7 @@ def tell_input(
         progress.info(message(text))
 
 
-def tell_extent(
+def log_extent(
     grid: Grid, extent: tuple[float, float, float, float] | None, progress: Progress
 ) -> None:
     """How much of the extent there is an image of; nothing where that is (nearly) all of it."""
@@ -55,22 +55,22 @@ def tell_extent(
         progress.info(message(text, share=share))
 
 
-def tell_backend(backend: OnnxBackend, progress: Progress) -> None:
+def log_backend(backend: OnnxBackend, progress: Progress) -> None:
     """What the model runs on."""
     text = translate("ScasNet", "The model runs on {provider}.")
     progress.info(message(text, provider=describe(backend)))
     for note in backend.notes:
         progress.info(note)
-    tell_warnings(backend, 0, progress)
+    log_warnings(backend, 0, progress)
 
 
-def tell_warnings(backend: OnnxBackend, told: int, progress: Progress) -> None:
-    """What went otherwise than asked for, but for the first ``told``, which are known."""
-    for warning in backend.warnings[told:]:
+def log_warnings(backend: OnnxBackend, logged: int, progress: Progress) -> None:
+    """What went otherwise than asked for, but for the first ``logged``, which are known."""
+    for warning in backend.warnings[logged:]:
         progress.warn(warning)
 
 
-def tell_plan(plan: TilePlan, overlap: int, progress: Progress) -> None:
+def log_plan(plan: TilePlan, overlap: int, progress: Progress) -> None:
     """Tiles and their overlap; a single one has none."""
     sizes = {"rows": plan.vertical.size, "cols": plan.horizontal.size}
     if plan.count == 1:
@@ -85,36 +85,34 @@ def tell_plan(plan: TilePlan, overlap: int, progress: Progress) -> None:
     progress.info(message(text, count=plan.count, overlap=overlap, **sizes))
 
 
-def tell_rules(
-    looks: Looks, min_confidence: float, smallest: SmallestPatch | None, progress: Progress
-) -> None:
-    """What a run does beyond the plain one; nothing where it does nothing."""
-    if not looks.only_one:
-        progress.info(_looks_in_words(looks))
-    if min_confidence > 0:
-        text = translate("ScasNet", "Pixels whose highest score is below {score:g} get no class.")
-        progress.info(message(text, score=min_confidence))
-    if smallest is not None:
-        text = translate("ScasNet", "Patches of less than {pixels:,} pixels are merged.")
-        progress.info(message(text, pixels=smallest.pixels))
+def log_augmentation(augmentation: Augmentation, progress: Progress) -> None:
+    """What is averaged; nothing where nothing is."""
+    if not augmentation.is_none:
+        progress.info(_averaged(augmentation))
 
 
-def _looks_in_words(looks: Looks) -> Message:
+def log_refinements(steps: RefinementSteps, progress: Progress) -> None:
+    """What is done to the labels; nothing where nothing is."""
+    for step in steps.all:
+        progress.info(step.sentence)
+
+
+def _averaged(augmentation: Augmentation) -> Message:
     """Scales only where there are others than 1, views only where there are several."""
-    several = len(looks.views) > 1
-    if looks.scales == (1.0,):
+    several = len(augmentation.views) > 1
+    if augmentation.scales == (1.0,):
         text = translate(
             "ScasNet",
             "Scores are averaged over {views} views of each tile, which takes about {cost:.1f} "
             "times as long.",
         )
-    elif len(looks.scales) > 1 and several:
+    elif len(augmentation.scales) > 1 and several:
         text = translate(
             "ScasNet",
             "Scores are averaged over the scales {scales} and {views} views of each tile, which "
             "takes about {cost:.1f} times as long.",
         )
-    elif len(looks.scales) > 1:
+    elif len(augmentation.scales) > 1:
         text = translate(
             "ScasNet",
             "Scores are averaged over the scales {scales}, which takes about {cost:.1f} times as "
@@ -132,8 +130,8 @@ def _looks_in_words(looks: Looks) -> Message:
             "Scores are computed at the scale {scales}, which takes about {cost:.1f} times as "
             "long.",
         )
-    scales, views = describe_scales(looks.scales), len(looks.views)
-    return message(text, scales=scales, views=views, cost=looks.cost)
+    scales, views = describe_scales(augmentation.scales), len(augmentation.views)
+    return message(text, scales=scales, views=views, cost=augmentation.cost)
 
 
 def describe(backend: OnnxBackend) -> str:

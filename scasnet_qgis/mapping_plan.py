@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from scasnet_qgis.core.errors import SettingError
 from scasnet_qgis.core.messages import translate
 from scasnet_qgis.core.tile_shape import fitting_tiles
 from scasnet_qgis.core.windows import TilePlan, Window
+from scasnet_qgis.mapping_settings import TilingOptions
 from scasnet_qgis.models.backend import processors
+from scasnet_qgis.models.model_file import ModelInfo
 from scasnet_qgis.models.tile_memory import tile_limit
 from scasnet_qgis.raster.writer import BLOCK
-
-if TYPE_CHECKING:
-    from scasnet_qgis.mapping import MapRequest
 
 PANEL_BYTES = 20 * 1024 * 1024  # what is kept of a row of tiles over the width of a panel
 # Blocks that wide panels begin at multiples of, so that few blocks of overviews lie over two.
 ALIGNED = 8
 
 
-def tile_and_overlap(request: MapRequest) -> tuple[tuple[int, int], int]:
-    """Tile size (rows, cols) and overlap in pixels of the model's input."""
-    fixed = request.model.fixed_size
-    card = request.model.card
+def tile_and_overlap(
+    model: ModelInfo, tiling: TilingOptions, threads: int
+) -> tuple[tuple[int, int], int]:
+    """Tile size (rows, cols) and overlap in pixels of the model's input; 0 ``threads``: all."""
+    fixed, card = model.fixed_size, model.card
     if fixed is not None:
-        if request.tile_size and (request.tile_size, request.tile_size) != fixed:
+        if tiling.tile_size and (tiling.tile_size, tiling.tile_size) != fixed:
             raise SettingError(
                 translate(
                     "ScasNet",
@@ -37,10 +35,10 @@ def tile_and_overlap(request: MapRequest) -> tuple[tuple[int, int], int]:
             )
         tile = fixed
     else:
-        limit = tile_limit(request.model, request.threads or processors())
-        size = request.tile_size or min(card.tile_size, limit)
+        limit = tile_limit(model, threads or processors())
+        size = tiling.tile_size or min(card.tile_size, limit)
         tile = (size, size)
-    overlap = request.overlap
+    overlap = tiling.overlap
     if overlap is None:
         overlap = min(card.overlap, min(tile) // 2)
     if not 0 <= overlap < min(tile):
@@ -57,13 +55,13 @@ def tile_and_overlap(request: MapRequest) -> tuple[tuple[int, int], int]:
 
 
 def make_plan(
-    area: Window, tile: tuple[int, int], overlap: int, request: MapRequest, carried: int = 0
+    area: Window, tile: tuple[int, int], overlap: int, model: ModelInfo, carried: int = 0
 ) -> TilePlan:
     """The tiles of a run, in pixels of the model's output.
 
     ``carried`` are the bytes of raw rows that are kept for each column of a panel.
     """
-    margin, classes = request.model.margin, request.model.classes
+    margin, classes = model.margin, model.classes
     rows, cols = tile[0] - 2 * margin, tile[1] - 2 * margin
     overlap = min(overlap, min(rows, cols) - 1)
     # A column holds scores where rows of tiles overlap, raw rows, and rows of labels and of their
@@ -75,7 +73,7 @@ def make_plan(
         area.cols,
         (rows, cols),
         overlap,
-        fixed=request.model.fixed_size is not None,
+        fixed=model.fixed_size is not None,
         panel_cols=panel_cols,
         block=BLOCK if panel_cols < 4 * ALIGNED * BLOCK else ALIGNED * BLOCK,
     )

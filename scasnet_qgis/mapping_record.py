@@ -6,16 +6,18 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from scasnet_qgis import mapping_repeat
+from scasnet_qgis.common.options import given, stamps
 from scasnet_qgis.core.errors import ModelError
 from scasnet_qgis.core.messages import message, translate
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.redaction import without_secrets
 from scasnet_qgis.core.remembering import Remembering
 from scasnet_qgis.core.segmentation import RunReport
-from scasnet_qgis.mapping_repeat import Settled
+from scasnet_qgis.mapping_context import RunContext
+from scasnet_qgis.mapping_settings import MapSettings
 from scasnet_qgis.mapping_software import plugin_version, software
 from scasnet_qgis.models.backend import OnnxBackend
 from scasnet_qgis.models.runtime import short_name
@@ -36,9 +38,7 @@ from scasnet_qgis.raster.provenance import (
 )
 from scasnet_qgis.raster.reader import files_of
 from scasnet_qgis.raster.watch import Watch, same_bytes
-
-if TYPE_CHECKING:
-    from scasnet_qgis.mapping import MapRequest
+from scasnet_qgis.refinements import REFINEMENTS
 
 
 class RunRecord:
@@ -48,15 +48,19 @@ class RunRecord:
     on: it keeps the run's warnings. Raises Cancelled.
     """
 
-    def __init__(self, request: MapRequest, progress: Progress) -> None:
-        self._request = request
+    def __init__(self, settings: MapSettings, progress: Progress) -> None:
+        image, model = settings.image, settings.model
+        self._image, self._card, self._model_path = image, model.card, model.path
+        self._stamps = {
+            name: text for part in settings.parts for name, text in stamps(part).items()
+        }
         self._began, self._clock = time.time(), time.monotonic()
         self.progress = Remembering(progress)
         check = self.progress.check
-        files = [] if request.layer else files_of(request.source)
+        files = [] if image.layer else files_of(image.source)
         self._input = fingerprints(files, check)
-        self._mask = fingerprints(files_of_layer(request.mask) if request.mask else [], check)
-        self._model = fingerprint(str(request.model.path), check, parts=0)
+        self._mask = fingerprints(files_of_layer(image.mask) if image.mask else [], check)
+        self._model = fingerprint(str(model.path), check, parts=0)
         self._watches = [Watch(self._input, same_bytes(check))]
 
     @property
@@ -71,17 +75,17 @@ class RunRecord:
 
     def watch_mask(self, digest: str) -> None:
         """``digest`` is that of the polygons (see ``raster/layer_digest.py``)."""
-        request, check = self._request, self.progress.check
+        image, check = self._image, self.progress.check
 
         def same(_before: Fingerprint) -> bool:
-            return layer_digest(request.mask, request.mask_layer, check) == digest
+            return layer_digest(image.mask, image.mask_layer, check) == digest
 
         self._watches.append(Watch(self._mask, same))
 
     def check_files(self) -> None:
         """Raise InputError where the image or the mask is no longer what it was."""
-        for each in self._watches:
-            each.check()
+        for watch in self._watches:
+            watch.check()
 
     def check_model(self) -> None:
         """Raise ModelError where the model's file is not that of the beginning any more.
@@ -90,52 +94,45 @@ class RunRecord:
         """
         if self._model.has_changed:
             raise ModelError(
-                translate(
-                    "ScasNet", "The model {name} was changed as it was opened: make the map again."
-                ),
-                name=self._request.model.path.name,
+                translate("ScasNet", "The model {name} changed while it was opened: run again."),
+                name=self._model_path.name,
             )
 
     def _tell_files(self) -> None:
         """Warn of files of which nobody can be quite sure."""
         gone = translate(
-            "ScasNet", "{path} was removed while the map was made: the map shows it as it was."
+            "ScasNet", "{path} was removed during the run: the map shows its former content."
         )
         doubtful = translate(
             "ScasNet",
-            "{path} got another time while the map was made. Its size and what was compared of its "
-            "content are the same; make the map again if somebody worked on it.",
+            "The timestamp of {path} changed during the run. Its size and the part of its content "
+            "that was compared are the same; run again if the file was edited.",
         )
-        for each in self._watches:
-            for path in each.gone:
+        for watch in self._watches:
+            for path in watch.gone:
                 self.progress.warn(message(gone, path=path))
-            for path in each.doubtful:
+            for path in watch.doubtful:
                 self.progress.warn(message(doubtful, path=path))
 
     @property
     def origin(self) -> dict[str, str]:
         """What goes into the files themselves: the same for the same input, model and settings."""
-        card, request = self._request.model.card, self._request
+        card, layer = self._card, self._image.layer
         return origin_of(
             card.name,
             self._model.sha256 or "",
-            [asdict(each) for each in card.classes],
+            [asdict(model_class) for model_class in card.classes],
             licence=card.licence,
             attribution=card.attribution,
-            value_range=str(request.value_range or ""),
-            resample="" if request.resample else "no",
-            scales=";".join(f"{each:g}" for each in request.looks.scales),
-            flips=request.looks.flips,
-            sieve=f"{request.sieve:g} {request.sieve_unit}" if request.sieve > 0 else "",
-            min_confidence=f"{request.min_confidence:g}" if request.min_confidence > 0 else "",
-            image_attribution=request.layer.attribution if request.layer else "",
+            **self._stamps,
+            image_attribution=layer.attribution if layer else "",
             plugin=plugin_version(),
         )
 
     def write(
         self,
         working: Mapping[str, Path],
-        settled: Settled,
+        run: RunContext,
         counts: MapCounts,
         report: RunReport,
         kept: float = 0.0,
@@ -150,17 +147,17 @@ class RunRecord:
         self._tell_files()
         content = {
             **self._times(),
-            "map": _map_facts(settled, counts),
-            "input": self._input_facts(settled),
-            "area": self._area_facts(settled),
+            "map": _map_facts(run, counts),
+            "input": self._input_facts(run),
+            "area": self._area_facts(run),
             "model": self._model_facts(),
-            "settings": {"given": self._given(), "used": self._used(settled)},
-            "provider": _provider_facts(settled.backend),
+            "settings": {"given": _given(run.settings), "used": _used(run)},
+            "provider": _provider_facts(run.backend),
             "software": software(),
             "kept_of_an_interrupted_run": kept,
             "tiles": {"computed": report.computed_tiles, "skipped": report.skipped_tiles},
-            "warnings": [without_secrets(each) for each in self.progress.warnings],
-            "repeat": mapping_repeat.facts(self._request, settled),
+            "warnings": [without_secrets(warning) for warning in self.progress.warnings],
+            "repeat": mapping_repeat.facts(run),
         }
         write_records(content, working, self.progress.check)
 
@@ -169,84 +166,72 @@ class RunRecord:
         began = self._began
         return {"started": utc(began), "ended": utc(began + seconds), "seconds": round(seconds, 2)}
 
-    def _input_facts(self, settled: Settled) -> dict[str, Any]:
-        reader, scaling, layer = settled.reader, settled.scaling, self._request.layer
-        named = zip(self._request.model.card.bands, reader.bands)
+    def _input_facts(self, run: RunContext) -> dict[str, Any]:
+        reader, scaling, image = run.reader, run.scaling, self._image
+        named = zip(self._card.bands, reader.bands)
         return {
-            "source": mapping_repeat.public_source(self._request),
-            **({} if layer is None else {"rendered": layer.facts()}),
+            "source": mapping_repeat.public_source(image),
+            **({} if image.layer is None else {"rendered": image.layer.facts()}),
             **self._input.as_dict(),
-            **place_of(settled.grid),
-            "crs_from_layer": settled.grid.wkt != reader.grid.wkt,
+            **place_of(run.grid),
+            "crs_from_layer": run.grid.wkt != reader.grid.wkt,
             "type": str(reader.dtype),
             "bands": [{"name": name, "number": number} for name, number in named],
             "scaling": {"low": scaling.low, "high": scaling.high, "rule": str(scaling.rule)},
             "nodata": {**asdict(reader.rule), "rule": str(reader.rule.sentence)},
         }
 
-    def _area_facts(self, settled: Settled) -> dict[str, Any]:
-        request = self._request
+    def _area_facts(self, run: RunContext) -> dict[str, Any]:
+        image = self._image
         mask = {
-            "source": without_secrets(request.mask),
-            "layer": request.mask_layer,
+            "source": without_secrets(image.mask),
+            "layer": image.mask_layer,
             **self._mask.as_dict(),
         }
         return {
-            "extent": request.extent,
-            "window": asdict(settled.area),
-            "mask": mask if request.mask else None,
+            "extent": image.extent,
+            "window": asdict(run.area),
+            "mask": mask if image.mask else None,
         }
 
     def _model_facts(self) -> dict[str, Any]:
-        model = self._request.model
-        return {"name": model.path.name, **self._model.as_dict(), "card": asdict(model.card)}
-
-    def _given(self) -> dict[str, Any]:
-        request = self._request
-        return {
-            "bands": request.bands,
-            "value_range": str(request.value_range or ""),
-            "device": request.device,
-            "tile_size": request.tile_size,
-            "overlap": request.overlap,
-            "batch": request.batch,
-            "threads": request.threads,
-            "resample": request.resample,
-            "scales": request.looks.scales,
-            "flips": request.looks.flips,
-            "min_confidence": request.min_confidence,
-            "sieve": request.sieve,
-            "sieve_unit": request.sieve_unit,
-            "probabilities": request.probabilities is not None,
-        }
-
-    def _used(self, settled: Settled) -> dict[str, Any]:
-        plan, backend, smallest = settled.plan, settled.backend, settled.rules.smallest
-        seen = settled.seen
-        return {
-            "model_sees": None if seen is None else seen.size,
-            "model_sees_m": None if seen is None else seen.resolution,
-            "tile": settled.tiling.tile,
-            "tile_of_the_plan": (plan.vertical.size, plan.horizontal.size),
-            "tiles": plan.count,
-            "overlap": settled.tiling.overlap,
-            "batch": backend.batch,
-            "threads": backend.threads,
-            "workers": backend.workers,
-            "smallest_patch_pixels": None if smallest is None else smallest.pixels,
-        }
+        name = self._model_path.name
+        return {"name": name, **self._model.as_dict(), "card": asdict(self._card)}
 
 
-def _map_facts(settled: Settled, counts: MapCounts) -> dict[str, Any]:
-    grid = settled.grid.part(settled.area)
-    classes = sum(each.pixels for each in counts.areas)
+def _given(settings: MapSettings) -> dict[str, Any]:
+    found = {name: value for part in settings.parts for name, value in given(part).items()}
+    return {**found, "probabilities": settings.output.probabilities is not None}
+
+
+def _used(run: RunContext) -> dict[str, Any]:
+    """What a run made of its settings; what was not asked for is None."""
+    plan, backend, model_grid = run.plan, run.backend, run.model_grid
+    return {
+        "model_sees": None if model_grid is None else model_grid.size,
+        "model_sees_m": None if model_grid is None else model_grid.resolution,
+        "tile": run.tiling.tile,
+        "tile_of_the_plan": (plan.vertical.size, plan.horizontal.size),
+        "tiles": plan.count,
+        "overlap": run.tiling.overlap,
+        "batch": backend.batch,
+        "threads": backend.threads,
+        "workers": backend.workers,
+        **{name: None for refinement in REFINEMENTS for name in refinement.fact_labels},
+        **{name: value for step in run.steps.all for name, value in step.facts.items()},
+    }
+
+
+def _map_facts(run: RunContext, counts: MapCounts) -> dict[str, Any]:
+    grid = run.map_grid
+    classes = sum(area.pixels for area in counts.areas)
     return {
         **place_of(grid),
-        "classes": [asdict(each) for each in counts.areas],
+        "classes": [asdict(area) for area in counts.areas],
         "area_unit": grid.area_unit,
-        "uncertain_pixels": counts.uncertain_pixels,
-        "merged_pixels": counts.merged_pixels,
-        "nodata_pixels": grid.rows * grid.cols - classes - counts.uncertain_pixels,
+        **{refinement.counted.key: 0 for refinement in REFINEMENTS},
+        **counts.refined,
+        "nodata_pixels": grid.rows * grid.cols - classes - counts.unclassified,
     }
 
 
@@ -258,5 +243,5 @@ def _provider_facts(backend: OnnxBackend) -> dict[str, Any]:
         "eight_bit_scores": backend.eight_bit and not backend.gives_labels,
         "labels_only": backend.gives_labels,
         "takes_raw_values": backend.takes_raw,
-        "notes": [str(each) for each in backend.notes],
+        "notes": [str(note) for note in backend.notes],
     }

@@ -13,11 +13,12 @@ from scasnet_qgis import mapping_plan
 from scasnet_qgis.core.blending import FinishedBlock
 from scasnet_qgis.core.regridding import PIECE_BYTES, MapPlan, Regridder
 from scasnet_qgis.core.segmentation import Inside, Sink
-from scasnet_qgis.core.valid_pixels import both
+from scasnet_qgis.core.valid_pixels import intersect_masks
 from scasnet_qgis.core.windows import Panel, TilePlan, Window
 from scasnet_qgis.mapping_plan import make_plan
-from scasnet_qgis.mapping_resolution import SeenGrid
+from scasnet_qgis.mapping_resolution import ModelGrid
 from scasnet_qgis.mapping_resume import Tiling
+from scasnet_qgis.models.model_file import ModelInfo
 from scasnet_qgis.raster.coverage import where_data_may_be
 from scasnet_qgis.raster.grid import Grid
 from scasnet_qgis.raster.image import Image
@@ -28,12 +29,10 @@ from scasnet_qgis.raster.writer import BLOCK
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from scasnet_qgis.mapping import MapRequest
-
 _MOST_COLUMNS = 2 * OPEN_BLOCKS * BLOCK  # of a panel; of wider ones, overviews would be read back
 
 
-class Sight(Protocol):
+class ModelView(Protocol):
     """What the model sees of a raster: pixels of ``source``, the mapped ``area``, for what tiles
     ``inside`` holds anything; and how blocks of it become blocks of the map."""
 
@@ -45,7 +44,9 @@ class Sight(Protocol):
     def source(self) -> Image | ResampledReader:
         """Where the pixels come from."""
 
-    def tiling(self, tile: tuple[int, int], overlap: int, request: MapRequest) -> Tiling:
+    def tiling(
+        self, tile: tuple[int, int], overlap: int, model: ModelInfo, with_probabilities: bool
+    ) -> Tiling:
         """How it is cut; ``tile`` (rows, cols) and ``overlap`` are pixels of the model's input."""
 
     def rows_of_tiles(self, tiling: Tiling, chunks: int) -> int:
@@ -64,16 +65,18 @@ class Keep:
     check: Callable[[], None]
 
 
-class OwnPixels:
+class NativeView:
     """The model sees the raster's own pixels: a row of tiles is a chunk of the map."""
 
     def __init__(self, reader: Image, raster: Window, area: Window, inside: Inside | None) -> None:
         self.source, self.raster, self.area = reader, raster, area
         self.inside: Inside | None = where_data_may_be(reader.may_hold_data, inside)
 
-    def tiling(self, tile: tuple[int, int], overlap: int, request: MapRequest) -> Tiling:
+    def tiling(
+        self, tile: tuple[int, int], overlap: int, model: ModelInfo, with_probabilities: bool
+    ) -> Tiling:
         carried = self.source.carried(overlap)
-        return Tiling(tile, overlap, make_plan(self.area, tile, overlap, request, carried))
+        return Tiling(tile, overlap, make_plan(self.area, tile, overlap, model, carried))
 
     def rows_of_tiles(self, tiling: Tiling, chunks: int) -> int:
         return chunks
@@ -85,10 +88,10 @@ class OwnPixels:
         return add
 
 
-class OtherPixels:
+class ResampledView:
     """The model sees the raster resampled: a strip of a panel is a chunk of the map."""
 
-    def __init__(self, reader: Image, seen: SeenGrid, area: Window, inside: Inside | None) -> None:
+    def __init__(self, reader: Image, seen: ModelGrid, area: Window, inside: Inside | None) -> None:
         self._seen, self._own_area = seen, area
         self.source = ResampledReader(reader, seen.down, seen.across)
         # Asked by the thread that reads tiles and by the one that gives out the map.
@@ -96,10 +99,19 @@ class OtherPixels:
         self.raster, self.area = seen.whole, seen.area
         self.inside: Inside | None = self._touches
 
-    def tiling(self, tile: tuple[int, int], overlap: int, request: MapRequest) -> Tiling:
+    def tiling(
+        self, tile: tuple[int, int], overlap: int, model: ModelInfo, with_probabilities: bool
+    ) -> Tiling:
         carried = self.source.carried(overlap)
-        plan = make_plan(self.area, tile, overlap, request, carried)
-        strips = strips_for(self._seen, plan.vertical.size, overlap, request, carried)
+        plan = make_plan(self.area, tile, overlap, model, carried)
+        strips = strips_for(
+            self._seen,
+            plan.vertical.size,
+            overlap,
+            model.classes,
+            carried,
+            with_probabilities=with_probabilities,
+        )
         return Tiling(tile, overlap, _with_panels(self._seen, plan, strips[0]), strips)
 
     def rows_of_tiles(self, tiling: Tiling, chunks: int) -> int:
@@ -115,9 +127,9 @@ class OtherPixels:
         )
 
         def add(block: FinishedBlock) -> None:
-            for each in regridder.add(block):
+            for piece in regridder.add(block):
                 keep.check()
-                keep.write(each)
+                keep.write(piece)
 
         return add
 
@@ -146,16 +158,16 @@ class OtherPixels:
         wanted = self._wanted(placed)
         if wanted is not None and not wanted.any():
             return wanted
-        return both(self.source.holds_data(placed), wanted)
+        return intersect_masks(self.source.holds_data(placed), wanted)
 
 
-def _panels(seen: SeenGrid, width: int) -> Iterator[tuple[int, int]]:
+def _panels(seen: ModelGrid, width: int) -> Iterator[tuple[int, int]]:
     """First column and number of columns of each panel of the map."""
     for col in range(0, seen.across.count, width):
         yield col, min(width, seen.across.count - col)
 
 
-def _with_panels(seen: SeenGrid, plan: TilePlan, width: int) -> TilePlan:
+def _with_panels(seen: ModelGrid, plan: TilePlan, width: int) -> TilePlan:
     """``plan`` over what the model sees, with the panels that those of the map need."""
     panels = []
     for col, cols in _panels(seen, width):
@@ -164,34 +176,40 @@ def _with_panels(seen: SeenGrid, plan: TilePlan, width: int) -> TilePlan:
     return replace(plan, panels=tuple(panels))
 
 
-def sight_of(
-    reader: Image, grid: Grid, area: Window, inside: Inside | None, seen: SeenGrid | None
-) -> Sight:
+def model_view(
+    reader: Image, grid: Grid, area: Window, inside: Inside | None, seen: ModelGrid | None
+) -> ModelView:
     """``grid`` is the whole raster's, ``area`` and ``inside`` say what of it is mapped.
 
     What is known to hold no data is left out without being read.
     """
     if seen is None:
-        return OwnPixels(reader, grid.whole, area, inside)
-    return OtherPixels(reader, seen, area, inside)
+        return NativeView(reader, grid.whole, area, inside)
+    return ResampledView(reader, seen, area, inside)
 
 
 def strips_for(
-    seen: SeenGrid, tile_rows: int, overlap: int, request: MapRequest, carried: int
+    seen: ModelGrid,
+    tile_rows: int,
+    overlap: int,
+    classes: int,
+    carried: int,
+    *,
+    with_probabilities: bool,
 ) -> tuple[int, int]:
     """Columns of a panel of the map and rows of a strip, so that a panel takes bounded memory.
 
     ``tile_rows`` and ``overlap`` are pixels of the plan, ``carried`` the bytes of raw rows that are
     kept for each column that the model sees.
     """
-    classes, down, across = request.model.classes, seen.down.factor, seen.across.factor
+    down, across = seen.down.factor, seen.across.factor
     rows = BLOCK if down >= 1 else BLOCK // 4
     while rows > 16 and 4 * classes * rows * BLOCK > 2 * PIECE_BYTES:
         rows //= 2
     kept = tile_rows + ceil(rows / down) + 2
     column = (4 * classes + 1) * kept + 4 * classes * overlap + carried
     # What of the map waits for whole blocks of the file; its scores, too, if they are wanted.
-    waiting = BLOCK + (0 if request.probabilities is None else 4 * classes * (BLOCK - rows))
+    waiting = BLOCK + (4 * classes * (BLOCK - rows) if with_probabilities else 0)
     cols = int(mapping_plan.PANEL_BYTES / (column / across + waiting))
     # At least so many that no two panels begin with the same pixel that the model sees.
     least = ceil(2 * across / BLOCK)

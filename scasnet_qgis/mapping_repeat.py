@@ -4,120 +4,76 @@ from __future__ import annotations
 
 import os
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from scasnet_qgis.common.options import arguments
 from scasnet_qgis.core.command_line import command
-from scasnet_qgis.core.ensemble import ONE_LOOK
-from scasnet_qgis.core.preprocessing import Scaling
 from scasnet_qgis.core.redaction import HIDDEN, address_of, without_secrets
-from scasnet_qgis.core.windows import TilePlan, Window
-from scasnet_qgis.mapping_resolution import SeenGrid
-from scasnet_qgis.mapping_resume import Tiling
-from scasnet_qgis.models.backend import OnnxBackend
+from scasnet_qgis.mapping_context import RunContext
+from scasnet_qgis.mapping_settings import ImageInput
 from scasnet_qgis.models.runtime import short_name
-from scasnet_qgis.raster.grid import Grid
-from scasnet_qgis.raster.image import Image
-from scasnet_qgis.raster.products import MapRules
-
-if TYPE_CHECKING:
-    from scasnet_qgis.mapping import MapRequest
 
 ALGORITHM = "scasnet:segment"
 _PASSING = "processing_"  # how QGIS's folders for temporary files begin
 
 
-@dataclass(frozen=True)
-class Settled:
-    """What a run has made of its request. ``grid`` is the whole raster's, ``area`` what is mapped;
-    ``seen`` are the pixels that the model sees, None where they are the raster's own."""
-
-    reader: Image
-    grid: Grid
-    area: Window
-    scaling: Scaling
-    tiling: Tiling
-    rules: MapRules
-    backend: OnnxBackend
-    seen: SeenGrid | None = None
-
-    @property
-    def plan(self) -> TilePlan:
-        return self.tiling.plan
-
-
-def facts(request: MapRequest, settled: Settled) -> dict[str, Any]:
+def facts(run: RunContext) -> dict[str, Any]:
     """Parameters, the command for this computer's shell, and what to do before it."""
-    parameters = {
-        name: without_secrets(value) for name, value in _parameters(request, settled).items()
-    }
+    parameters = {name: without_secrets(value) for name, value in _parameters(run).items()}
     return {
         "parameters": parameters,
         "command": command(ALGORITHM, parameters, windows=os.name == "nt"),
-        "notes": _obstacles(request, settled),
+        "notes": _obstacles(run),
     }
 
 
-def _parameters(request: MapRequest, settled: Settled) -> dict[str, str]:
+def _parameters(run: RunContext) -> dict[str, str]:
     """As the algorithm takes them, with what this computer chose spelled out."""
-    model = request.model
-    given = {
-        "INPUT": public_source(request) if request.layer else _absolute(request.source),
+    image, model, output = run.settings.image, run.settings.model, run.settings.output
+    found = {
+        "INPUT": public_source(image) if image.layer else _absolute(image.source),
         "MODEL": _absolute(str(model.path)),
-        "BANDS": ";".join(map(str, settled.reader.bands)),
-        "VALUE_RANGE": str(request.value_range or ""),
-        "EXTENT": _extent(request.extent),
-        "MASK": _layer(request.mask, request.mask_layer),
-        "OUTPUT": _again(request.output),
-        "PROBABILITIES": _again(request.probabilities) if request.probabilities else "",
-        "DEVICE": short_name(settled.backend.provider),
-        "TILE_SIZE": "" if model.fixed_size else str(settled.tiling.tile[0]),
-        "OVERLAP": str(settled.tiling.overlap),
-        "BATCH_SIZE": str(settled.backend.batch),
-        "THREADS": str(request.threads) if request.threads else "",
-        "RESAMPLE": "" if request.resample else "false",
-        "SCALES": "" if request.looks.scales == ONE_LOOK.scales else _scales(request.looks.scales),
-        "FLIPS": "" if request.looks.flips == ONE_LOOK.flips else request.looks.flips,
-        "SIEVE": repr(request.sieve) if request.sieve > 0 else "",
-        "SIEVE_UNIT": request.sieve_unit if request.sieve > 0 else "",
-        **_rendering(request),
-        "MIN_CONFIDENCE": repr(request.min_confidence) if request.min_confidence > 0 else "",
+        "EXTENT": _extent(image.extent),
+        "MASK": _layer(image.mask, image.mask_layer),
+        "OUTPUT": _again(output.map),
+        "PROBABILITIES": _again(output.probabilities) if output.probabilities else "",
+        **{name: text for part in run.settings.parts for name, text in arguments(part).items()},
+        "BANDS": ";".join(map(str, run.reader.bands)),
+        "DEVICE": short_name(run.backend.provider),
+        "TILE_SIZE": "" if model.fixed_size else str(run.tiling.tile[0]),
+        "OVERLAP": str(run.tiling.overlap),
+        "BATCH_SIZE": str(run.backend.batch),
     }
-    return {name: value for name, value in given.items() if value}
+    if image.layer is not None:
+        found["PIXEL_SIZE"] = repr(image.layer.pixel_size)
+        found["MAX_REQUESTS"] = str(image.layer.limit)
+    return {name: value for name, value in found.items() if value}
 
 
-def public_source(request: MapRequest) -> str:
+def public_source(image: ImageInput) -> str:
     """What names the image, without passwords and keys; where there are none, as it is."""
-    if request.layer is None:
-        return without_secrets(request.source)
-    readable = address_of(request.source)
-    return readable if HIDDEN in readable else request.source
+    if image.layer is None:
+        return without_secrets(image.source)
+    readable = address_of(image.source)
+    return readable if HIDDEN in readable else image.source
 
 
-def _rendering(request: MapRequest) -> dict[str, str]:
-    """What only a layer without a file is told."""
-    layer = request.layer
-    if layer is None:
-        return {}
-    return {"PIXEL_SIZE": repr(layer.pixel_size), "MAX_REQUESTS": str(layer.limit)}
-
-
-def _obstacles(request: MapRequest, settled: Settled) -> list[str]:
+def _obstacles(run: RunContext) -> list[str]:
     """What stands in the way of the command."""
-    found = []
-    if any(map(_is_passing, (request.source, request.mask))):
+    image, found = run.settings.image, []
+    if any(map(_is_passing, (image.source, image.mask))):
         found.append("An input was a temporary file of QGIS: save it, and name that file.")
-    if settled.grid.wkt != settled.reader.grid.wkt:
+    if run.grid.wkt != run.reader.grid.wkt:
         found.append(
             "The raster's file does not state the coordinate reference system that the layer in "
             "QGIS had: assign it to the file first."
         )
-    if request.layer is not None:
+    if image.layer is not None:
         found.append(
             "The image was rendered from a service, which may show another one by now or no longer."
         )
-    if public_source(request) != request.source or without_secrets(request.mask) != request.mask:
+    if public_source(image) != image.source or without_secrets(image.mask) != image.mask:
         found.append("A password or key was left out: put it back in.")
     return found
 
@@ -144,15 +100,11 @@ def _extent(extent: tuple[float, float, float, float] | None) -> str:
     if extent is None:
         return ""
     x_min, y_min, x_max, y_max = extent
-    return ",".join(repr(float(each)) for each in (x_min, x_max, y_min, y_max))
+    return ",".join(repr(float(limit)) for limit in (x_min, x_max, y_min, y_max))
 
 
 def _layer(path: str, layer: str) -> str:
     return f"{_absolute(path)}|layername={layer}" if path and layer else _absolute(path)
-
-
-def _scales(scales: tuple[float, ...]) -> str:
-    return ";".join(repr(each) for each in scales)
 
 
 def _is_passing(name: str) -> bool:

@@ -20,7 +20,7 @@ FINE = 8.0  # times as fine as the card's finest: such an image shows other thin
 
 
 @dataclass(frozen=True)
-class SeenGrid:
+class ModelGrid:
     """The pixels that the model sees where they are not the raster's own.
 
     They cut the same ground into others, ``resolution`` metres long both ways. ``down`` and
@@ -52,7 +52,7 @@ class SeenGrid:
         )
 
 
-def seen_grid(card: ModelCard, grid: Grid, area: Window) -> SeenGrid | None:
+def model_grid(card: ModelCard, grid: Grid, area: Window) -> ModelGrid | None:
     """What the model should see of a raster of which ``area`` is mapped; None: its own pixels.
 
     So it is where either of both states no resolution in metres, where the raster's lies in the
@@ -63,7 +63,7 @@ def seen_grid(card: ModelCard, grid: Grid, area: Window) -> SeenGrid | None:
     if card.resolution is None or lengths is None:
         return None
     low, high = card.resolution
-    fitting = [each for each in lengths if _fits(each, card.resolution)]
+    fitting = [length for length in lengths if _fits(length, card.resolution)]
     if len(fitting) == 2 or not 0 < min(lengths) <= max(lengths) <= TOO_COARSE * high:
         return None
     wanted = fitting[0] if fitting else sqrt(low * high)
@@ -71,7 +71,7 @@ def seen_grid(card: ModelCard, grid: Grid, area: Window) -> SeenGrid | None:
     cols = max(round(grid.cols * lengths[1] / wanted), 1)
     if (rows, cols) == (grid.rows, grid.cols):
         return None
-    return SeenGrid(
+    return ModelGrid(
         AxisLink(grid.rows, rows, area.row, area.rows),
         AxisLink(grid.cols, cols, area.col, area.cols),
         lengths,
@@ -83,8 +83,8 @@ def _fits(length: float, resolution: tuple[float, float]) -> bool:
     return resolution[0] * (1 - SLACK) <= length <= resolution[1] * (1 + SLACK)
 
 
-def tell_resolution(
-    seen: SeenGrid | None, card: ModelCard, grid: Grid, area: Window, progress: Progress
+def log_resolution(
+    seen: ModelGrid | None, card: ModelCard, grid: Grid, area: Window, progress: Progress
 ) -> None:
     """From what to what the image is brought, and a warning where that is a long way or undone."""
     lengths = grid.part(area).pixel_lengths
@@ -108,11 +108,11 @@ def tell_resolution(
 
 
 def _warning(
-    seen: SeenGrid | None, resolution: tuple[float, float], lengths: tuple[float, float]
+    seen: ModelGrid | None, resolution: tuple[float, float], lengths: tuple[float, float]
 ) -> Message | None:
     low, high = resolution
     if seen is None:
-        if all(_fits(each, resolution) for each in lengths):
+        if all(_fits(length, resolution) for length in lengths):
             return None
         text = translate(
             "ScasNet",

@@ -1,48 +1,43 @@
-"""Whether a run can go on where an interrupted one stopped: the same input, model and settings."""
+"""Whether an interrupted run can be resumed: with the same input, model and settings."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from scasnet_qgis.common.options import identity, reasons
 from scasnet_qgis.core.messages import Message, message, translate
 from scasnet_qgis.core.preprocessing import Scaling
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.redaction import redacted
 from scasnet_qgis.core.strips import tiles_again, tiles_before
 from scasnet_qgis.core.windows import Axis, Panel, TilePlan, Window
-from scasnet_qgis.mapping_resolution import SeenGrid
+from scasnet_qgis.mapping_resolution import ModelGrid
+from scasnet_qgis.mapping_settings import DECLARED, MapSettings
 from scasnet_qgis.mapping_software import plugin_version
 from scasnet_qgis.models.backend import OnnxBackend
 from scasnet_qgis.models.runtime import onnxruntime
 from scasnet_qgis.raster.delivery_faults import failed
-from scasnet_qgis.raster.fingerprint import Fingerprints
+from scasnet_qgis.raster.fingerprint import Fingerprint, Fingerprints
 from scasnet_qgis.raster.grid import Grid
 from scasnet_qgis.raster.image import Image
 from scasnet_qgis.raster.journal import Journal, same
 
-if TYPE_CHECKING:
-    from scasnet_qgis.mapping import MapRequest
-    from scasnet_qgis.mapping_record import RunRecord
-
-# What is compared, in this order; what a part is called where it is not the same.
-_NAMES = {
+# What is compared, in this order; what to say where it is not the same.
+_REASONS = {
     "input": translate("ScasNet", "the image is another one, or was changed"),
-    "model": translate("ScasNet", "the model is another one"),
+    "model": translate("ScasNet", "the model differs"),
     "mask": translate("ScasNet", "the mask is another one, or was changed"),
-    "area": translate("ScasNet", "another part of the image is to be mapped"),
-    "grid": translate("ScasNet", "the image lies elsewhere"),
+    "area": translate("ScasNet", "the extent differs"),
+    "grid": translate("ScasNet", "the image has a different extent or CRS"),
+    **{name: reason for declared in DECLARED for name, reason in reasons(declared).items()},
     "values": translate("ScasNet", "the image is read in another way"),
-    "resolution": translate("ScasNet", "the model sees it in another ground resolution"),
-    "tiles": translate("ScasNet", "the tile size or the overlap is another one"),
-    "looks": translate("ScasNet", "the scales or flips are others"),
-    "confidence": translate("ScasNet", "the least confidence is another one"),
-    "sieve": translate("ScasNet", "the smallest patch is another one"),
+    "resolution": translate("ScasNet", "the ground resolution that the model sees differs"),
     "probabilities": translate(
-        "ScasNet", "the class probabilities are wanted now and were not before, or not any more"
+        "ScasNet", "class probabilities are wanted now and were not before, or the reverse"
     ),
-    "engine": translate("ScasNet", "the model runs on another device, or was computed otherwise"),
+    "engine": translate("ScasNet", "the device or the software versions differ"),
 }
 
 
@@ -64,12 +59,12 @@ class Tiling:
         """From a journal; raises KeyError, TypeError or ValueError."""
         plan = values["plan"]
         axes = [
-            Axis(int(plan[each]["length"]), int(plan[each]["size"]), tuple(plan[each]["starts"]))
-            for each in ("vertical", "horizontal")
+            Axis(int(axis["length"]), int(axis["size"]), tuple(axis["starts"]))
+            for axis in (plan["vertical"], plan["horizontal"])
         ]
         panels = tuple(
-            Panel(int(each["col"]), int(each["cols"]), range(*each["tile_cols"]))
-            for each in plan["panels"]
+            Panel(int(panel["col"]), int(panel["cols"]), range(*panel["tile_cols"]))
+            for panel in plan["panels"]
         )
         rows, cols = values["tile"]
         plan = TilePlan(axes[0], axes[1], panels)
@@ -83,11 +78,11 @@ class Tiling:
         plan = self.plan
         panels = [
             {
-                "col": each.col,
-                "cols": each.cols,
-                "tile_cols": [each.tile_cols.start, each.tile_cols.stop],
+                "col": panel.col,
+                "cols": panel.cols,
+                "tile_cols": [panel.tile_cols.start, panel.tile_cols.stop],
             }
-            for each in plan.panels
+            for panel in plan.panels
         ]
         axes = {"vertical": asdict(plan.vertical), "horizontal": asdict(plan.horizontal)}
         plan_values = {**axes, "panels": panels}
@@ -143,24 +138,26 @@ class Resuming:
         """Why this run cannot go on with what is there; None where it can."""
         if not self._allowed:
             text = translate(
-                "ScasNet", "What an interrupted run had finished is not used, as you wish."
+                "ScasNet", "The finished part of an interrupted run is ignored (resume is off)."
             )
             return message(text)
         found = self._found
         if found is None:
-            return message(translate("ScasNet", "What an interrupted run left cannot be used."))
-        for name in _NAMES:
+            return message(
+                translate("ScasNet", "The finished part of an interrupted run cannot be used.")
+            )
+        for name in _REASONS:
             if name in wanted and not same(wanted[name], found.get(name)):
                 text = translate(
                     "ScasNet",
-                    "An interrupted run had begun this map, but {reason}: the map is made from "
+                    "An interrupted run of this map cannot be resumed, as {reason}: starting from "
                     "the beginning.",
                 )
-                return message(text, reason=message(_NAMES[name]))
+                return message(text, reason=message(_REASONS[name]))
         return None
 
 
-def tell_kept(share: float, plan: TilePlan, rows: int, progress: Progress) -> None:
+def log_kept(share: float, plan: TilePlan, rows: int, progress: Progress) -> None:
     """How much of the map (0 to 1) an interrupted run had finished; nothing where that is none.
 
     ``rows`` of tiles, counted through the panels, are done: the log says what is left to compute.
@@ -170,38 +167,39 @@ def tell_kept(share: float, plan: TilePlan, rows: int, progress: Progress) -> No
     left, again = plan.count - tiles_before(plan, rows), tiles_again(plan, rows)
     text = translate(
         "ScasNet",
-        "Going on with an interrupted run: {share:.0%} of the map was kept. Of {count:,} tiles, "
-        "{left:,} are left to compute.",
+        "Resuming an interrupted run: {share:.0%} of the map is finished. {left:,} of {count:,} "
+        "tiles are left to compute.",
     )
     if again:
         text = translate(
             "ScasNet",
-            "Going on with an interrupted run: {share:.0%} of the map was kept. Of {count:,} "
-            "tiles, {left:,} are left to compute, and {again:,} more are computed again because "
-            "they overlap these.",
+            "Resuming an interrupted run: {share:.0%} of the map is finished. {left:,} of "
+            "{count:,} tiles are left to compute, and {again:,} are recomputed for overlap.",
         )
     progress.info(message(text, share=share, count=plan.count, left=left, again=again))
 
 
 def identity_of(
-    request: MapRequest,
-    record: RunRecord,
+    settings: MapSettings,
+    files: Fingerprints,
+    model: Fingerprint,
     mask: str,
     reader: Image,
     grid: Grid,
     area: Window,
     scaling: Scaling,
-    seen: SeenGrid | None,
+    seen: ModelGrid | None,
 ) -> dict[str, Any]:
     """Everything that the pixels of a map follow from, but for what computes them.
 
-    ``mask`` is the SHA-256 of the polygons, ``grid`` the whole raster's, ``seen`` what the model
-    sees of it where that is another one. The number of tiles at a time and of threads are left
-    out: they are for the computer to choose.
+    ``files`` are those of the image, ``mask`` is the SHA-256 of the polygons, ``grid`` the whole
+    raster's, ``seen`` what the model sees of it where that is another one. The batch size and the
+    number of threads are left out: they are for the computer to choose.
     """
+    image = settings.image
     return {
-        "input": request.layer.identity if request.layer else _state_of(request, record.image),
-        "model": record.model.sha256,
+        "input": image.layer.identity if image.layer else _state_of(image.source, files),
+        "model": model.sha256,
         "mask": mask,
         "area": asdict(area),
         "grid": [grid.rows, grid.cols, grid.geotransform, grid.wkt],
@@ -214,16 +212,13 @@ def identity_of(
             scaling.fill,
         ],
         "resolution": None if seen is None else seen.size,
-        "tiles": [request.tile_size, request.overlap],
-        "looks": [request.looks.scales, request.looks.flips],
-        "confidence": request.min_confidence,
-        "sieve": [request.sieve, request.sieve_unit] if request.sieve > 0 else None,
-        "probabilities": request.probabilities is not None,
+        "probabilities": settings.output.probabilities is not None,
+        **{name: text for part in settings.parts for name, text in identity(part).items()},
     }
 
 
-def _state_of(request: MapRequest, image: Fingerprints) -> list[Any]:
+def _state_of(source: str, image: Fingerprints) -> list[Any]:
     """The files, and which of the images in them it is: their pages or variables are no files."""
-    files = [[each.path, each.size, each.changed, each.sha256] for each in image.files]
+    files = [[file.path, file.size, file.changed, file.sha256] for file in image.files]
     listing = image.listing if image.count > len(image.files) else None
-    return redacted([request.source, files, listing])
+    return redacted([source, files, listing])

@@ -9,12 +9,11 @@ from qgis.PyQt.QtGui import QIcon
 
 from scasnet_qgis import paths
 from scasnet_qgis.i18n import translate
-from scasnet_qgis.models.runtime import PROVIDERS
+from scasnet_qgis.mapping_settings import DEVICES
 
 PACKAGES_FOLDER = "SCASNET_PACKAGES_FOLDER"
 TORCH_PYTHON = "SCASNET_TORCH_PYTHON"
 DEFAULT_DEVICE = "SCASNET_DEFAULT_DEVICE"
-DEVICES = ("auto", *PROVIDERS)
 _PREFIX = "Processing/Configuration/"  # where Processing keeps the settings of providers
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,12 @@ import pytest
 from osgeo import gdal
 
 from scasnet_qgis.core.errors import Cancelled
-from scasnet_qgis.mapping import MapRequest, MapResult, make_map
+from scasnet_qgis.mapping import MapResult, make_map
+from scasnet_qgis.mapping_settings import MapSettings
 from scasnet_qgis.models.model_file import inspect
 from tests.conftest import Recorder
 from tests.killing import KEPT
+from tests.map_settings import changed, map_settings
 from tests.models import tiny_models
 
 DEMO = Path(__file__).parents[1] / "resources" / "demo" / "dubai.tif"
@@ -37,7 +38,7 @@ class Interrupted(Recorder):
         return [each for each in self.infos if each.startswith(KEPT)]
 
 
-def request_in(folder: Path, **changes: Any) -> MapRequest:
+def request_in(folder: Path, **changes: Any) -> MapSettings:
     """A request for a part of the demo image and a tiny model."""
     model = folder / "tiny.onnx"
     if not model.exists():
@@ -45,30 +46,30 @@ def request_in(folder: Path, **changes: Any) -> MapRequest:
         gdal.Translate(str(folder / "image.tif"), str(DEMO), srcWin=[200, 300, COLS, ROWS])
     (folder / "out").mkdir(exist_ok=True)
     values = {"source": str(folder / "image.tif"), "threads": 1, **TILES, **changes}
-    return MapRequest(model=inspect(model), output=folder / "out" / "map.tif", **values)
+    return map_settings(model=inspect(model), output=folder / "out" / "map.tif", **values)
 
 
-def mapped(request: MapRequest, progress: Recorder | None = None) -> tuple[Recorder, MapResult]:
+def mapped(request: MapSettings, progress: Recorder | None = None) -> tuple[Recorder, MapResult]:
     progress = progress or Interrupted(2.0)
     return progress, make_map(request, progress, lambda _path, _classes: None)
 
 
-def interrupted(request: MapRequest, share: float = 0.6) -> Interrupted:
+def interrupted(request: MapSettings, share: float = 0.6) -> Interrupted:
     progress = Interrupted(share)
     with pytest.raises(Cancelled):
         mapped(request, progress)
     return progress
 
 
-def fresh(request: MapRequest, folder: Path) -> bytes:
+def fresh(request: MapSettings, folder: Path) -> bytes:
     """The map of an uninterrupted run."""
     folder.mkdir()
-    other = replace(request, output=folder / "map.tif")
-    if request.probabilities:
-        other = replace(other, probabilities=folder / request.probabilities.name)
+    other = changed(request, output=folder / "map.tif")
+    if request.output.probabilities:
+        other = changed(other, probabilities=folder / request.output.probabilities.name)
     mapped(other)
     return (folder / "map.tif").read_bytes()
 
 
-def left(request: MapRequest) -> list[str]:
-    return sorted(each.name for each in request.output.parent.iterdir())
+def left(request: MapSettings) -> list[str]:
+    return sorted(each.name for each in request.output.map.parent.iterdir())

@@ -23,11 +23,12 @@ from scasnet_qgis import mapping_plan
 from scasnet_qgis.core.messages import Message
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.run_record import from_text
-from scasnet_qgis.mapping import MapRequest, make_map
+from scasnet_qgis.mapping import make_map
 from scasnet_qgis.models.model_file import inspect
+from tests.map_settings import map_settings
 
 OF_THIS_RUN = ("started", "ended", "seconds", "kept_of_an_interrupted_run", "tiles", "checksum")
-KEPT = "Going on with an interrupted run"
+KEPT = "Resuming an interrupted run"
 
 
 class Slow(Progress):
@@ -50,7 +51,7 @@ def make(wanted: dict[str, Any]) -> None:
     mapping_plan.PANEL_BYTES = wanted.get("panel_bytes", mapping_plan.PANEL_BYTES)
     output = Path(wanted["output"])
     scores = wanted.get("probabilities")
-    request = MapRequest(
+    request = map_settings(
         wanted["source"],
         inspect(wanted["model"]),
         output,

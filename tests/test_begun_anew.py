@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -16,10 +15,10 @@ import pytest
 from osgeo import gdal
 
 from scasnet_qgis import mapping_plan
-from scasnet_qgis.core.ensemble import Looks
+from scasnet_qgis.core.augmentation import Augmentation
 from scasnet_qgis.core.errors import InputError, OutputError, SettingError
 from scasnet_qgis.core.messages import Message
-from scasnet_qgis.mapping import MapRequest
+from scasnet_qgis.mapping_settings import MapSettings
 from scasnet_qgis.models.model_file import inspect
 from scasnet_qgis.models.session import ModelLoader
 from scasnet_qgis.raster import work
@@ -27,6 +26,7 @@ from scasnet_qgis.raster.journal import NAME, Journal
 from scasnet_qgis.raster.work_folder import work_folder_of
 from tests.conftest import Recorder
 from tests.interrupting import fresh, interrupted, left, mapped, request_in
+from tests.map_settings import changed
 from tests.models import tiny_models
 from tests.raster.test_writer import room_for
 
@@ -41,7 +41,7 @@ def all_work_is_worth_keeping(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def request_of(tmp_path: Path) -> Callable[..., MapRequest]:
+def request_of(tmp_path: Path) -> Callable[..., MapSettings]:
     return partial(request_in, tmp_path)
 
 
@@ -76,11 +76,11 @@ def damaged(folder: Path, how: str) -> None:
 def test_what_is_damaged_is_computed_again(request_of, tmp_path, how) -> None:
     request = request_of()
     interrupted(request, 0.8)
-    folder = work_folder_of(request.output) / "journal"
+    folder = work_folder_of(request.output.map) / "journal"
     assert len(Journal(folder).chunks) >= 3
     damaged(folder, how)
     progress, _ = mapped(request)
-    assert request.output.read_bytes() == fresh(request, tmp_path / "fresh")
+    assert request.output.map.read_bytes() == fresh(request, tmp_path / "fresh")
     assert bool(progress.kept) is (how != "no journal")
     assert left(request) == ["map.tif", "map.tif.aux.xml", "map.tif.scasnet"]
 
@@ -88,22 +88,22 @@ def test_what_is_damaged_is_computed_again(request_of, tmp_path, how) -> None:
 def test_an_interruption_after_damage_keeps_what_was_whole(request_of, tmp_path) -> None:
     request = request_of()
     interrupted(request, 0.8)
-    folder = work_folder_of(request.output) / "journal"
+    folder = work_folder_of(request.output.map) / "journal"
     damaged(folder, "flipped")
     interrupted(request, 0.1)
     assert len(Journal(folder).chunks) == 1
     assert len(list(folder.iterdir())) == 2
     mapped(request)
-    assert request.output.read_bytes() == fresh(request, tmp_path / "fresh")
+    assert request.output.map.read_bytes() == fresh(request, tmp_path / "fresh")
 
 
 CHANGES = {
-    "sieve": ({"sieve": 9.0}, "the smallest patch"),
-    "confidence": ({"min_confidence": 0.4}, "the least confidence"),
+    "sieve": ({"sieve": 9.0}, "the minimum mapping unit"),
+    "confidence": ({"min_confidence": 0.4}, "the minimum confidence"),
     "bands": ({"bands": (3, 2, 1)}, "read in another way"),
     "tile": ({"tile_size": 80}, "the tile size"),
     "overlap": ({"overlap": 8}, "the tile size or the overlap"),
-    "flips": ({"looks": Looks((1.0,), "mirror")}, "the scales or flips"),
+    "flips": ({"augmentation": Augmentation((1.0,), "mirror")}, "the flips"),
     "probabilities": ({"probabilities": "scores.tif"}, "probabilities are wanted now"),
 }
 
@@ -122,7 +122,7 @@ def test_with_other_settings_the_map_is_begun_anew(request_of, tmp_path, what) -
     progress, _ = mapped(request)
     assert not progress.kept
     assert sum(reason in each for each in progress.infos) == 1
-    assert request.output.read_bytes() == fresh(request, tmp_path / "fresh")
+    assert request.output.map.read_bytes() == fresh(request, tmp_path / "fresh")
 
 
 @pytest.mark.fault(
@@ -145,18 +145,18 @@ def test_with_another_image_or_model_the_map_is_begun_anew(
     elif what == "time":
         os.utime(image, ns=(1, 1))
     elif what == "path":
-        request = replace(request, source=str(shutil.copy2(image, tmp_path / "copy.tif")))
+        request = changed(request, source=str(shutil.copy2(image, tmp_path / "copy.tif")))
     elif what == "model":
         reason = "the model is another one"
         model = tiny_models.pixelwise(tmp_path / "other.onnx", classes=5, activation=None)
-        request = replace(request, model=inspect(model))
+        request = changed(request, model=inspect(model))
     else:
         reason = "runs on another device"
         monkeypatch.setattr(ModelLoader, "_wants_eight_bit", lambda *_: True)
     progress, _ = mapped(request)
     assert not progress.kept
     assert sum(reason in each for each in progress.infos) == 1
-    assert request.output.read_bytes() == fresh(request, tmp_path / "fresh")
+    assert request.output.map.read_bytes() == fresh(request, tmp_path / "fresh")
 
 
 def test_statistics_that_qgis_writes_beside_the_image_do_not_matter(request_of, tmp_path) -> None:
@@ -175,7 +175,7 @@ def test_the_tiles_are_those_of_the_first_start(request_of, monkeypatch) -> None
     monkeypatch.setattr(mapping_plan, "tile_limit", lambda *_: 64)
     interrupted(request)
     monkeypatch.setattr(mapping_plan, "tile_limit", lambda *_: 128)
-    progress, result = mapped(replace(request, threads=2))
+    progress, result = mapped(changed(request, threads=2))
     assert progress.kept
     assert result.plan.vertical.size <= 64
 
@@ -183,10 +183,10 @@ def test_the_tiles_are_those_of_the_first_start(request_of, monkeypatch) -> None
 def test_without_resuming_the_map_is_begun_anew(request_of, tmp_path) -> None:
     request = request_of()
     interrupted(request)
-    progress, _ = mapped(replace(request, resume=False))
+    progress, _ = mapped(changed(request, resume=False))
     assert not progress.kept
     assert progress.infos
-    assert request.output.read_bytes() == fresh(request, tmp_path / "fresh")
+    assert request.output.map.read_bytes() == fresh(request, tmp_path / "fresh")
 
 
 def test_a_command_that_cannot_work_does_not_cost_the_work(request_of) -> None:
@@ -194,7 +194,7 @@ def test_a_command_that_cannot_work_does_not_cost_the_work(request_of) -> None:
     interrupted(request)
     for wrong in ({"source": "/nowhere.tif"}, {"bands": (1, 2, 9)}):
         with pytest.raises((InputError, SettingError)):
-            mapped(replace(request, **wrong))
+            mapped(changed(request, **wrong))
     assert mapped(request)[0].kept
 
 
@@ -206,11 +206,14 @@ def test_an_error_keeps_the_work_and_a_full_disk_is_one(request_of, tmp_path) ->
     request = request_of(probabilities=tmp_path / "out" / "scores.tif")
     with pytest.raises(OutputError, match=r"scores\.tif"), room_for(600_000):
         mapped(request)
-    assert left(request) == [work_folder_of(request.output).name]
+    assert left(request) == [work_folder_of(request.output.map).name]
     progress, _ = mapped(request)
     assert progress.kept
-    assert request.output.read_bytes() == fresh(request, tmp_path / "fresh")
-    assert request.probabilities.read_bytes() == (tmp_path / "fresh" / "scores.tif").read_bytes()
+    assert request.output.map.read_bytes() == fresh(request, tmp_path / "fresh")
+    assert (
+        request.output.probabilities.read_bytes()
+        == (tmp_path / "fresh" / "scores.tif").read_bytes()
+    )
 
 
 def test_a_damaged_image_is_mended_and_the_map_goes_on_if_it_is_the_same(request_of, tmp_path):
@@ -229,7 +232,7 @@ def test_a_damaged_image_is_mended_and_the_map_goes_on_if_it_is_the_same(request
     image.write_bytes(content)
     os.utime(image, ns=(status.st_atime_ns, status.st_mtime_ns))
     mapped(request)
-    assert request.output.read_bytes() == fresh(request, tmp_path / "fresh")
+    assert request.output.map.read_bytes() == fresh(request, tmp_path / "fresh")
 
 
 @pytest.mark.fault(
@@ -246,17 +249,17 @@ def test_two_runs_at_once(request_of, tmp_path) -> None:
         def report(self, fraction: float) -> None:
             if not refused:
                 with pytest.raises(OutputError) as caught:
-                    mapped(replace(request, tile_size=80))
+                    mapped(changed(request, tile_size=80))
                 refused.append(caught.value.sentence)
-                mapped(replace(request, output=tmp_path / "out" / "other.tif"))
+                mapped(changed(request, output=tmp_path / "out" / "other.tif"))
 
         def info(self, text: str | Message) -> None:
             pass
 
     mapped(request, Second())
     assert len(refused) == 1
-    assert str(request.output) in refused[0]
-    assert request.output.read_bytes() == (tmp_path / "out" / "other.tif").read_bytes()
+    assert str(request.output.map) in refused[0]
+    assert request.output.map.read_bytes() == (tmp_path / "out" / "other.tif").read_bytes()
 
 
 @pytest.mark.fault(
@@ -270,7 +273,7 @@ def test_two_processes_at_once(request_of) -> None:
         "import sys; from pathlib import Path; from scasnet_qgis.raster.delivery import Delivery\n"
         "Delivery(Path(sys.argv[1])); print('ready', flush=True); sys.stdin.read()"
     )
-    command = [sys.executable, "-c", code, str(request.output)]
+    command = [sys.executable, "-c", code, str(request.output.map)]
     with subprocess.Popen(
         command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as other:
@@ -280,4 +283,4 @@ def test_two_processes_at_once(request_of) -> None:
         other.kill()
         other.wait()
         mapped(request)
-    assert request.output.exists()
+    assert request.output.map.exists()

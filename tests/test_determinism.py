@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,12 @@ import pytest
 from osgeo import gdal
 
 from scasnet_qgis import mapping_plan, paths
-from scasnet_qgis.mapping import MapRequest
+from scasnet_qgis.mapping_settings import MapSettings
 from scasnet_qgis.models.model_file import inspect
 from scasnet_qgis.raster import work
 from tests.interrupting import DEMO, interrupted, mapped
 from tests.killing import products_of
+from tests.map_settings import changed, map_settings
 
 pytestmark = pytest.mark.slow
 
@@ -42,16 +42,16 @@ def made(image: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[...,
     return make
 
 
-def request_for(image: Path, folder: Path, **settings: Any) -> MapRequest:
+def request_for(image: Path, folder: Path, **settings: Any) -> MapSettings:
     model = inspect(paths.default_model())
     values = {"threads": 1, "device": "cpu", **TILES, **settings}
-    return MapRequest(
+    return map_settings(
         str(image), model, folder / "map.tif", probabilities=folder / "scores.tif", **values
     )
 
 
-def files_of(request: MapRequest) -> dict[str, Any]:
-    found = products_of({"output": str(request.output)})
+def files_of(request: MapSettings) -> dict[str, Any]:
+    found = products_of({"output": str(request.output.map)})
     return {name: each for name, each in found.items() if not name.endswith(".scasnet")}
 
 
@@ -94,7 +94,7 @@ def test_the_width_of_panels_does_not_matter(tmp_path, monkeypatch) -> None:
         folder.mkdir()
         request = request_for(image, folder)
         _, result = mapped(request)
-        paths_of = (request.output, request.probabilities)
+        paths_of = (request.output.map, request.output.probabilities)
         pixels = [gdal.Open(str(each)).ReadAsArray() for each in paths_of]
         found.append((len(result.plan.panels), pixels))
     assert found[0][0] == 1
@@ -113,7 +113,7 @@ def test_an_interruption_does_not_matter(image, tmp_path, reference, monkeypatch
     monkeypatch.setattr(work, "WORTH_SECONDS", 0.0)
     request = request_for(image, tmp_path)
     interrupted(request, 0.6)
-    progress, _ = mapped(replace(request, threads=2, batch=3))
+    progress, _ = mapped(changed(request, threads=2, batch=3))
     assert progress.kept
     assert files_of(request) == reference
 
@@ -132,5 +132,5 @@ def test_two_maps_of_other_tiles_are_nearly_the_same(image, tmp_path) -> None:
         folder.mkdir()
         request = request_for(image, folder, tile_size=tile)
         mapped(request)
-        maps.append(gdal.Open(str(request.output)).ReadAsArray())
+        maps.append(gdal.Open(str(request.output.map)).ReadAsArray())
     assert 0.8 < np.mean(maps[0] == maps[1]) < 1.0

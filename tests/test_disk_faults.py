@@ -9,7 +9,6 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -17,13 +16,14 @@ import pytest
 from osgeo import gdal
 
 from scasnet_qgis.core.errors import OutputError, ScasNetError
-from scasnet_qgis.mapping import MapRequest
+from scasnet_qgis.mapping_settings import MapSettings
 from scasnet_qgis.raster import work, writer
 from scasnet_qgis.raster.delivery import Delivery
 from scasnet_qgis.raster.provenance import read_record
 from scasnet_qgis.raster.reader import RasterReader
 from scasnet_qgis.raster.work_folder import work_folder_of
 from tests.interrupting import Interrupted, fresh, interrupted, left, mapped, request_in
+from tests.map_settings import changed
 from tests.test_file_faults import Meddling
 
 pytestmark = pytest.mark.slow
@@ -38,7 +38,7 @@ def all_work_is_worth_keeping(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def request_of(tmp_path: Path) -> Callable[..., MapRequest]:
+def request_of(tmp_path: Path) -> Callable[..., MapSettings]:
     return partial(request_in, tmp_path)
 
 
@@ -92,23 +92,26 @@ def test_a_full_disk(request_of, small_disk, tmp_path, share) -> None:
     assert not set(left(request)) & {*MAP, *SCORES}
     small_disk(64_000)
     mapped(request)
-    assert request.output.read_bytes() == expected
-    assert request.probabilities.read_bytes() == (tmp_path / "fresh" / "scores.tif").read_bytes()
+    assert request.output.map.read_bytes() == expected
+    assert (
+        request.output.probabilities.read_bytes()
+        == (tmp_path / "fresh" / "scores.tif").read_bytes()
+    )
     assert left(request) == [*MAP, *SCORES]
 
 
-def _needed(request: MapRequest, tmp_path: Path) -> int:
+def _needed(request: MapSettings, tmp_path: Path) -> int:
     """The most kB that a run takes on its disk."""
     most = 0
 
     class Measuring(Interrupted):
         def report(self, fraction: float) -> None:
             nonlocal most
-            found = os.statvfs(request.output.parent)
+            found = os.statvfs(request.output.map.parent)
             most = max(most, (found.f_blocks - found.f_bfree) * found.f_frsize // 1024)
 
     mapped(request, Measuring(2.0))
-    for each in request.output.parent.iterdir():
+    for each in request.output.map.parent.iterdir():
         each.unlink()
     return most
 
@@ -141,7 +144,7 @@ SEAMS = {
 def test_a_disk_that_fails(request_of, tmp_path, monkeypatch, seam, number) -> None:
     request = request_of()
     expected = fresh(request, tmp_path / "fresh")
-    old = replace(request, min_confidence=0.3)
+    old = changed(request, min_confidence=0.3)
     mapped(old)
     before = {name: (tmp_path / "out" / name).read_bytes() for name in MAP}
     module, name, at = SEAMS[seam]
@@ -162,7 +165,7 @@ def test_a_disk_that_fails(request_of, tmp_path, monkeypatch, seam, number) -> N
     assert {name: (tmp_path / "out" / name).read_bytes() for name in MAP} == before
     progress, _ = mapped(request)
     assert progress.kept
-    assert request.output.read_bytes() == expected
+    assert request.output.map.read_bytes() == expected
     assert left(request) == MAP
 
 
@@ -195,7 +198,7 @@ def test_a_write_that_fails(request_of, tmp_path, monkeypatch) -> None:
     assert not set(left(request)) & set(MAP)
     monkeypatch.undo()
     mapped(request)
-    assert request.output.read_bytes() == expected
+    assert request.output.map.read_bytes() == expected
 
 
 @pytest.mark.fault(
@@ -204,9 +207,9 @@ def test_a_write_that_fails(request_of, tmp_path, monkeypatch) -> None:
 def test_an_output_folder_that_is_removed(request_of) -> None:
     request = request_of()
     with pytest.raises(OutputError) as caught:
-        mapped(request, Meddling(lambda: shutil.rmtree(request.output.parent)))
+        mapped(request, Meddling(lambda: shutil.rmtree(request.output.map.parent)))
     assert caught.value.sentence
-    assert not request.output.parent.exists()
+    assert not request.output.map.parent.exists()
 
 
 @pytest.mark.fault(
@@ -217,12 +220,12 @@ def test_an_output_folder_that_is_removed(request_of) -> None:
 def test_a_work_folder_that_is_removed(request_of, tmp_path, share) -> None:
     request = request_of()
     expected = fresh(request, tmp_path / "fresh")
-    folder = work_folder_of(request.output)
+    folder = work_folder_of(request.output.map)
     with pytest.raises(OutputError, match=r"\.map\.part-tif"):
         mapped(request, Meddling(lambda: shutil.rmtree(folder), share))
     assert left(request) == []
     mapped(request)
-    assert request.output.read_bytes() == expected
+    assert request.output.map.read_bytes() == expected
 
 
 @pytest.mark.fault(
@@ -232,12 +235,12 @@ def test_a_work_folder_that_is_removed(request_of, tmp_path, share) -> None:
 def test_a_work_folder_that_is_another_runs_now(request_of, tmp_path) -> None:
     request = request_of()
     expected = fresh(request, tmp_path / "fresh")
-    folder = work_folder_of(request.output)
+    folder = work_folder_of(request.output.map)
     second: list[Delivery] = []
 
     def meddle() -> None:
         shutil.rmtree(folder)
-        second.append(Delivery(request.output))
+        second.append(Delivery(request.output.map))
         (second[0].root / "journal").mkdir()
         second[0].working.write_text("the second")
 
@@ -247,7 +250,7 @@ def test_a_work_folder_that_is_another_runs_now(request_of, tmp_path) -> None:
     assert not list((second[0].root / "journal").iterdir())
     second[0].discard()
     mapped(request)
-    assert request.output.read_bytes() == expected
+    assert request.output.map.read_bytes() == expected
 
 
 @pytest.mark.fault(
@@ -263,19 +266,19 @@ def test_a_folder_that_becomes_read_only(monkeypatch) -> None:
         folder.chmod(0o755)
         request = request_in(folder)
         expected = fresh(request, folder / "fresh")
-        request.output.parent.chmod(0o777)
+        request.output.map.parent.chmod(0o777)
         if was == 0:
             os.seteuid(65534)
         try:
             with pytest.raises(OutputError) as caught:
-                mapped(request, Meddling(lambda: _forbid(request.output.parent, was), 0.9))
+                mapped(request, Meddling(lambda: _forbid(request.output.map.parent, was), 0.9))
         finally:
             os.seteuid(was)
-            request.output.parent.chmod(0o777)
-        assert request.output.name in caught.value.sentence
-        assert not request.output.exists()
+            request.output.map.parent.chmod(0o777)
+        assert request.output.map.name in caught.value.sentence
+        assert not request.output.map.exists()
         mapped(request)
-        assert request.output.read_bytes() == expected
+        assert request.output.map.read_bytes() == expected
 
 
 def _forbid(folder: Path, owner: int) -> None:
@@ -307,7 +310,7 @@ def test_memory_that_is_used_up(request_of, tmp_path, monkeypatch) -> None:
     assert not set(left(request)) & set(MAP)
     progress, _ = mapped(request)
     assert progress.kept
-    assert request.output.read_bytes() == expected
+    assert request.output.map.read_bytes() == expected
 
 
 @pytest.mark.fault(
@@ -323,6 +326,6 @@ def test_a_clock_that_jumps(request_of, tmp_path, monkeypatch) -> None:
     progress = Meddling(lambda: monkeypatch.setattr(time, "time", lambda: now() - 730 * 86400), 0.8)
     mapped(request, progress)
     assert any(each.startswith("Going on") for each in progress.infos)
-    assert request.output.read_bytes() == expected
-    record = read_record(request.output)
+    assert request.output.map.read_bytes() == expected
+    record = read_record(request.output.map)
     assert record.text("started") <= record.text("ended")

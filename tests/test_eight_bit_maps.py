@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scasnet_qgis.core.ensemble import Looks
+from scasnet_qgis.core.augmentation import Augmentation
 from scasnet_qgis.models import session
 from tests.test_mapping import noise, run
 
@@ -29,7 +29,7 @@ NODATA = 7
         ("uint8", {"classes": 1}, {}),
         ("uint8", {"margin": 8}, {"batch": 2}),
         ("uint8", {"size": (64, 64), "batch": 2}, {}),
-        ("uint8", {}, {"looks": Looks((1.0,), "full")}),
+        ("uint8", {}, {"augmentation": Augmentation((1.0,), "full")}),
         ("uint8", {}, {"min_confidence": 0.5}),
     ],
 )

@@ -6,7 +6,6 @@ import os
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import pytest
 from osgeo import gdal
 
 from scasnet_qgis.core.errors import InputError, ModelError, ScasNetError
-from scasnet_qgis.mapping import MapRequest
+from scasnet_qgis.mapping_settings import MapSettings
 from scasnet_qgis.models.backend import OnnxBackend
 from scasnet_qgis.models.model_file import inspect
 from scasnet_qgis.raster import work
@@ -24,6 +23,7 @@ from scasnet_qgis.raster.provenance import read_record, stamp_of
 from scasnet_qgis.raster.work_folder import work_folder_of
 from tests.conftest import Recorder
 from tests.interrupting import fresh, interrupted, left, mapped, request_in
+from tests.map_settings import changed
 from tests.models import tiny_models
 from tests.test_going_on import box, mask_of
 
@@ -38,7 +38,7 @@ def all_work_is_worth_keeping(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def request_of(tmp_path: Path) -> Callable[..., MapRequest]:
+def request_of(tmp_path: Path) -> Callable[..., MapSettings]:
     return partial(request_in, tmp_path)
 
 
@@ -57,7 +57,7 @@ class Meddling(Recorder):
             deed()
 
 
-def refused(request: MapRequest, progress: Recorder, kind: type[ScasNetError]) -> str:
+def refused(request: MapSettings, progress: Recorder, kind: type[ScasNetError]) -> str:
     """The sentence that a run ends with; no map is left."""
     with pytest.raises(kind) as caught:
         mapped(request, progress)
@@ -72,9 +72,9 @@ def other_image(path: Path) -> Path:
                                options="-scale 0 255 255 0").GetDescription())  # fmt: skip
 
 
-def compressed(request: MapRequest, compression: str, path: Path) -> Path:
+def compressed(request: MapSettings, compression: str, path: Path) -> Path:
     options = ["TILED=YES", "BLOCKXSIZE=64", "BLOCKYSIZE=64", f"COMPRESS={compression}"]
-    if gdal.Translate(str(path), request.source, creationOptions=options) is None:
+    if gdal.Translate(str(path), request.image.source, creationOptions=options) is None:
         pytest.skip(f"this GDAL writes no {compression}")
     return path
 
@@ -106,7 +106,7 @@ def test_a_damaged_block(request_of, tmp_path, compression) -> None:
     request = request_of(source=str(path))
     said = refused(request, Recorder(), InputError)
     assert said.startswith("The raster cannot be read at row ")
-    assert Journal(work_folder_of(request.output) / "journal").chunks
+    assert Journal(work_folder_of(request.output.map) / "journal").chunks
 
 
 @pytest.mark.fault(
@@ -132,7 +132,7 @@ def test_a_damaged_jpeg(request_of, tmp_path, filling) -> None:
 def test_a_damaged_jpeg_with_alpha(request_of, tmp_path) -> None:
     request = request_of()
     path = tmp_path / "c.tif"
-    image = gdal.Open(request.source).ReadAsArray()
+    image = gdal.Open(request.image.source).ReadAsArray()
     options = ["TILED=YES", "BLOCKXSIZE=64", "BLOCKYSIZE=64", "COMPRESS=JPEG", "ALPHA=YES"]
     dataset = gdal.GetDriverByName("GTiff").Create(
         str(path), image.shape[2], image.shape[1], 4, options=options
@@ -144,7 +144,7 @@ def test_a_damaged_jpeg_with_alpha(request_of, tmp_path) -> None:
     content = bytearray(path.read_bytes())
     content[offset + size // 3 : offset + size] = bytes(size - size // 3)
     path.write_bytes(content)
-    assert refused(replace(request, source=str(path)), Recorder(), InputError)
+    assert refused(changed(request, source=str(path)), Recorder(), InputError)
 
 
 @pytest.mark.fault(
@@ -164,11 +164,11 @@ def test_a_file_that_ends_too_early(request_of, tmp_path) -> None:
 def test_an_image_that_is_removed(request_of, tmp_path) -> None:
     request = request_of()
     expected = fresh(request, tmp_path / "fresh")
-    progress = Meddling(Path(request.source).unlink)
+    progress = Meddling(Path(request.image.source).unlink)
     mapped(request, progress)
-    assert request.output.read_bytes() == expected
+    assert request.output.map.read_bytes() == expected
     assert progress.warnings
-    assert read_record(request.output).at("warnings") == progress.warnings
+    assert read_record(request.output.map).at("warnings") == progress.warnings
 
 
 @pytest.mark.fault(
@@ -181,15 +181,15 @@ def test_a_part_of_a_mosaic_that_is_removed(request_of, tmp_path, monkeypatch) -
     parts = []
     for index in range(6):
         part = tmp_path / f"part{index}.tif"
-        gdal.Translate(str(part), request.source, srcWin=[0, index * 40, 300, 40])
+        gdal.Translate(str(part), request.image.source, srcWin=[0, index * 40, 300, 40])
         parts.append(str(part))
     mosaic = tmp_path / "mosaic.vrt"
     gdal.BuildVRT(str(mosaic), parts).FlushCache()
-    request = replace(request, source=str(mosaic))
+    request = changed(request, source=str(mosaic))
     expected = fresh(request, tmp_path / "fresh")
     with suppress(InputError):
         mapped(request, Meddling(lambda: Path(parts[5]).unlink(), 0.3))
-    assert not request.output.exists() or request.output.read_bytes() == expected
+    assert not request.output.map.exists() or request.output.map.read_bytes() == expected
 
 
 @pytest.mark.fault(
@@ -202,7 +202,7 @@ def test_a_part_of_a_mosaic_that_is_removed(request_of, tmp_path, monkeypatch) -
 @pytest.mark.parametrize("share", [0.5, 0.95])
 def test_an_image_that_is_changed(request_of, tmp_path, how, back, share) -> None:
     request = request_of()
-    image = Path(request.source)
+    image = Path(request.image.source)
     expected = fresh(request, tmp_path / "fresh")
     saved = Path(shutil.copy2(image, tmp_path / "saved.tif"))
     other = other_image(tmp_path / "other.tif")
@@ -216,11 +216,11 @@ def test_an_image_that_is_changed(request_of, tmp_path, how, back, share) -> Non
     progress, _ = mapped(request)
     if back:
         assert progress.kept or share < 0.9
-        assert request.output.read_bytes() == expected
+        assert request.output.map.read_bytes() == expected
     else:
         assert not progress.kept
         shutil.copy2(as_it_was, image)
-        assert request.output.read_bytes() == fresh(request, tmp_path / "again")
+        assert request.output.map.read_bytes() == fresh(request, tmp_path / "again")
 
 
 @pytest.mark.fault(
@@ -230,10 +230,10 @@ def test_an_image_that_is_changed(request_of, tmp_path, how, back, share) -> Non
 def test_an_image_that_is_touched(request_of, tmp_path) -> None:
     request = request_of()
     expected = fresh(request, tmp_path / "fresh")
-    progress = Meddling(lambda: os.utime(request.source, (1, 1)))
+    progress = Meddling(lambda: os.utime(request.image.source, (1, 1)))
     mapped(request, progress)
     assert progress.warnings == []
-    assert request.output.read_bytes() == expected
+    assert request.output.map.read_bytes() == expected
 
 
 @pytest.mark.fault(
@@ -248,8 +248,8 @@ def test_a_model_that_is_changed_on_the_way(request_of, tmp_path, how) -> None:
     other = tiny_models.pixelwise(tmp_path / "other.onnx", classes=5, activation=None)
     path = request.model.path
     mapped(request, Meddling(path.unlink if how == "removed" else lambda: other.replace(path)))
-    assert request.output.read_bytes() == expected
-    assert stamp_of(request.output) == stamp
+    assert request.output.map.read_bytes() == expected
+    assert stamp_of(request.output.map) == stamp
 
 
 @pytest.mark.fault(
@@ -291,7 +291,7 @@ def test_a_mask_that_is_removed(request_of, tmp_path, ending) -> None:
     with suppress(InputError):
         mapped(request, progress)
         assert progress.warnings
-    assert not request.output.exists() or request.output.read_bytes() == expected
+    assert not request.output.map.exists() or request.output.map.read_bytes() == expected
 
 
 @pytest.mark.fault(
@@ -307,7 +307,7 @@ def test_a_mask_that_is_changed(request_of, tmp_path, right) -> None:
     progress = Meddling(lambda: Path(other).replace(mask))
     if right == 250:
         mapped(request, progress)
-        assert request.output.read_bytes() == expected
+        assert request.output.map.read_bytes() == expected
         assert progress.warnings == []
     else:
         assert refused(request, progress, InputError)
@@ -320,7 +320,7 @@ def test_a_mask_that_is_changed(request_of, tmp_path, right) -> None:
 def test_what_is_kept_is_of_one_image(request_of, tmp_path) -> None:
     """A cancel comes before the change is noticed."""
     request = request_of()
-    image = Path(request.source)
+    image = Path(request.image.source)
     expected = fresh(request, tmp_path / "fresh")
     saved = Path(shutil.copy2(image, tmp_path / "saved.tif"))
     other = other_image(tmp_path / "other.tif")
@@ -330,4 +330,4 @@ def test_what_is_kept_is_of_one_image(request_of, tmp_path) -> None:
     shutil.copy2(saved, image)
     interrupted(request, 0.8)
     mapped(request)
-    assert request.output.read_bytes() == expected
+    assert request.output.map.read_bytes() == expected

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -12,14 +11,15 @@ import pytest
 from osgeo import gdal
 
 from scasnet_qgis import mapping_plan
-from scasnet_qgis.core.ensemble import Looks
-from scasnet_qgis.mapping import MapRequest
+from scasnet_qgis.core.augmentation import Augmentation
+from scasnet_qgis.mapping_settings import MapSettings
 from scasnet_qgis.models.model_file import inspect
 from scasnet_qgis.models.session import ModelLoader
 from scasnet_qgis.raster import work
 from scasnet_qgis.raster.journal import Journal
 from scasnet_qgis.raster.work_folder import work_folder_of
 from tests.interrupting import DEMO, fresh, interrupted, left, mapped, request_in
+from tests.map_settings import changed, map_settings
 from tests.models import tiny_models
 from tests.raster.layers import polygon, write_layer
 
@@ -32,7 +32,7 @@ def all_work_is_worth_keeping(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def request_of(tmp_path: Path) -> Callable[..., MapRequest]:
+def request_of(tmp_path: Path) -> Callable[..., MapSettings]:
     return partial(request_in, tmp_path)
 
 
@@ -53,7 +53,7 @@ def mask_of(path: Path, ends: tuple[float, float, float, float]) -> str:
 def test_a_cancelled_run_says_where_its_work_is_and_goes_on(request_of, tmp_path) -> None:
     request = request_of()
     progress = interrupted(request)
-    folder = work_folder_of(request.output)
+    folder = work_folder_of(request.output.map)
     assert left(request) == [folder.name]
     assert sorted(each.name for each in folder.iterdir()) == ["journal", "lock"]
     assert any(str(folder) in each and "goes on" in each for each in progress.infos)
@@ -61,7 +61,7 @@ def test_a_cancelled_run_says_where_its_work_is_and_goes_on(request_of, tmp_path
     assert len(progress.kept) == 1
     kept = int(progress.kept[0].split(": ")[1].split("%")[0])
     assert 35 <= kept <= 65
-    assert request.output.read_bytes() == fresh(request, tmp_path / "fresh")
+    assert request.output.map.read_bytes() == fresh(request, tmp_path / "fresh")
     assert left(request) == ["map.tif", "map.tif.aux.xml", "map.tif.scasnet"]
     assert progress.fractions == sorted(progress.fractions)
     assert result.report.computed_tiles < result.plan.count * 0.8
@@ -76,7 +76,7 @@ def test_a_cancelled_run_says_where_its_work_is_and_goes_on(request_of, tmp_path
 def test_an_interruption_while_kept_work_is_written_again_loses_nothing(request_of) -> None:
     request = request_of()
     interrupted(request, 0.7)
-    folder = work_folder_of(request.output) / "journal"
+    folder = work_folder_of(request.output.map) / "journal"
     chunks = Journal(folder).chunks
     assert len(chunks) > 2
     assert not interrupted(request, 0.2).kept, "it did not come as far as the model"
@@ -96,7 +96,7 @@ def test_little_work_is_not_worth_a_folder(request_of, monkeypatch) -> None:
 def test_what_several_runs_took_counts_together(request_of, monkeypatch) -> None:
     request = request_of()
     interrupted(request, 0.4)
-    seconds = Journal(work_folder_of(request.output) / "journal").seconds
+    seconds = Journal(work_folder_of(request.output.map) / "journal").seconds
     monkeypatch.setattr(work, "WORTH_SECONDS", seconds)
     interrupted(request, 0.41)
     assert left(request) != []
@@ -112,7 +112,7 @@ def test_what_several_runs_took_counts_together(request_of, monkeypatch) -> None
         {"min_confidence": 0.5},
         {"sieve": 12.0},
         {"batch": 3},
-        {"looks": Looks((1.0,), "mirror")},
+        {"augmentation": Augmentation((1.0,), "mirror")},
         {"extent": ()},
         {"probabilities": "scores.tif", "min_confidence": 0.5, "sieve": 12.0},
         {"overlap": 48},
@@ -131,11 +131,11 @@ def test_all_settings_go_on(request_of, tmp_path, monkeypatch, settings, panel_b
         interrupted(request, share)
     progress, result = mapped(request)
     assert progress.kept
-    assert request.output.read_bytes() == fresh(request, tmp_path / "fresh")
-    if request.probabilities:
+    assert request.output.map.read_bytes() == fresh(request, tmp_path / "fresh")
+    if request.output.probabilities:
         again = tmp_path / "fresh" / "scores.tif"
-        assert request.probabilities.read_bytes() == again.read_bytes()
-    _, uninterrupted = mapped(replace(request, output=tmp_path / "out" / "again.tif"))
+        assert request.output.probabilities.read_bytes() == again.read_bytes()
+    _, uninterrupted = mapped(changed(request, output=tmp_path / "out" / "again.tif"))
     assert result.counts == uninterrupted.counts
 
 
@@ -146,7 +146,7 @@ def test_a_mask_goes_on_wherever_it_is_saved(request_of, tmp_path) -> None:
     request = request_of(mask=masks[1])
     progress, _ = mapped(request)
     assert progress.kept
-    assert request.output.read_bytes() == fresh(request, tmp_path / "fresh")
+    assert request.output.map.read_bytes() == fresh(request, tmp_path / "fresh")
     interrupted(request)
     changed = mask_of(tmp_path / "3.gpkg", box(30, 30, 250, 231))
     progress, _ = mapped(request_of(mask=changed))
@@ -158,19 +158,19 @@ def test_another_image_in_the_same_file_begins_anew(request_of, tmp_path) -> Non
     """As a page of a TIFF or a variable of a NetCDF file, which name the same files."""
     request = request_of()
     pages = tmp_path / "pages.tif"
-    pixels = gdal.Open(request.source).ReadAsArray()
+    pixels = gdal.Open(request.image.source).ReadAsArray()
     for page, options in ((pixels, []), (255 - pixels, ["APPEND_SUBDATASET=YES"])):
         dataset = gdal.GetDriverByName("GTiff").Create(
             str(pages), page.shape[2], page.shape[1], 3, options=options
         )
         dataset.WriteArray(page)
         del dataset
-    first, second = (replace(request, source=f"GTIFF_DIR:{n}:{pages}") for n in (1, 2))
+    first, second = (changed(request, source=f"GTIFF_DIR:{n}:{pages}") for n in (1, 2))
     interrupted(first)
     progress, _ = mapped(second)
     assert not progress.kept
     assert any("image" in each for each in progress.infos)
-    assert request.output.read_bytes() == fresh(second, tmp_path / "fresh")
+    assert request.output.map.read_bytes() == fresh(second, tmp_path / "fresh")
 
 
 def test_models_of_one_size_and_rounded_scores_go_on(tmp_path, monkeypatch) -> None:
@@ -179,8 +179,8 @@ def test_models_of_one_size_and_rounded_scores_go_on(tmp_path, monkeypatch) -> N
     monkeypatch.setattr(ModelLoader, "_wants_eight_bit", lambda *_: True)
     model = tiny_models.pixelwise(tmp_path / "fixed.onnx", size=(64, 64), batch=2, margin=8)
     (tmp_path / "out").mkdir()
-    request = MapRequest(str(DEMO), inspect(model), tmp_path / "out" / "map.tif", threads=1)
+    request = map_settings(str(DEMO), inspect(model), tmp_path / "out" / "map.tif", threads=1)
     interrupted(request)
     progress, _ = mapped(request)
     assert progress.kept
-    assert request.output.read_bytes() == fresh(request, tmp_path / "fresh")
+    assert request.output.map.read_bytes() == fresh(request, tmp_path / "fresh")

@@ -25,7 +25,7 @@ DELIVERY = f"{RASTER}.delivery"
 PLACES = {
     "as a row of tiles is kept": (f"{RASTER}.chunks:ChunkWriter.finish", 2),
     "as a kept row is listed": (f"{RASTER}.journal:Journal.add", 3),
-    "as blocks are written": (f"{RASTER}.products:Products._write_to_all", 4),
+    "as blocks are written": (f"{RASTER}.products:MapFiles._write_to_all", 4),
     "as overviews are written": (f"{RASTER}.overviews:Pyramid._write", 1),
     "as the last overviews are made": (f"{RASTER}.overviews:Pyramid.finish", 1),
     "as the sieve begins": (f"{RASTER}.sieve:Sieve.run", 1),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from scasnet_qgis import mapping
-from scasnet_qgis.core.ensemble import Looks
+from scasnet_qgis.core.augmentation import Augmentation
 from scasnet_qgis.models.session import ModelLoader
 from scasnet_qgis.raster import work
 from tests.interrupting import fresh, interrupted, mapped, request_in
@@ -75,8 +75,8 @@ def test_the_map_is_what_the_model_gives(
     [
         {"overlap": 16},
         {**ALONE, "min_confidence": 0.2},
-        {**ALONE, "looks": Looks((1.0,), "mirror")},
-        {**ALONE, "looks": Looks((1.0, 1.5))},
+        {**ALONE, "augmentation": Augmentation((1.0,), "mirror")},
+        {**ALONE, "augmentation": Augmentation((1.0, 1.5))},
         {**ALONE, "probabilities": "scores.tif"},
     ],
 )
@@ -107,5 +107,5 @@ def test_such_a_map_goes_on_where_it_was_interrupted(
         interrupted(request, share)
     progress, _ = mapped(request)
     assert progress.kept
-    assert request.output.read_bytes() == fresh(request, tmp_path / "fresh")
+    assert request.output.map.read_bytes() == fresh(request, tmp_path / "fresh")
     assert all(each.gives_labels for each in opened)

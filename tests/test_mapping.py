@@ -12,8 +12,9 @@ from osgeo import gdal
 from scasnet_qgis.core.errors import OutputError, SettingError
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.value_range import parse_value_range
-from scasnet_qgis.mapping import MapRequest, MapResult, make_map
+from scasnet_qgis.mapping import MapResult, make_map
 from scasnet_qgis.models.model_file import inspect
+from tests.map_settings import map_settings
 from tests.models import tiny_models
 from tests.raster.test_rendered_layer import UTM, Painted, layer_at
 
@@ -43,7 +44,7 @@ def run(
     file = tiny_models.pixelwise(folder / "tiny.onnx", **{"classes": CLASSES, **(model or {})})
     target = folder / "map.tif"
     tiles = {} if "size" in (model or {}) else TILES
-    request = MapRequest(raster, inspect(file), target, threads=2, **{**tiles, **settings})
+    request = map_settings(raster, inspect(file), target, threads=2, **{**tiles, **settings})
     result = make_map(request, Progress(), lambda _path, _classes: None)
     return gdal.Open(str(target)).ReadAsArray(), result
 
@@ -252,9 +253,9 @@ def test_the_style_of_the_image_is_not_replaced(make_raster, tmp_path, option):
 
 def test_a_map_may_have_the_name_of_its_model(make_raster, tmp_path):
     model = tiny_models.pixelwise(tmp_path / "map.onnx", classes=CLASSES)
-    request = MapRequest(make_raster(noise()), inspect(model), tmp_path / "map.tif", **TILES)
+    request = map_settings(make_raster(noise()), inspect(model), tmp_path / "map.tif", **TILES)
     make_map(request, Progress(), lambda _path, _classes: None)
-    assert request.output.exists()
+    assert request.output.map.exists()
 
 
 @pytest.mark.parametrize(("limit", "text", "said"), [(1, "0;200", "1"), (100, "2%;98%", None)])

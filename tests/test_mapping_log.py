@@ -7,8 +7,8 @@ import re
 import pytest
 
 from scasnet_qgis.core.windows import plan_tiles
-from scasnet_qgis.mapping_log import tell_extent, tell_plan
-from scasnet_qgis.mapping_resume import tell_kept
+from scasnet_qgis.mapping_log import log_extent, log_plan
+from scasnet_qgis.mapping_resume import log_kept
 from scasnet_qgis.raster.grid import Grid
 from tests.conftest import Recorder
 
@@ -21,7 +21,7 @@ def numbers(line: str) -> list[float]:
 
 
 def test_a_single_tile_has_no_overlap(recorder: Recorder) -> None:
-    tell_plan(
+    log_plan(
         plan_tiles(454, 504, (512, 512), 64, fixed=False, panel_cols=999, block=16), 64, recorder
     )
     (line,) = recorder.infos
@@ -30,7 +30,7 @@ def test_a_single_tile_has_no_overlap(recorder: Recorder) -> None:
 
 def test_several_tiles(recorder: Recorder) -> None:
     plan = plan_tiles(300, 100, (100, 100), 20, fixed=True, panel_cols=999, block=16)
-    tell_plan(plan, 20, recorder)
+    log_plan(plan, 20, recorder)
     (line,) = recorder.infos
     assert numbers(line) == [plan.count, 100, 100, 20]
 
@@ -39,9 +39,9 @@ def test_what_is_left_of_an_interrupted_run(recorder: Recorder) -> None:
     """Three rows of two tiles: the second one is needed again for what the third overlaps."""
     plan = plan_tiles(260, 180, (100, 100), 20, fixed=True, panel_cols=999, block=16)
     assert plan.count == 6
-    tell_kept(0.7, plan, 2, recorder)
-    tell_kept(0.0, plan, 0, recorder)
-    tell_kept(1.0, plan, 3, recorder)
+    log_kept(0.7, plan, 2, recorder)
+    log_kept(0.0, plan, 0, recorder)
+    log_kept(1.0, plan, 3, recorder)
     assert [numbers(line) for line in recorder.infos] == [[70, 6, 2, 2], [100, 6, 0]]
 
 
@@ -57,5 +57,5 @@ def test_what_is_left_of_an_interrupted_run(recorder: Recorder) -> None:
 def test_an_extent_that_reaches_beyond_the_image(
     extent: tuple[float, float, float, float] | None, told: list[float], recorder: Recorder
 ) -> None:
-    tell_extent(GRID, extent, recorder)
+    log_extent(GRID, extent, recorder)
     assert [numbers(line)[0] for line in recorder.infos] == told

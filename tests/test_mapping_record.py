@@ -15,16 +15,18 @@ import pytest
 from osgeo import gdal, ogr, osr
 
 from scasnet_qgis import paths
-from scasnet_qgis.core.ensemble import Looks
+from scasnet_qgis.core.augmentation import Augmentation
 from scasnet_qgis.core.errors import Cancelled
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.run_record import Record, record_file
 from scasnet_qgis.core.value_range import parse_value_range
-from scasnet_qgis.mapping import MapRequest, make_map
+from scasnet_qgis.mapping import make_map
+from scasnet_qgis.mapping_settings import MapSettings
 from scasnet_qgis.models.backend import OnnxBackend
 from scasnet_qgis.models.model_file import inspect
 from scasnet_qgis.raster import fingerprint
 from scasnet_qgis.raster.provenance import DOMAIN, read_record, stamp_of
+from tests.map_settings import changed, map_settings
 from tests.models import tiny_models
 from tests.test_mapping import noise
 
@@ -41,20 +43,20 @@ def sha256(path: Path | str) -> str:
 def request_of(make_raster, tmp_path):
     """A request for a small image and a tiny model, with changes."""
 
-    def make(**changes) -> MapRequest:
+    def make(**changes) -> MapSettings:
         source = changes.pop("source", None) or make_raster(noise(150, 170))
         model = tiny_models.pixelwise(tmp_path / "tiny.onnx", classes=4)
-        request = MapRequest(
+        request = map_settings(
             source, inspect(model), tmp_path / "map.tif", tile_size=64, overlap=16, threads=1
         )
-        return replace(request, **changes)
+        return changed(request, **changes)
 
     return make
 
 
-def mapped(request: MapRequest, progress: Progress | None = None) -> Record:
+def mapped(request: MapSettings, progress: Progress | None = None) -> Record:
     make_map(request, progress or Progress(), lambda _path, _classes: None)
-    return read_record(request.output)
+    return read_record(request.output.map)
 
 
 @pytest.mark.fault(
@@ -67,8 +69,8 @@ def test_the_description_says_what_was_done(request_of, tmp_path) -> None:
     )
     record = mapped(request)
     assert record.intact
-    assert record.text("input", "source") == request.source
-    assert record.parts("input", "files")[0].text("sha256") == sha256(request.source)
+    assert record.text("input", "source") == request.image.source
+    assert record.parts("input", "files")[0].text("sha256") == sha256(request.image.source)
     assert (record.count("input", "rows"), record.count("input", "cols")) == (150, 170)
     assert record.text("input", "crs") == "EPSG:32640"
     assert record.texts("input", "geotransform")[1] == "0.5"
@@ -85,10 +87,10 @@ def test_the_description_says_what_was_done(request_of, tmp_path) -> None:
         r"^version=(.*)$", (paths.PLUGIN.parent / "metadata.txt").read_text(), re.MULTILINE
     ).group(1)
     assert record.at("warnings") == []
-    pixels = gdal.Open(str(request.output)).ReadAsArray()
+    pixels = gdal.Open(str(request.output.map)).ReadAsArray()
     counts = [each.count("pixels") for each in record.parts("map", "classes")]
     assert counts == [int((pixels == value).sum()) for value in range(1, 5)]
-    for part, file in zip(record.parts("files"), (request.output, tmp_path / "p.tif")):
+    for part, file in zip(record.parts("files"), (request.output.map, tmp_path / "p.tif")):
         assert part.text("sha256") == sha256(file)
         assert read_record(file).content == record.content
     assert record.text("started") <= record.text("ended")
@@ -98,7 +100,7 @@ def test_the_description_says_what_was_done(request_of, tmp_path) -> None:
 def test_warnings_of_the_run_are_kept(request_of, recorder) -> None:
     request = request_of()
     card = replace(request.model.card, resolution=(5.0, 10.0))
-    record = mapped(replace(request, model=replace(request.model, card=card)), recorder)
+    record = mapped(changed(request, model=replace(request.model, card=card)), recorder)
     assert recorder.warnings
     assert record.at("warnings") == recorder.warnings
 
@@ -121,11 +123,11 @@ def test_an_input_that_gets_another_time_only_is_still_the_same(request_of, reco
     request = request_of()
 
     def touch(_path, _classes) -> None:
-        os.utime(request.source, (1, 1))
+        os.utime(request.image.source, (1, 1))
 
     make_map(request, recorder, touch)
     assert recorder.warnings == []
-    assert read_record(request.output).at("warnings") == []
+    assert read_record(request.output.map).at("warnings") == []
 
 
 def test_a_large_input_that_gets_another_time_is_told(request_of, recorder, monkeypatch) -> None:
@@ -134,12 +136,12 @@ def test_a_large_input_that_gets_another_time_is_told(request_of, recorder, monk
     request = request_of()
 
     def touch(_path, _classes) -> None:
-        os.utime(request.source, (1, 1))
+        os.utime(request.image.source, (1, 1))
 
     make_map(request, recorder, touch)
     (warning,) = recorder.warnings
-    assert Path(request.source).name in warning
-    assert read_record(request.output).texts("warnings")[-1] == warning
+    assert Path(request.image.source).name in warning
+    assert read_record(request.output.map).texts("warnings")[-1] == warning
 
 
 @pytest.mark.fault(
@@ -191,7 +193,7 @@ def test_the_shipped_model_gives_the_same_bytes(tmp_path, session, tile) -> None
     found = set()
     for index, (threads, batch) in enumerate(((1, 1), (2, 1), (3, 3))):
         files = tmp_path / f"{index}.tif", tmp_path / f"{index}p.tif"
-        request = MapRequest(
+        request = map_settings(
             str(image), model, *files, tile_size=tile, overlap=32, threads=threads, batch=batch
         )
         mapped(request)
@@ -206,24 +208,24 @@ def test_the_shipped_model_gives_the_same_bytes(tmp_path, session, tile) -> None
 def test_the_map_itself_names_its_model_but_no_time_and_no_path(request_of, tmp_path) -> None:
     request = request_of()
     mapped(request)
-    found = stamp_of(request.output)
+    found = stamp_of(request.output.map)
     assert found["MODEL_SHA256"] == sha256(request.model.path)
     classes = json.loads(found["CLASSES"])
     assert [each["name"] for each in classes] == request.model.card.class_names
     assert [each["value"] for each in classes] == [1, 2, 3, 4]
     assert str(tmp_path) not in json.dumps(found)
     assert not re.search(r"20\d\d-\d\d", json.dumps(found))
-    assert gdal.Open(str(request.output)).GetMetadata(DOMAIN) == found
+    assert gdal.Open(str(request.output.map)).GetMetadata(DOMAIN) == found
 
 
 def test_other_settings_show_in_the_map(request_of) -> None:
     request = request_of()
     mapped(request)
-    plain = stamp_of(request.output)
+    plain = stamp_of(request.output.map)
     values = {"value_range": parse_value_range("0;200"), "resample": False}
-    rules = {"looks": Looks((1.0,), "mirror"), "sieve": 4.0, "min_confidence": 0.25}
-    mapped(replace(request, **values, **rules))
-    found = stamp_of(request.output)
+    rules = {"augmentation": Augmentation((1.0,), "mirror"), "sieve": 4.0, "min_confidence": 0.25}
+    mapped(changed(request, **values, **rules))
+    found = stamp_of(request.output.map)
     assert {key for key in found if found[key] != plain.get(key)} == {
         "VALUE_RANGE", "RESAMPLE", "FLIPS", "SIEVE", "MIN_CONFIDENCE",
     }  # fmt: skip
@@ -234,12 +236,12 @@ def test_other_settings_show_in_the_map(request_of) -> None:
 def test_the_command_names_what_this_computer_chose(request_of, tmp_path) -> None:
     extent = (500010.125, 3999950.0, 500060.0, 3999990.0)
     request = request_of(extent=extent, tile_size=None, overlap=None)
-    record = mapped(replace(request, sieve=4.0, looks=Looks((0.5, 1.0), "none")))
+    record = mapped(changed(request, sieve=4.0, augmentation=Augmentation((0.5, 1.0), "none")))
     words = shlex.split(record.at("repeat", "command"))
     assert words[:4] == ["qgis_process", "run", "scasnet:segment", "--"]
     given = dict(word.split("=", 1) for word in words[4:])
     assert given == record.at("repeat", "parameters")
-    assert given["INPUT"] == request.source
+    assert given["INPUT"] == request.image.source
     assert given["OUTPUT"] == str(tmp_path / "map_again.tif"), "the map itself stays"
     assert given["EXTENT"] == "500010.125,500060.0,3999950.0,3999990.0"
     assert given["DEVICE"] == "cpu"
@@ -284,15 +286,15 @@ def test_a_map_on_temporary_files_says_so(request_of, tmp_path, monkeypatch) -> 
     folder.mkdir(parents=True)
     request = request_of()
     image = folder / "image.tif"
-    Path(request.source).rename(image)
-    record = mapped(replace(request, source=str(image)))
+    Path(request.image.source).rename(image)
+    record = mapped(changed(request, source=str(image)))
     assert "temporary" in record.texts("repeat", "notes")[0]
 
 
 def test_a_new_map_takes_the_description_of_the_old_one_along(request_of) -> None:
     request = request_of()
     first = mapped(request)
-    second = mapped(replace(request, sieve=4.0))
+    second = mapped(changed(request, sieve=4.0))
     assert first.text("repeat", "parameters", "SIEVE") == ""
     assert second.text("repeat", "parameters", "SIEVE") == "4.0"
 
@@ -305,12 +307,12 @@ def test_what_was_kept_of_an_interrupted_run_is_told(request_of, tmp_path) -> No
 def test_a_cancelled_run_leaves_the_old_map_with_its_description(request_of, recorder) -> None:
     request = request_of()
     mapped(request)
-    before = request.output.read_bytes(), record_file(request.output).read_bytes()
+    before = request.output.map.read_bytes(), record_file(request.output.map).read_bytes()
 
     def stop(_path, _classes) -> None:
         recorder.stop = True
 
     with pytest.raises(Cancelled):
-        make_map(replace(request, sieve=4.0), recorder, stop)
-    assert before == (request.output.read_bytes(), record_file(request.output).read_bytes())
-    assert np.all([each.name[0] != "." for each in request.output.parent.iterdir()])
+        make_map(changed(request, sieve=4.0), recorder, stop)
+    assert before == (request.output.map.read_bytes(), record_file(request.output.map).read_bytes())
+    assert np.all([each.name[0] != "." for each in request.output.map.parent.iterdir()])

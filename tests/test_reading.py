@@ -20,7 +20,7 @@ MAP_ONE = """
 import sys
 from pathlib import Path
 from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.mapping import MapRequest, make_map
+from scasnet_qgis.mapping import make_map
 from scasnet_qgis.models.model_file import inspect
 
 def read_so_far():
@@ -28,7 +28,7 @@ def read_so_far():
     return int(dict(line.split(": ") for line in lines)["rchar"])
 
 raster, target, model = sys.argv[1:]
-request = MapRequest(raster, inspect(model), Path(target), threads=2, tile_size=512, overlap=64)
+request = map_settings(raster, inspect(model), Path(target), threads=2, tile_size=512, overlap=64)
 make_map(request, Progress(), lambda path, classes: None)  # whatever is imported is so by now
 before = read_so_far()
 make_map(request, Progress(), lambda path, classes: None)

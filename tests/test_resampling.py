@@ -15,11 +15,12 @@ import pytest
 from osgeo import gdal
 
 from scasnet_qgis import mapping_plan, mapping_regridding
-from scasnet_qgis.core.ensemble import Looks
+from scasnet_qgis.core.augmentation import Augmentation
 from scasnet_qgis.core.regridding import PIECE_BYTES
 from scasnet_qgis.core.windows import Window
-from scasnet_qgis.mapping import MapRequest, MapResult, make_map
-from scasnet_qgis.mapping_resolution import seen_grid
+from scasnet_qgis.mapping import MapResult, make_map
+from scasnet_qgis.mapping_resolution import model_grid
+from scasnet_qgis.mapping_settings import MapSettings
 from scasnet_qgis.models.model_file import inspect
 from scasnet_qgis.raster import work
 from scasnet_qgis.raster.grid import Grid
@@ -29,6 +30,7 @@ from scasnet_qgis.raster.writer import BLOCK
 from tests.conftest import MakeRaster, Recorder
 from tests.core.test_regridding import whole
 from tests.interrupting import fresh, interrupted, mapped, request_in
+from tests.map_settings import changed, map_settings
 from tests.models import tiny_models
 from tests.raster.layers import polygon, wkt, write_layer
 
@@ -61,7 +63,7 @@ def run(
     info = inspect(tiny_models.pixelwise(folder / "tiny.onnx", classes=CLASSES))
     info = replace(info, card=replace(info.card, resolution=resolution))
     target = folder / "map.tif"
-    request = MapRequest(raster, info, target, **{**TILES, **settings})
+    request = map_settings(raster, info, target, **{**TILES, **settings})
     result = make_map(request, progress or Recorder(), lambda _path, _classes: None)
     return gdal.Open(str(target)).ReadAsArray(), result
 
@@ -223,11 +225,15 @@ def test_all_refinements_together(make_raster: MakeRaster, tmp_path: Path) -> No
     image = patches()
     source = make_raster(image, geotransform=placed())
     target = tmp_path / "scores.tif"
-    how = {"min_confidence": 0.9, "probabilities": target, "looks": Looks((1.0,), "mirror")}
+    how = {
+        "min_confidence": 0.9,
+        "probabilities": target,
+        "augmentation": Augmentation((1.0,), "mirror"),
+    }
     labels, result = run(source, tmp_path, FINE, **how)
     scores = gdal.Open(str(target)).ReadAsArray()
     np.testing.assert_array_equal(labels == 0, scores.max(axis=0) < np.float32(0.9))
-    assert result.counts.uncertain_pixels == (labels == 0).sum() > 0
+    assert result.counts.refined["uncertain_pixels"] == (labels == 0).sum() > 0
     sieved, result = run(source, tmp_path, FINE, sieve=40)
     assert result.counts.merged_pixels > 0
     assert sieved.min() > 0
@@ -268,21 +274,21 @@ def test_a_raster_is_asked_by_one_thread_at_a_time(
 
 
 @pytest.fixture
-def request_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., MapRequest]:
+def request_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., MapSettings]:
     monkeypatch.setattr(work, "WORTH_SECONDS", 0.0)
     return partial(request_in, tmp_path)
 
 
-def seen_as(request: MapRequest, resolution: tuple[float, float]) -> MapRequest:
+def seen_as(request: MapSettings, resolution: tuple[float, float]) -> MapSettings:
     card = replace(request.model.card, resolution=resolution)
-    return replace(request, model=replace(request.model, card=card))
+    return changed(request, model=replace(request.model, card=card))
 
 
 @pytest.mark.parametrize("scores", [False, True], ids=["labels", "scores"])
 @pytest.mark.parametrize("share", [0.35, 0.7])
 @pytest.mark.parametrize(("resolution", "size"), [(2.1, 32), (0.45, 128)], ids=["finer", "coarser"])
 def test_an_interrupted_run_ends_with_the_same_bytes(
-    request_of: Callable[..., MapRequest],
+    request_of: Callable[..., MapSettings],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     resolution: float,
@@ -290,7 +296,7 @@ def test_an_interrupted_run_ends_with_the_same_bytes(
     share: float,
     scores: bool,
 ) -> None:
-    monkeypatch.setattr(mapping_regridding, "strips_for", lambda *_: (256, 32))
+    monkeypatch.setattr(mapping_regridding, "strips_for", lambda *_, **__: (256, 32))
     target = tmp_path / "out" / "scores.tif" if scores else None
     tiles = {"tile_size": size, "overlap": size // 4}
     request = seen_as(request_of(probabilities=target, **tiles), (resolution, resolution))
@@ -298,7 +304,7 @@ def test_an_interrupted_run_ends_with_the_same_bytes(
     progress, result = mapped(request)
     assert len(progress.kept) == 1
     assert len(result.plan.panels) == 2
-    assert request.output.read_bytes() == fresh(request, tmp_path / "fresh")
+    assert request.output.map.read_bytes() == fresh(request, tmp_path / "fresh")
     if target is not None:
         assert target.read_bytes() == (tmp_path / "fresh" / "scores.tif").read_bytes()
     if share > 0.5:
@@ -306,12 +312,12 @@ def test_an_interrupted_run_ends_with_the_same_bytes(
 
 
 def test_another_resolution_begins_anew(
-    request_of: Callable[..., MapRequest], monkeypatch: pytest.MonkeyPatch
+    request_of: Callable[..., MapSettings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mapping_regridding, "strips_for", lambda *_: (256, 32))
+    monkeypatch.setattr(mapping_regridding, "strips_for", lambda *_, **__: (256, 32))
     request = seen_as(request_of(tile_size=32, overlap=8), (2.1, 2.1))
     interrupted(request, 0.9)
-    progress, _ = mapped(replace(request, resample=False))
+    progress, _ = mapped(changed(request, resample=False))
     assert any("resolution" in each for each in progress.infos)
     assert not progress.kept
 
@@ -349,10 +355,11 @@ def test_a_panel_takes_no_more_memory_than_any(tmp_path: Path, classes: int, met
     info = replace(info, card=replace(info.card, resolution=(1.05, 1.05)))
     size = round(200_000 / metres)
     grid = Grid(size, size, placed(metres), wkt(32640))
-    seen = seen_grid(info.card, grid, grid.whole)
+    seen = model_grid(info.card, grid, grid.whole)
     assert seen is not None
-    request = MapRequest("", info, tmp_path / "map.tif")
-    width, rows = mapping_regridding.strips_for(seen, 456, 32, request, 900)
+    width, rows = mapping_regridding.strips_for(
+        seen, 456, 32, classes, 900, with_probabilities=False
+    )
     assert width % BLOCK == 0 == BLOCK % rows
     kept = 456 + rows / seen.down.factor + 2
     scores = 4 * classes * kept * width / seen.across.factor

@@ -10,7 +10,7 @@ from osgeo import osr
 from scasnet_qgis.core.areas import metres_per_degree
 from scasnet_qgis.core.card import ModelCard, ModelClass
 from scasnet_qgis.core.windows import Window
-from scasnet_qgis.mapping_resolution import SeenGrid, seen_grid, tell_resolution
+from scasnet_qgis.mapping_resolution import ModelGrid, log_resolution, model_grid
 from scasnet_qgis.raster.grid import Grid
 from tests.conftest import Recorder
 
@@ -29,8 +29,8 @@ def raster(across: float, down: float, rows: int = 4000, cols: int = 6000) -> Gr
     return Grid(rows, cols, (500000.0, across, 0.0, 4000000.0, 0.0, -down), wkt(32640))
 
 
-def seen(grid: Grid, card: ModelCard = DUBAI, area: Window | None = None) -> SeenGrid | None:
-    return seen_grid(card, grid, area or grid.whole)
+def seen(grid: Grid, card: ModelCard = DUBAI, area: Window | None = None) -> ModelGrid | None:
+    return model_grid(card, grid, area or grid.whole)
 
 
 @pytest.mark.parametrize("size", [0.95, 1.05, 1.17, 0.91, 1.22])
@@ -119,7 +119,7 @@ def test_what_is_told(
     size: float, wanted: bool, told: int, warning: bool, recorder: Recorder
 ) -> None:
     grid = raster(size, size)
-    tell_resolution(seen(grid) if wanted else None, DUBAI, grid, grid.whole, recorder)
+    log_resolution(seen(grid) if wanted else None, DUBAI, grid, grid.whole, recorder)
     assert len(recorder.infos) == told
     assert all(f"{size:g} m" in each for each in recorder.infos)
     assert len(recorder.warnings) == warning
@@ -131,8 +131,8 @@ def test_three_digits_of_the_raster_four_of_the_model_and_the_size_of_the_part(
     """The target is the geometric mean of 0.95 and 1.17 m, not a rounded 1.05."""
     grid = raster(0.525, 0.525)
     part = Window(0, 0, grid.rows // 2, grid.cols // 4)
-    found = seen_grid(DUBAI, grid, part)
-    tell_resolution(found, DUBAI, grid, part, recorder)
+    found = model_grid(DUBAI, grid, part)
+    log_resolution(found, DUBAI, grid, part, recorder)
     assert found is not None
     assert "0.525 m" in recorder.infos[0]
     assert "1.054 m" in recorder.infos[0]
@@ -142,12 +142,12 @@ def test_three_digits_of_the_raster_four_of_the_model_and_the_size_of_the_part(
 
 def test_long_pixels_are_told_without_an_exponent(recorder: Recorder) -> None:
     grid = raster(12345.6, 12345.6)
-    tell_resolution(seen(grid), DUBAI, grid, grid.whole, recorder)
+    log_resolution(seen(grid), DUBAI, grid, grid.whole, recorder)
     assert "12346 m" in recorder.warnings[0]
 
 
 def test_both_sides_are_told_where_they_differ(recorder: Recorder) -> None:
     grid = raster(0.3, 0.6)
-    tell_resolution(seen(grid), DUBAI, grid, grid.whole, recorder)
+    log_resolution(seen(grid), DUBAI, grid, grid.whole, recorder)
     assert "0.3 m" in recorder.infos[0]
     assert "0.6 m" in recorder.infos[0]

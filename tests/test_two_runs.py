@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from scasnet_qgis.core.errors import InputError, OutputError
-from scasnet_qgis.mapping import MapRequest
+from scasnet_qgis.mapping_settings import MapSettings
 from scasnet_qgis.raster.delivery import Delivery
 from tests.conftest import Recorder
 from tests.interrupting import fresh, mapped, request_in
+from tests.map_settings import changed
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def request_of(tmp_path: Path) -> Callable[..., MapRequest]:
+def request_of(tmp_path: Path) -> Callable[..., MapSettings]:
     return partial(request_in, tmp_path)
 
 
@@ -37,7 +37,7 @@ class Beside(Recorder):
             other()
 
 
-def refused(request: MapRequest) -> None:
+def refused(request: MapSettings) -> None:
     with pytest.raises(OutputError):
         mapped(request)
 
@@ -48,9 +48,9 @@ def refused(request: MapRequest) -> None:
 def test_side_by_side(request_of, tmp_path) -> None:
     request = request_of()
     expected = fresh(request, tmp_path / "fresh")
-    other = replace(request, output=tmp_path / "out" / "other.tif")
+    other = changed(request, output=tmp_path / "out" / "other.tif")
     mapped(request, Beside(lambda: mapped(other)))
-    assert request.output.read_bytes() == other.output.read_bytes() == expected
+    assert request.output.map.read_bytes() == other.output.map.read_bytes() == expected
 
 
 @pytest.mark.fault(
@@ -70,8 +70,8 @@ def test_another_spelling(request_of, tmp_path, monkeypatch, spelling) -> None:
     else:
         (tmp_path / "link").symlink_to(tmp_path / "out", target_is_directory=True)
         same = tmp_path / "link" / "map.tif"
-    mapped(request, Beside(lambda: refused(replace(request, output=same))))
-    assert request.output.read_bytes() == expected
+    mapped(request, Beside(lambda: refused(changed(request, output=same))))
+    assert request.output.map.read_bytes() == expected
 
 
 @pytest.mark.fault(
@@ -83,10 +83,10 @@ def test_a_link_to_a_map(request_of, tmp_path) -> None:
     expected = fresh(request, tmp_path / "fresh")
     mapped(request)
     link = tmp_path / "out" / "link.tif"
-    link.symlink_to(request.output)
-    mapped(request, Beside(lambda: mapped(replace(request, output=link, min_confidence=0.3))))
+    link.symlink_to(request.output.map)
+    mapped(request, Beside(lambda: mapped(changed(request, output=link, min_confidence=0.3))))
     assert not link.is_symlink()
-    assert request.output.read_bytes() == expected
+    assert request.output.map.read_bytes() == expected
     assert link.read_bytes() != expected
 
 
@@ -129,7 +129,7 @@ def test_capitals(tmp_path) -> None:
 def test_an_output_that_is_anothers_probabilities(request_of, tmp_path, first_has) -> None:
     shared = tmp_path / "out" / "shared.tif"
     with_scores = request_of(probabilities=shared)
-    plain = replace(request_of(), output=shared)
+    plain = changed(request_of(), output=shared)
     first, second = (plain, with_scores) if first_has == "map" else (with_scores, plain)
     expected = fresh(first, tmp_path / "fresh")
     mapped(first, Beside(lambda: refused(second)))
@@ -145,7 +145,7 @@ def test_an_output_that_is_anothers_probabilities(request_of, tmp_path, first_ha
 def test_an_output_that_is_anothers_input(request_of, tmp_path) -> None:
     reading = request_of()
     image = Path(reading.source)
-    writing = replace(request_of(), source=str(tmp_path / "copy.tif"), output=image)
+    writing = changed(request_of(), source=str(tmp_path / "copy.tif"), output=image)
     (tmp_path / "copy.tif").write_bytes(image.read_bytes())
     expected = fresh(writing, tmp_path / "fresh")
     with pytest.raises(InputError, match=r"image\.tif"):
@@ -160,7 +160,7 @@ def test_an_output_that_is_anothers_input(request_of, tmp_path) -> None:
 @pytest.mark.parametrize("name", ["image.tif", "image.tiff"])
 def test_an_output_that_is_the_input(request_of, tmp_path, name) -> None:
     request = request_of()
-    before = Path(request.source).read_bytes()
+    before = Path(request.image.source).read_bytes()
     with pytest.raises(OutputError):
-        mapped(replace(request, output=tmp_path / name))
-    assert Path(request.source).read_bytes() == before
+        mapped(changed(request, output=tmp_path / name))
+    assert Path(request.image.source).read_bytes() == before

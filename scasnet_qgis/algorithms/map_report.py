@@ -7,7 +7,7 @@ import os
 from scasnet_qgis.algorithms import card_texts, map_run_texts
 from scasnet_qgis.algorithms.card_texts import Facts
 from scasnet_qgis.algorithms.map_facts import ALONE, CHANGED, MapFacts
-from scasnet_qgis.algorithms.map_settings_texts import stamp_words
+from scasnet_qgis.algorithms.map_settings_texts import stamp_labels
 from scasnet_qgis.core import html
 from scasnet_qgis.core.command_line import command, safe_parameters
 from scasnet_qgis.core.run_record import Record
@@ -123,7 +123,7 @@ def _origin(facts: MapFacts) -> Facts:
         ),
     ]
     if facts.record is None:
-        found += [(label, _of(stamp, name)) for name, label in stamp_words().items()]
+        found += [(label, _of(stamp, name)) for name, label in stamp_labels().items()]
     return [(label, value) for label, value in found if value]
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from scasnet_qgis.algorithms.base import translated
 from scasnet_qgis.algorithms.card_texts import Facts
+from scasnet_qgis.common.options import options_of
+from scasnet_qgis.core.messages import message
 from scasnet_qgis.core.run_record import Record
 from scasnet_qgis.i18n import translate
+from scasnet_qgis.mapping_settings import DECLARED, labels_of_settings
+from scasnet_qgis.refinements import REFINEMENTS
 
 _MOST = 100  # settings that are shown; the JSON has all
 
@@ -20,48 +25,38 @@ def settings_facts(record: Record) -> Facts:
     ]
 
 
-def stamp_words() -> dict[str, str]:
-    """What the settings that a map file itself names are called."""
-    given = _given()
-    keys = ("VALUE_RANGE", "RESAMPLE", "SCALES", "FLIPS", "SIEVE", "MIN_CONFIDENCE")
-    return {
-        **{key: given[key.lower()] for key in keys},
-        "PLUGIN": translate("ScasNet", "Version of the plugin"),
-    }
+def stamp_labels() -> dict[str, str]:
+    """The labels of the settings that a map file itself names, by their keys there."""
+    found = {}
+    for declared in DECLARED:
+        for setting in options_of(declared).values():
+            if setting.part_of_identity or setting.stamped:
+                found[setting.parameter] = translated(message(setting.label))
+    return {**found, "PLUGIN": translate("ScasNet", "Plugin version")}
 
 
 def _given() -> dict[str, str]:
-    """The names that the parameters have in the toolbox, where they are one."""
-    return {
-        "bands": translate("ScasNet", "Bands"),
-        "value_range": translate("ScasNet", "Range of values"),
-        "device": translate("ScasNet", "Device"),
-        "tile_size": translate("ScasNet", "Tile size (pixels)"),
-        "overlap": translate("ScasNet", "Overlap (pixels)"),
-        "batch": translate("ScasNet", "Tiles at a time"),
-        "threads": translate("ScasNet", "Processor threads"),
-        "resample": translate("ScasNet", "Bring the image to the model's ground resolution"),
-        "scales": translate("ScasNet", "Scales"),
-        "flips": translate("ScasNet", "Flips"),
-        "min_confidence": translate("ScasNet", "Least confidence"),
-        "sieve": translate("ScasNet", "Smallest patch"),
-        "sieve_unit": translate("ScasNet", "Unit of the smallest patch"),
-        "probabilities": translate("ScasNet", "Class probabilities"),
-    }
+    """The labels that the parameters have in the toolbox, by attribute."""
+    found = {name: translated(message(text)) for name, text in labels_of_settings().items()}
+    return {**found, "probabilities": translate("ScasNet", "Class probabilities")}
 
 
 def _used() -> dict[str, str]:
     return {
-        "model_sees": translate("ScasNet", "Image that the model sees"),
-        "model_sees_m": translate("ScasNet", "Ground resolution that the model sees (metres)"),
+        "model_sees": translate("ScasNet", "Image size seen by the model"),
+        "model_sees_m": translate("ScasNet", "Ground resolution seen by the model (m)"),
         "tile": translate("ScasNet", "Largest tile"),
         "tile_of_the_plan": translate("ScasNet", "Tile"),
         "tiles": translate("ScasNet", "Number of tiles"),
         "overlap": translate("ScasNet", "Overlap (pixels)"),
-        "batch": translate("ScasNet", "Tiles at a time"),
-        "threads": translate("ScasNet", "Processor threads"),
-        "workers": translate("ScasNet", "Tiles computed side by side"),
-        "smallest_patch_pixels": translate("ScasNet", "Smallest patch (pixels)"),
+        "batch": translate("ScasNet", "Batch size (tiles)"),
+        "threads": translate("ScasNet", "CPU threads"),
+        "workers": translate("ScasNet", "Tiles computed in parallel"),
+        **{
+            name: translated(message(label))
+            for refinement in REFINEMENTS
+            for name, label in refinement.fact_labels.items()
+        },
     }
 
 

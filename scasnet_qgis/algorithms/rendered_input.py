@@ -19,11 +19,12 @@ from qgis.PyQt.QtXml import QDomDocument
 from scasnet_qgis.algorithms.base import FeedbackProgress
 from scasnet_qgis.algorithms.layer_painter import LayerPainter
 from scasnet_qgis.algorithms.layers import name_of
-from scasnet_qgis.algorithms.rendering_parameters import MAX_REQUESTS, PIXEL_SIZE
 from scasnet_qgis.core.card import ModelCard
 from scasnet_qgis.core.errors import InputError, SettingError
 from scasnet_qgis.core.redaction import address_of, plain_address, without_secrets
 from scasnet_qgis.i18n import translate
+from scasnet_qgis.mapping_settings import WebLayerOptions
+from scasnet_qgis.qgis_ui.processing.options import read
 from scasnet_qgis.raster.rendered_grid import Extent, rendered_grid
 from scasnet_qgis.raster.rendered_layer import RenderedLayer
 
@@ -59,7 +60,7 @@ def read_rendered(
     extent: Extent | None,
     card: ModelCard,
 ) -> dict[str, Any]:
-    """What a MapRequest is told of the image.
+    """What an ImageInput is told of the image.
 
     ``extent`` is in the layer's coordinates. Call it in the main thread; raises InputError and
     SettingError.
@@ -70,12 +71,11 @@ def read_rendered(
         )
         raise InputError(text, name=name_of(layer))
     if extent is None:
-        text = translate(
-            "ScasNet", "The layer {name} is no file and has no end: choose the extent to map."
-        )
+        text = translate("ScasNet", "The layer {name} is unbounded: set an extent.")
         raise SettingError(text, name=name_of(layer))
     extent = _within(extent, layer)
-    wanted = _pixel_size(algorithm, parameters, context, card)
+    options = read(algorithm, parameters, context, WebLayerOptions)
+    wanted = _pixel_size(options.pixel_size, card)
     provider = layer.dataProvider()
     web = _WEB_TILES.search(provider.dataSourceUri()) is not None
     source = str(provider.dataSourceUri())
@@ -86,14 +86,15 @@ def read_rendered(
         address=address_of(source),
         place=place,
         pixel_size=wanted,
-        limit=algorithm.parameterAsInt(parameters, MAX_REQUESTS, context),
+        limit=options.max_requests,
         painter=LayerPainter(layer, name_of(layer)),
         look=_look(layer),
         rights=_rights(layer),
         digest=hashlib.sha256(plain_address(source).encode()).hexdigest(),
     )
     # As QGIS's own algorithms take a layer from the command line.
-    return {"source": f"{layer.providerType()}://{source}", "layer": rendered, "extent": extent}
+    source = f"{layer.providerType()}://{source}"
+    return {"source": source, "layer": rendered, "web_layer": options, "extent": extent}
 
 
 def _within(extent: Extent, layer: QgsRasterLayer) -> Extent:
@@ -112,15 +113,9 @@ def _within(extent: Extent, layer: QgsRasterLayer) -> Extent:
     return (common.xMinimum(), common.yMinimum(), common.xMaximum(), common.yMaximum())
 
 
-def _pixel_size(
-    algorithm: QgsProcessingAlgorithm,
-    parameters: dict[str, Any],
-    context: QgsProcessingContext,
-    card: ModelCard,
-) -> float:
+def _pixel_size(given: float | None, card: ModelCard) -> float:
     """Metres on the ground: as given, or in the middle of what the model was trained at."""
-    if parameters.get(PIXEL_SIZE) not in (None, ""):
-        given = float(algorithm.parameterAsDouble(parameters, PIXEL_SIZE, context))
+    if given is not None:
         if given > 0:
             return given
         raise SettingError(translate("ScasNet", "The pixel size must be more than 0 metres."))

@@ -45,18 +45,22 @@ class ChunkWriter:
     def __init__(self, path: Path) -> None:
         self._path, self._unfinished = path, path.with_name(f"{path.name}.unfinished")
         self._file: BinaryIO = self._unfinished.open("wb")
-        self._size = self._checksum = self._uncertain = 0
+        self._size = self._checksum = 0
+        self._refined: tuple[int, ...] = ()
         self._edges: list[int] = []
 
-    def add(self, block: FinishedBlock, uncertain: int) -> None:
-        """Of a block with scores only those are kept, its labels follow from them."""
+    def add(self, block: FinishedBlock, refined: tuple[int, ...]) -> None:
+        """Of a block with scores only those are kept, its labels follow from them.
+
+        ``refined`` is how many of its pixels each refinement of blocks changed.
+        """
         for content in _frames(block):
             for part in (_LENGTH.pack(len(content)), content):
                 self._file.write(part)
                 self._checksum = zlib.crc32(part, self._checksum)
                 self._size += len(part)
         self._edges = [*(self._edges or [block.window.col]), block.window.col_end]
-        self._uncertain += uncertain
+        self._refined = tuple(map(sum, zip(self._refined or (0,) * len(refined), refined)))
 
     def finish(self, row: Window, seconds: float) -> ChunkRecord:
         """Give the file its name when all of it is on the disk; ``row`` is that of the blocks."""
@@ -71,7 +75,7 @@ class ChunkWriter:
             row.row,
             row.rows,
             tuple(self._edges),
-            self._uncertain,
+            self._refined,
             seconds,
         )
 
@@ -175,13 +179,13 @@ class Keeper:
         self._before, self._started = journal.seconds, time.monotonic()
         self._writer: ChunkWriter | None = None
 
-    def add(self, block: FinishedBlock, uncertain: int) -> None:
+    def add(self, block: FinishedBlock, refined: tuple[int, ...]) -> None:
         """As of ``ChunkWriter``; the last block of a row of tiles makes the chunk whole."""
         if self._writer is None:
             self._check()
             number = len(self._journal.chunks)
             self._writer = ChunkWriter(self._journal.folder / f"{number:06d}.chunk")
-        self._writer.add(block, uncertain)
+        self._writer.add(block, refined)
         row = block.row
         if block.window.col_end == row.col_end:
             self._check()

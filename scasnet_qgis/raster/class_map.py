@@ -40,34 +40,6 @@ class ClassArea:
     area: float
 
 
-@dataclass(frozen=True)
-class MapBlock(FinishedBlock):
-    """A block of which it is settled what the map gets.
-
-    ``known_labels`` are the map's values also where there are scores; of its pixels
-    ``uncertain_pixels`` got none for want of confidence.
-    """
-
-    uncertain_pixels: int = 0
-
-    def labels(self) -> NDArray[np.uint8]:
-        if self.known_labels is None:
-            raise ValueError("a block of a map needs its labels")
-        return self.known_labels
-
-
-def settled(block: FinishedBlock, min_confidence: float) -> MapBlock:
-    """With 0 for pixels whose highest score is below ``min_confidence``."""
-    if isinstance(block, MapBlock):
-        return block
-    labels, count = block.labels(), 0
-    if min_confidence > 0:
-        uncertain = block.uncertain(min_confidence)
-        labels = np.where(uncertain, np.uint8(NODATA_LABEL), labels)
-        count = int(uncertain.sum())
-    return MapBlock(block.window, block.scores, block.valid, block.panel, labels, count)
-
-
 class WholeColumns:
     """Passes finished blocks on in columns of whole blocks of the file.
 
@@ -110,24 +82,17 @@ class Product(Protocol):
 
 
 class ClassMapWriter:
-    """The map: 8-bit, class k as value k + 1, 0 without data; counts areas as it goes.
-
-    Pixels whose highest score is below ``min_confidence`` get 0 as well and are counted as
-    ``uncertain_pixels``.
-    """
+    """The map: 8-bit, class k as value k + 1, 0 for none; counts areas as it goes."""
 
     def __init__(
         self,
         delivery: Delivery,
         grid: Grid,
         classes: Sequence[ModelClass],
-        min_confidence: float = 0.0,
         origin: Mapping[str, str] | None = None,
     ) -> None:
         """``origin`` says in the file where the map comes from."""
         self._delivery, self._classes = delivery, classes
-        self._min_confidence = min_confidence
-        self.uncertain_pixels = 0
         self._pixels = np.zeros(len(classes) + 1, dtype=np.int64)
         self._areas = np.zeros(len(classes) + 1, dtype=np.float64)
         self._writer = GeoTiffWriter(
@@ -146,15 +111,9 @@ class ClassMapWriter:
         self._pixel_area = lru_cache(maxsize=64)(grid.pixel_area)
 
     def write(self, block: FinishedBlock) -> None:
-        labels = self.labels_of(block)
+        labels = block.labels()
         self._count(labels, block.window.row)
         self._columns.write(block, labels[None])
-
-    def labels_of(self, block: FinishedBlock) -> NDArray[np.uint8]:
-        """The map's values for a block, [rows, cols]; counts those that are uncertain."""
-        found = settled(block, self._min_confidence)
-        self.uncertain_pixels += found.uncertain_pixels
-        return found.labels()
 
     def write_labels(self, window: Window, labels: NDArray[np.uint8]) -> None:
         """Add finished values [rows, cols] of a window that ends as ``GeoTiffWriter`` wants it."""

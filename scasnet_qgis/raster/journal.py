@@ -28,7 +28,7 @@ class ChunkRecord:
 
     ``size`` and ``checksum`` (CRC-32) are those of the file. Its blocks lie side by side in the
     ``rows`` from ``row`` on; ``edges`` are the columns where each of them begins, and where the
-    last one ends. ``uncertain`` is how many of their pixels got no class for want of confidence.
+    last one ends. ``refined`` is how many of their pixels each refinement of blocks changed.
     ``seconds`` is what all the work took up to here.
     """
 
@@ -38,7 +38,7 @@ class ChunkRecord:
     row: int
     rows: int
     edges: tuple[int, ...]
-    uncertain: int
+    refined: tuple[int, ...]
     seconds: float
 
     @property
@@ -67,7 +67,7 @@ class ChunkRecord:
             int(values["row"]),
             int(values["rows"]),
             (first, *others),
-            int(values["uncertain"]),
+            tuple(map(int, values["refined"])),
             float(values["seconds"]),
         )
 

@@ -17,54 +17,49 @@ from scasnet_qgis.raster.chunks import DamagedChunkError, Keeper, blocks_of, is_
 from scasnet_qgis.raster.class_map import (
     ClassArea,
     ClassMapWriter,
-    MapBlock,
     ProbabilityWriter,
     Product,
     finish_all,
-    settled,
 )
 from scasnet_qgis.raster.delivery import publish
 from scasnet_qgis.raster.delivery_faults import failed
 from scasnet_qgis.raster.grid import Grid
 from scasnet_qgis.raster.journal import ChunkRecord
-from scasnet_qgis.raster.patches import SmallestPatch
 from scasnet_qgis.raster.provenance import MAP, PROBABILITIES
-from scasnet_qgis.raster.sieved_map import SievedMapWriter
 from scasnet_qgis.raster.work import Work
 from scasnet_qgis.raster.writing_thread import WritingThread
-
-
-@dataclass(frozen=True)
-class MapRules:
-    """What is done to the model's answer: below which score a pixel gets no class (0: never),
-    and how large a patch must be to stay (None: of any size)."""
-
-    min_confidence: float = 0.0
-    smallest: SmallestPatch | None = None
+from scasnet_qgis.refinements.refined_map import RefinedMapWriter
+from scasnet_qgis.refinements.refinement import RefinementSteps
 
 
 @dataclass(frozen=True)
 class MapCounts:
     """What the map holds, class by class.
 
-    ``uncertain_pixels`` got no class for want of confidence, ``merged_pixels`` that of a neighbour.
+    ``refined`` is how many pixels each refinement changed, by its key in the record; of these,
+    ``unclassified`` pixels have data but no class.
     """
 
     areas: list[ClassArea]
-    uncertain_pixels: int
-    merged_pixels: int
+    refined: dict[str, int]
+    unclassified: int = 0
 
 
 @dataclass(frozen=True)
 class _Item:
-    """A block to write; one that is not new need not be kept for the next run."""
+    """A block to write; one that is not new need not be kept for the next run.
+
+    ``refined`` is how many pixels each refinement of blocks changed; None where they have not been
+    applied yet.
+    """
 
     block: FinishedBlock
     is_new: bool
+    refined: tuple[int, ...] | None = None
 
 
-class Products:
-    """The map and, if wanted, the probabilities; see ``open_products``.
+class MapFiles:
+    """The map and, if wanted, the probabilities; see ``open_map_files``.
 
     A thread of their own fills the files. As long as it runs nobody else touches them.
     """
@@ -74,12 +69,13 @@ class Products:
         work: Work,
         writers: list[Product],
         class_map: ClassMapWriter,
-        rules: MapRules,
+        steps: RefinementSteps,
         check: Callable[[], None],
     ) -> None:
         """The map is the last of the files, so that it is there only if everything is."""
-        self._work, self._writers, self._map, self._rules = work, writers, class_map, rules
+        self._work, self._writers, self._map, self._steps = work, writers, class_map, steps
         self._check = check
+        self._refined = [0] * len(steps.blocks)
         self._keeper: Keeper | None = None
         self._thread: WritingThread[_Item] = WritingThread(self._write_to_all)
 
@@ -91,15 +87,18 @@ class Products:
     @property
     def working(self) -> dict[str, Path]:
         """All files as long as they are not published."""
-        paths = [each.working for each in reversed(self._work.deliveries)]
+        paths = [delivery.working for delivery in reversed(self._work.deliveries)]
         return dict(zip((MAP, PROBABILITIES), paths))
 
     @property
     def counts(self) -> MapCounts:
         """What the files hold; complete once they are finished."""
         last = self._writers[-1]
-        merged = last.merged_pixels if isinstance(last, SievedMapWriter) else 0
-        return MapCounts(self._map.areas, self._map.uncertain_pixels, merged)
+        changed = [*self._refined, *(last.changed if isinstance(last, RefinedMapWriter) else ())]
+        counted = [step.counted for step in self._steps.all]
+        refined = {count.key: pixels for count, pixels in zip(counted, changed)}
+        unclassified = sum(refined[count.key] for count in counted if count.unclassified)
+        return MapCounts(self._map.areas, refined, unclassified)
 
     def resume(self, finished: Callable[[int], None]) -> int:
         """Write what an interrupted run finished, as if it came from the model.
@@ -112,8 +111,8 @@ class Products:
             for chunk in journal.chunks:
                 if not is_whole(journal.folder, chunk):
                     break
-                for block in self._kept_blocks(chunk):
-                    self._thread.put(_Item(block, is_new=False))
+                for item in self._kept(chunk):
+                    self._thread.put(item)
                 count += 1
                 finished(count)
         except (OSError, DamagedChunkError) as error:
@@ -127,19 +126,19 @@ class Products:
 
     def _check_row(self) -> None:
         """Raise what speaks against keeping a finished row of tiles for the next run."""
-        for each in self._work.deliveries:
-            each.check()
+        for delivery in self._work.deliveries:
+            delivery.check()
         self._check()
 
-    def _kept_blocks(self, chunk: ChunkRecord) -> Iterator[FinishedBlock]:
-        folder, uncertain = self._work.journal.folder, chunk.uncertain
+    def _kept(self, chunk: ChunkRecord) -> Iterator[_Item]:
+        folder, refined = self._work.journal.folder, chunk.refined
         if self._work.with_probabilities:
-            yield from blocks_of(folder, chunk, self._map.class_count)
+            for block in blocks_of(folder, chunk, self._map.class_count):
+                yield _Item(block, is_new=False)
             return
         for block in blocks_of(folder, chunk, 0):
-            labels = block.labels()
-            yield MapBlock(block.window, None, block.valid, block.panel, labels, uncertain)
-            uncertain = 0  # it is known for all blocks together
+            yield _Item(block, is_new=False, refined=refined)
+            refined = ()  # it is known for all blocks together
 
     def write(self, block: FinishedBlock) -> None:
         """Hand over a block, which nobody may change from now on; blocks keep their order.
@@ -150,15 +149,29 @@ class Products:
         self._thread.put(_Item(block, is_new=True))
 
     def _write_to_all(self, item: _Item) -> None:
-        block = settled(item.block, self._rules.min_confidence)
+        block, refined = item.block, item.refined
+        if refined is None:
+            block, refined = self._refine(block)
+        for index, pixels in enumerate(refined):
+            self._refined[index] += pixels
         for writer in self._writers:
             writer.write(block)
         if self._keeper is not None and item.is_new:
             scores = block.scores if self._work.with_probabilities else None
             try:
-                self._keeper.add(replace(block, scores=scores), block.uncertain_pixels)
+                self._keeper.add(replace(block, scores=scores), refined)
             except OSError as error:
                 raise failed(self.map_file, error) from error
+
+    def _refine(self, block: FinishedBlock) -> tuple[FinishedBlock, tuple[int, ...]]:
+        """With the labels that the map gets, and how many pixels each step changed."""
+        counts = []
+        block = replace(block, known_labels=block.labels())
+        for step in self._steps.blocks:
+            labels = step.refined(block)
+            counts.append(int((labels != block.labels()).sum()))
+            block = replace(block, known_labels=labels)
+        return block, tuple(counts)
 
     def stop(self) -> None:
         """End the thread without waiting for more than the block at hand."""
@@ -178,14 +191,14 @@ class Products:
 
 
 @contextmanager
-def open_products(
+def open_map_files(
     work: Work,
     grid: Grid,
     classes: Sequence[ModelClass],
-    rules: MapRules,
+    steps: RefinementSteps,
     origin: Mapping[str, str] | None = None,
     check: Callable[[], None] = Progress().check,
-) -> Iterator[Products]:
+) -> Iterator[MapFiles]:
     """Writers into the work folders; at the end they are closed, whatever happened.
 
     ``origin`` goes into the files as it is (see ``provenance.stamp``). ``check`` is asked before a
@@ -197,15 +210,15 @@ def open_products(
         if work.with_probabilities:
             writers.append(ProbabilityWriter(deliveries[0], grid, classes, origin))
             stack.callback(writers[-1].abandon)
-        class_map = ClassMapWriter(deliveries[-1], grid, classes, rules.min_confidence, origin)
+        class_map = ClassMapWriter(deliveries[-1], grid, classes, origin)
         stack.callback(class_map.abandon)
         writers.append(class_map)
-        if rules.smallest is not None:
-            writers[-1] = SievedMapWriter(deliveries[-1], grid, class_map, rules.smallest)
+        if steps.maps:
+            writers[-1] = RefinedMapWriter(deliveries[-1], grid, class_map, steps.maps)
             stack.callback(writers[-1].abandon)
-        products = Products(work, writers, class_map, rules, check)
-        stack.callback(products.stop)  # before the files are let go
-        yield products
+        files = MapFiles(work, writers, class_map, steps, check)
+        stack.callback(files.stop)  # before the files are let go
+        yield files
 
 
 def _not_resumed(folder: Path, error: Exception) -> OutputError:

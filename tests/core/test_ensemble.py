@@ -5,21 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scasnet_qgis.core.choices import FLIPS
-from scasnet_qgis.core.ensemble import (
+from scasnet_qgis.core.augmentation import (
     LARGEST_SCALE,
     SMALLEST_SCALE,
-    AveragingBackend,
-    Looks,
-    averaging,
+    Augmentation,
     describe_scales,
     parse_scales,
     scaled_size,
 )
+from scasnet_qgis.core.choices import FLIPS
+from scasnet_qgis.core.ensemble import AveragingBackend, augmented
 from scasnet_qgis.core.errors import Cancelled, SettingError
 from scasnet_qgis.core.resizing import resize
 
-ALL = Looks((0.75, 1.0, 1.25), "full")
+ALL = Augmentation((0.75, 1.0, 1.25), "full")
 
 
 class Seeing:
@@ -51,14 +50,14 @@ def tiles(rows: int = 64, cols: int = 96, count: int = 2) -> np.ndarray:
 
 def test_one_look_is_the_backend_itself() -> None:
     backend = Seeing()
-    assert averaging(backend, Looks()) is backend
-    assert isinstance(averaging(backend, Looks((1.0,), "mirror")), AveragingBackend)
-    assert isinstance(averaging(backend, Looks((1.25,))), AveragingBackend)
+    assert augmented(backend, Augmentation()) is backend
+    assert isinstance(augmented(backend, Augmentation((1.0,), "mirror")), AveragingBackend)
+    assert isinstance(augmented(backend, Augmentation((1.25,))), AveragingBackend)
 
 
 def test_the_looks_asked_for_are_taken() -> None:
     backend = Seeing()
-    averaging(backend, Looks((0.75, 1.0), "mirror")).predict(tiles())
+    augmented(backend, Augmentation((0.75, 1.0), "mirror")).predict(tiles())
     assert [each.shape[2:] for each in backend.seen] == [(64, 72)] * 2 + [(64, 96)] * 2
 
 
@@ -66,7 +65,7 @@ def test_the_looks_asked_for_are_taken() -> None:
 @pytest.mark.parametrize(("flips", "views"), [("none", 1), ("mirror", 2), ("full", 8)])
 def test_views_are_averaged_where_they_lie(flips: str, views: int, margin: int) -> None:
     image, backend = tiles(), Seeing(margin)
-    result = AveragingBackend(backend, Looks((1.0,), flips)).predict(image.copy())
+    result = AveragingBackend(backend, Augmentation((1.0,), flips)).predict(image.copy())
     plain = Seeing(margin).predict
     turns = [(k, m) for k in (range(4) if flips == "full" else (0,)) for m in (False, True)]
     expected = []
@@ -81,13 +80,13 @@ def test_views_are_averaged_where_they_lie(flips: str, views: int, margin: int) 
 
 def test_all_views_differ() -> None:
     backend = Seeing()
-    AveragingBackend(backend, Looks((1.0,), "full")).predict(tiles(64, 64))
+    AveragingBackend(backend, Augmentation((1.0,), "full")).predict(tiles(64, 64))
     assert len({each.tobytes() for each in backend.seen}) == 8
 
 
 def test_a_turned_tile_gives_the_turned_scores() -> None:
     """All flips and turns treat no direction in a way of its own; a single look does."""
-    backend = AveragingBackend(Seeing(), Looks((1.0,), "full"))
+    backend = AveragingBackend(Seeing(), Augmentation((1.0,), "full"))
     image = tiles(64, 64)
     turned = np.rot90(image, 1, (2, 3))
     expected = np.rot90(backend.predict(image), 1, (2, 3))
@@ -98,7 +97,7 @@ def test_a_turned_tile_gives_the_turned_scores() -> None:
 
 def test_scales_are_averaged_at_the_size_of_the_tile() -> None:
     image, backend = tiles(), Seeing()
-    result = AveragingBackend(backend, Looks((0.75, 1.0, 1.25))).predict(image.copy())
+    result = AveragingBackend(backend, Augmentation((0.75, 1.0, 1.25))).predict(image.copy())
     assert [each.shape[2:] for each in backend.seen] == [(64, 72), (64, 96), (80, 120)]
     parts = [
         resize(Seeing().predict(resize(image, *s)), 64, 96) for s in ((64, 72), (64, 96), (80, 120))
@@ -116,7 +115,7 @@ def test_scores_and_never_classes_are_averaged() -> None:
             shape = (len(tiles), 1, *tiles.shape[2:])
             return np.concatenate([np.full(shape, each) for each in (first, 1 - first)], axis=1)
 
-    result = AveragingBackend(Unsure(), Looks((1.0, 1.25, 1.5))).predict(tiles(64, 64))
+    result = AveragingBackend(Unsure(), Augmentation((1.0, 1.25, 1.5))).predict(tiles(64, 64))
     np.testing.assert_allclose(result[:, 0], 0.6, atol=1e-6)
 
 
@@ -130,8 +129,8 @@ class Rounding(Seeing):
         return np.rint(super().predict(tiles / np.float32(255)) * 255).astype(np.uint8)
 
 
-@pytest.mark.parametrize("looks", [ALL, Looks((1.0,), "full"), Looks((0.75,))])
-def test_whole_numbers_are_averaged_as_what_they_stand_for(looks: Looks) -> None:
+@pytest.mark.parametrize("looks", [ALL, Augmentation((1.0,), "full"), Augmentation((0.75,))])
+def test_whole_numbers_are_averaged_as_what_they_stand_for(looks: Augmentation) -> None:
     pixels = np.rint(tiles() * 255).astype(np.uint8)
     averaged = AveragingBackend(Rounding(), looks)
     assert averaged.takes_raw
@@ -151,7 +150,7 @@ def test_scaled_pixels_are_rounded_to_the_nearest_whole_number() -> None:
             seen.append(tiles.copy())
             return super().predict(tiles)
 
-    AveragingBackend(Watching(), Looks((1.25,))).predict(pixels)
+    AveragingBackend(Watching(), Augmentation((1.25,))).predict(pixels)
     exact = resize(pixels.astype(np.float32), 80, 120)
     np.testing.assert_array_equal(seen[0], np.rint(exact))
 
@@ -168,11 +167,11 @@ def test_the_loop_sees_what_it_needs() -> None:
 
 
 def test_what_it_costs_and_how_large_tiles_get() -> None:
-    assert Looks().cost == 1
-    assert Looks((1.0,), "full").cost == 8
+    assert Augmentation().cost == 1
+    assert Augmentation((1.0,), "full").cost == 8
     assert ALL.cost == pytest.approx(8 * (0.75**2 + 1 + 1.25**2))
     assert ALL.largest((1088, 640)) == (1360, 800)
-    assert Looks((0.5,)).largest((1088, 640)) == (544, 320)
+    assert Augmentation((0.5,)).largest((1088, 640)) == (544, 320)
 
 
 def test_scaled_sizes_are_what_networks_take() -> None:
@@ -211,13 +210,13 @@ def test_scales_that_cannot_be_used_are_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("looks", "fixed", "margin", "said"),
     [
-        (Looks((1.25,)), (64, 64), 0, {}),
-        (Looks((0.5, 1.0)), None, 8, {}),
-        (Looks((1.0,), "full"), (64, 96), 0, {"rows": 64, "cols": 96}),
+        (Augmentation((1.25,)), (64, 64), 0, {}),
+        (Augmentation((0.5, 1.0)), None, 8, {}),
+        (Augmentation((1.0,), "full"), (64, 96), 0, {"rows": 64, "cols": 96}),
     ],
 )
 def test_what_a_model_cannot_do_is_refused(
-    looks: Looks, fixed: tuple[int, int] | None, margin: int, said: dict[str, int]
+    looks: Augmentation, fixed: tuple[int, int] | None, margin: int, said: dict[str, int]
 ) -> None:
     with pytest.raises(SettingError) as caught:
         looks.check(fixed, margin)
@@ -226,14 +225,14 @@ def test_what_a_model_cannot_do_is_refused(
 
 @pytest.mark.parametrize("flips", FLIPS)
 def test_what_a_model_can_do_is_not(flips: str) -> None:
-    Looks((1.0,), flips).check((64, 64), 8)
-    Looks((0.5, 1.0), flips).check(None, 0)
-    Looks((1.0,), "mirror").check((64, 96), 0)
+    Augmentation((1.0,), flips).check((64, 64), 8)
+    Augmentation((0.5, 1.0), flips).check(None, 0)
+    Augmentation((1.0,), "mirror").check((64, 96), 0)
 
 
 def test_labels_are_not_averaged() -> None:
     backend = Seeing()
     backend.gives_labels = True
     with pytest.raises(ValueError, match="labels"):
-        averaging(backend, Looks((1.0,), "mirror"))
-    assert averaging(backend, Looks()) is backend
+        augmented(backend, Augmentation((1.0,), "mirror"))
+    assert augmented(backend, Augmentation()) is backend

@@ -7,10 +7,10 @@ import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +18,6 @@ from scasnet_qgis.core.blending import FinishedBlock
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.windows import Window
 from scasnet_qgis.raster.chunks import DamagedChunkError, Keeper, blocks_of, is_whole
-from scasnet_qgis.raster.class_map import MapBlock, settled
 from scasnet_qgis.raster.journal import NAME, ChunkRecord, Journal, same
 
 CLASSES = 3
@@ -34,7 +33,7 @@ records = st.builds(
     numbers,
     numbers,
     edges,
-    numbers,
+    st.lists(numbers, max_size=2).map(tuple),
     st.floats(0, 1e9),
 )
 
@@ -82,7 +81,7 @@ def test_a_torn_journal_holds_its_whole_lines_and_goes_on(
         assert found.chunks == chunks[: max(lines - 1, 0)]
         if found.header is not None:
             found.keep_first(len(found.chunks))
-            found.add(chunks[0] if chunks else ChunkRecord("a", 1, 2, 0, 1, (0, 1), 0, 1.0))
+            found.add(chunks[0] if chunks else ChunkRecord("a", 1, 2, 0, 1, (0, 1), (), 1.0))
             assert Journal(path).chunks == found.chunks
             assert len(found.chunks) == lines
 
@@ -157,8 +156,7 @@ def kept(
 ) -> list[ChunkRecord]:
     keeper = Keeper(journal, Progress().check)
     for block in blocks(rows, cols, step, scores=scores):
-        found = settled(block, 0.0)
-        keeper.add(found, 0)
+        keeper.add(replace(block, known_labels=block.labels()), ())
     return journal.chunks
 
 
@@ -219,31 +217,18 @@ def test_a_row_of_tiles_that_is_not_complete_is_not_listed(tmp_path: Path) -> No
     keeper = Keeper(journal, Progress().check)
     first, second = blocks(10, 40, 10, scores=False)[:2]
     assert first.row == second.row
-    keeper.add(settled(first, 0.0), 3)
+    keeper.add(first, (3, 0))
     assert journal.chunks == []
     keeper.abandon()
     keeper.abandon()
-    keeper.add(settled(first, 0.0), 3)
-    keeper.add(settled(second, 0.0), 4)
-    assert [each.uncertain for each in Journal(journal.folder).chunks] == [7]
+    keeper.add(first, (3, 0))
+    keeper.add(second, (4, 5))
+    assert [each.refined for each in Journal(journal.folder).chunks] == [(7, 5)]
     assert journal.seconds > 0
 
 
 def test_seconds_go_on_from_those_of_the_run_before(tmp_path: Path) -> None:
-    before = ChunkRecord("x", 1, 2, 0, 1, (0, 10), 0, 5000.0)
+    before = ChunkRecord("x", 1, 2, 0, 1, (0, 10), (), 5000.0)
     journal = written(tmp_path / "journal", [before])
     kept(journal, 5, 10, 5)
     assert journal.seconds > 5000
-
-
-def test_what_the_map_gets_is_settled_once() -> None:
-    scores = np.float32([[[0.6, 0.5, 0.2]], [[0.4, 0.5, 0.8]]])
-    block = FinishedBlock(Window(0, 0, 1, 3), scores, np.array([[True, True, False]]), (0, 9))
-    plain, strict = settled(block, 0.0), settled(block, 0.55)
-    assert (plain.labels().tolist(), plain.uncertain_pixels) == ([[1, 1, 0]], 0)
-    assert (strict.labels().tolist(), strict.uncertain_pixels) == ([[1, 0, 0]], 1)
-    assert strict.row == block.row
-    assert strict.scores is scores
-    assert settled(strict, 0.9) is strict
-    with pytest.raises(ValueError, match="labels"):
-        MapBlock(block.window, scores, block.valid).labels()

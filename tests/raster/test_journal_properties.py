@@ -46,12 +46,12 @@ def keep(folder: Path, work: list[FinishedBlock]) -> Journal:
     journal.begin(HEADER)
     keeper = Keeper(journal, Progress().check)
     for block in work:
-        keeper.add(block, 0)
+        keeper.add(block, ())
     return journal
 
 
 def believed(folder: Path, classes: int) -> list[FinishedBlock]:
-    """The blocks that a run would go on from, see ``Products.resume``."""
+    """The blocks that a run would go on from, see ``MapFiles.resume``."""
     found = []
     journal = Journal(folder)
     if journal.header is None:
@@ -128,7 +128,7 @@ def test_a_run_that_goes_on_ends_as_if_nothing_had_happened(
         journal.keep_first(kept)
         keeper = Keeper(journal, Progress().check)
         for block in work[blocks:]:
-            keeper.add(block, 0)
+            keeper.add(block, ())
         again = believed(folder, classes)
         assert len(again) == len(work)
         assert all(same(one, other) for one, other in zip(again, work))
@@ -161,7 +161,7 @@ def test_a_line_that_is_whole_but_says_nothing_ends_the_journal(
     """As another program may have written it, with a checksum that is right."""
     journal = Journal(tmp_path / "journal")
     journal.begin(HEADER)
-    chunk = ChunkRecord("000000.chunk", 1, 2, 0, 1, (0, 1), 0, 1.0)
+    chunk = ChunkRecord("000000.chunk", 1, 2, 0, 1, (0, 1), (), 1.0)
     journal.add(chunk)
     with (journal.folder / NAME).open("ab") as file:
         file.write(b"%08x %s\n" % (zlib.crc32(text), text))

@@ -15,10 +15,11 @@ from osgeo import gdal
 
 from scasnet_qgis.core.errors import InputError
 from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.mapping import MapRequest, make_map
+from scasnet_qgis.mapping import make_map
 from scasnet_qgis.models.model_file import inspect
 from scasnet_qgis.raster.reader import RasterReader
 from tests.conftest import MakeRaster, Recorder
+from tests.map_settings import map_settings
 from tests.models import tiny_models
 from tests.test_mapping import direct, noise, run
 
@@ -57,9 +58,9 @@ def test_holes_of_a_mosaic(make_raster: MakeRaster, tmp_path: Path) -> None:
 def test_holes_without_nodata(make_raster: MakeRaster, tmp_path: Path, recorder: Recorder) -> None:
     source = str(mosaic(make_raster, tmp_path))
     model = tiny_models.pixelwise(tmp_path / "tiny.onnx", classes=8)
-    request = MapRequest(source, inspect(model), tmp_path / "map.tif", threads=1)
+    request = map_settings(source, inspect(model), tmp_path / "map.tif", threads=1)
     make_map(request, recorder, lambda _path, _classes: None)
-    labels = gdal.Open(str(request.output)).ReadAsArray()
+    labels = gdal.Open(str(request.output.map)).ReadAsArray()
     np.testing.assert_array_equal(labels, direct(with_gap() / 255))
     assert recorder.warnings
 
@@ -213,9 +214,9 @@ def test_odd_names(make_raster: MakeRaster, tmp_path: Path, name: str) -> None:
     folder.mkdir()
     source = make_raster(IMAGE, f"{name}/{name}.tif")
     model = tiny_models.pixelwise(folder / f"{name}.onnx", classes=8)
-    request = MapRequest(source, inspect(model), folder / f"{name} map.tif", threads=1)
+    request = map_settings(source, inspect(model), folder / f"{name} map.tif", threads=1)
     make_map(request, Progress(), lambda _path, _classes: None)
-    labels = gdal.Open(str(request.output)).ReadAsArray()
+    labels = gdal.Open(str(request.output.map)).ReadAsArray()
     np.testing.assert_array_equal(labels, direct(IMAGE / 255))
 
 

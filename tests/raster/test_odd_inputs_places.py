@@ -10,11 +10,12 @@ from osgeo import gdal, osr
 
 from scasnet_qgis.core.errors import InputError
 from scasnet_qgis.core.windows import Window
-from scasnet_qgis.mapping import MapRequest, make_map
+from scasnet_qgis.mapping import make_map
 from scasnet_qgis.models.model_file import inspect
 from scasnet_qgis.raster.grid import Grid
 from scasnet_qgis.raster.provenance import read_record
 from tests.conftest import MakeRaster, Recorder
+from tests.map_settings import map_settings
 from tests.models import tiny_models
 from tests.test_mapping import direct, noise, run
 
@@ -164,9 +165,9 @@ def test_a_degenerate_geotransform(
 ) -> None:
     source = make_raster(IMAGE, geotransform=place)
     model = tiny_models.pixelwise(tmp_path / "tiny.onnx", classes=8)
-    request = MapRequest(source, inspect(model), tmp_path / "map.tif", threads=1)
+    request = map_settings(source, inspect(model), tmp_path / "map.tif", threads=1)
     result = make_map(request, recorder, lambda _path, _classes: None)
-    found = gdal.Open(str(request.output))
+    found = gdal.Open(str(request.output.map))
     np.testing.assert_array_equal(found.ReadAsArray(), direct(IMAGE / 255))
     assert found.GetGeoTransform(can_return_null=True) is None
     assert result.area_unit == "pixels"

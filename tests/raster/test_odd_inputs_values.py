@@ -14,11 +14,12 @@ from scasnet_qgis.core.errors import InputError, SettingError
 from scasnet_qgis.core.preprocessing import Scaling
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.value_range import parse_value_range
-from scasnet_qgis.mapping import MapRequest, make_map
+from scasnet_qgis.mapping import make_map
 from scasnet_qgis.models.model_file import inspect
 from scasnet_qgis.raster.provenance import read_record
 from scasnet_qgis.raster.reader import RasterReader
 from tests.conftest import MakeRaster, Recorder
+from tests.map_settings import map_settings
 from tests.models import tiny_models
 from tests.test_mapping import CLASSES, direct, noise, run
 
@@ -327,7 +328,9 @@ def test_scale_and_offset_of_the_file(
         dataset.GetRasterBand(number).SetOffset(offset)
     dataset = None
     model = tiny_models.pixelwise(tmp_path / "tiny.onnx", classes=CLASSES)
-    request = MapRequest(source, inspect(model), tmp_path / "map.tif", threads=1)
+    request = map_settings(source, inspect(model), tmp_path / "map.tif", threads=1)
     make_map(request, recorder, lambda _path, _classes: None)
-    np.testing.assert_array_equal(gdal.Open(str(request.output)).ReadAsArray(), direct(image / 255))
+    np.testing.assert_array_equal(
+        gdal.Open(str(request.output.map)).ReadAsArray(), direct(image / 255)
+    )
     assert recorder.warnings

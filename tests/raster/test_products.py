@@ -16,18 +16,17 @@ from scasnet_qgis.core.errors import Cancelled, OutputError
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.windows import Window
 from scasnet_qgis.raster.grid import Grid
-from scasnet_qgis.raster.patches import SmallestPatch
-from scasnet_qgis.raster.products import MapRules, Products
+from scasnet_qgis.raster.products import MapFiles
 from scasnet_qgis.raster.writing_thread import NAME
 from tests.conftest import Recorder
 from tests.raster.test_writer import room_for
-from tests.raster.work import opened
+from tests.raster.work import opened, steps_of
 
 pytestmark = pytest.mark.usefixtures("session")
 CLASSES = (ModelClass("building", "#c8502f"), ModelClass("water", "#3f7fb5"))
 ROWS, COLS = 900, 800
 GRID = Grid(ROWS, COLS, (5e5, 0.5, 0.0, 4e6, 0.0, -0.5))
-PLAIN = MapRules()
+PLAIN = steps_of(GRID)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +48,7 @@ def blocks(scores: np.ndarray) -> list[FinishedBlock]:
     return found
 
 
-def write_all(products: Products, scores: np.ndarray) -> None:
+def write_all(products: MapFiles, scores: np.ndarray) -> None:
     for block in blocks(scores):
         products.write(block)
 
@@ -80,14 +79,14 @@ def test_files_are_written_while_the_next_block_is_made(tmp_path: Path, scores: 
 
 
 @pytest.mark.parametrize("handed_over", [0, 1, 7])
-@pytest.mark.parametrize("smallest", [None, SmallestPatch(20)], ids=["plain", "sieved"])
+@pytest.mark.parametrize("sieve", [0, 20], ids=["plain", "sieved"])
 def test_a_run_that_ends_midway_leaves_nothing(
-    tmp_path: Path, scores: np.ndarray, handed_over: int, smallest: SmallestPatch | None
+    tmp_path: Path, scores: np.ndarray, handed_over: int, sieve: int
 ) -> None:
     paths = tmp_path / "map.tif", tmp_path / "scores.tif"
 
     def run() -> None:
-        with opened(*paths, GRID, CLASSES, MapRules(0.0, smallest)) as products:
+        with opened(*paths, GRID, CLASSES, steps_of(GRID, sieve=sieve)) as products:
             for block in blocks(scores)[:handed_over]:
                 products.write(block)
             raise Cancelled

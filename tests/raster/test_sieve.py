@@ -16,8 +16,8 @@ from osgeo import gdal
 
 from scasnet_qgis.core.errors import Cancelled
 from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.raster.patches import SmallestPatch
-from scasnet_qgis.raster.sieve import Sieve
+from scasnet_qgis.refinements.min_area import MinArea
+from scasnet_qgis.refinements.sieve import Sieve
 from tests.conftest import Recorder
 
 pytestmark = pytest.mark.usefixtures("session")
@@ -38,7 +38,7 @@ def write(path: Path, values: np.ndarray) -> Path:
 
 
 def sieved(
-    values: np.ndarray, smallest: SmallestPatch, window: int, progress: Progress | None = None
+    values: np.ndarray, smallest: MinArea, window: int, progress: Progress | None = None
 ) -> np.ndarray:
     """What comes out, after a look at what is told about it."""
     with tempfile.TemporaryDirectory() as folder:
@@ -57,9 +57,7 @@ def sieved(
         return result
 
 
-def patches(
-    values: np.ndarray, smallest: SmallestPatch
-) -> list[tuple[int, int, list[tuple[int, int]]]]:
+def patches(values: np.ndarray, smallest: MinArea) -> list[tuple[int, int, list[tuple[int, int]]]]:
     """Size, class and pixels of all patches, found pixel by pixel."""
     rows, cols = values.shape
     weights = [1] * rows if smallest.weights is None else smallest.weights.tolist()
@@ -82,7 +80,7 @@ def patches(
     return result
 
 
-def expected(values: np.ndarray, smallest: SmallestPatch) -> np.ndarray:
+def expected(values: np.ndarray, smallest: MinArea) -> np.ndarray:
     """The rule as it is written, on the whole array at once."""
     while True:
         found = patches(values, smallest)
@@ -106,7 +104,7 @@ def expected(values: np.ndarray, smallest: SmallestPatch) -> np.ndarray:
 @settings(max_examples=50, deadline=None)
 @given(MAPS, st.integers(1, 25), st.integers(1, 15))
 def test_any_map_in_any_windows(values: np.ndarray, limit: int, window: int) -> None:
-    smallest = SmallestPatch(limit)
+    smallest = MinArea(limit)
     result = sieved(values, smallest, window)
     np.testing.assert_array_equal(result, expected(values, smallest))
     np.testing.assert_array_equal(result == 0, values == 0)
@@ -116,7 +114,7 @@ def test_any_map_in_any_windows(values: np.ndarray, limit: int, window: int) -> 
 @given(MAPS, st.integers(1, 40), st.integers(1, 9), st.randoms(use_true_random=False))
 def test_pixels_of_different_area(values: np.ndarray, limit: int, window: int, random) -> None:
     weights = np.array([random.randint(1, 5) for _ in values], dtype=np.int64)
-    smallest = SmallestPatch(limit, weights)
+    smallest = MinArea(limit, weights)
     np.testing.assert_array_equal(sieved(values, smallest, window), expected(values, smallest))
 
 
@@ -135,7 +133,7 @@ def real_labels() -> np.ndarray:
 @pytest.mark.parametrize("window", [23, 64, 1000])
 @pytest.mark.parametrize("limit", [4, 50, 3000])
 def test_a_real_map(limit: int, window: int) -> None:
-    values, smallest = real_labels(), SmallestPatch(limit)
+    values, smallest = real_labels(), MinArea(limit)
     result = sieved(values, smallest, window)
     np.testing.assert_array_equal(result, expected(values, smallest))
     left = [pixels for size, _, pixels in patches(result, smallest) if size < limit]
@@ -162,9 +160,9 @@ def long_shapes() -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("shape", ["hanging", "standing", "snake", "inside"])
 def test_shapes_longer_than_a_window_are_measured_whole(shape: str, window: int) -> None:
     values = long_shapes()[shape]
-    size = max(size for size, value, _ in patches(values, SmallestPatch(1)) if value in (2, 3))
+    size = max(size for size, value, _ in patches(values, MinArea(1)) if value in (2, 3))
     assert size > 10 * window or window == 40
-    stays, goes = SmallestPatch(size), SmallestPatch(size + 1)
+    stays, goes = MinArea(size), MinArea(size + 1)
     kind = 3 if shape in ("snake", "inside") else 2
     assert (sieved(values, stays, window) == kind).sum() >= size
     assert not (sieved(values, goes, window) == kind).any()
@@ -179,7 +177,7 @@ def test_no_class_is_invented() -> None:
     values[::5, 18:22] = 1
     values[2::7, 19:24] = 3
     values[10, 5], values[30, 35] = 3, 1
-    result = sieved(values, SmallestPatch(20), 16)
+    result = sieved(values, MinArea(20), 16)
     assert set(np.unique(result)) == {1, 3}
     assert result[10, 5] == 1
     assert result[30, 35] == 3
@@ -190,7 +188,7 @@ def test_the_longest_border_decides_and_then_the_lower_value() -> None:
     values[:, 6:] = 2
     values[2, 4:7] = 1  # 7 sides to 4, 1 to 2 above and so on: more of class 4
     values[6, 5:7] = 3  # as much of either
-    result = sieved(values, SmallestPatch(4), 4)
+    result = sieved(values, MinArea(4), 4)
     assert result[2, 4:7].tolist() == [4, 4, 4]
     assert result[6, 5:7].tolist() == [2, 2]
 
@@ -198,7 +196,7 @@ def test_the_longest_border_decides_and_then_the_lower_value() -> None:
 def test_islands_stay_as_they_are() -> None:
     values = np.zeros((20, 20), dtype=np.uint8)
     values[5:7, 5:7], values[12, 12:15], values[13, 12] = 3, 1, 2
-    result = sieved(values, SmallestPatch(10), 6)
+    result = sieved(values, MinArea(10), 6)
     assert (result[5:7, 5:7] == 3).all(), "it has no neighbour"
     assert result[13, 12] == 1, "this one has"
     np.testing.assert_array_equal(result == 0, values == 0)
@@ -207,19 +205,19 @@ def test_islands_stay_as_they_are() -> None:
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1)])
 def test_thin_maps(shape: tuple[int, int]) -> None:
     values = np.random.default_rng(4).integers(0, 4, shape).astype(np.uint8)
-    smallest = SmallestPatch(3)
+    smallest = MinArea(3)
     np.testing.assert_array_equal(sieved(values, smallest, 8), expected(values, smallest))
 
 
 def test_all_values_that_a_map_can_have() -> None:
     values = np.repeat(np.arange(1, 255, dtype=np.uint8), 4)[None].repeat(3, axis=0)
     values[1, 1::4] = 254
-    smallest = SmallestPatch(2)
+    smallest = MinArea(2)
     np.testing.assert_array_equal(sieved(values, smallest, 100), expected(values, smallest))
 
 
 def test_progress_and_cancel() -> None:
-    values, smallest = real_labels(), SmallestPatch(50)
+    values, smallest = real_labels(), MinArea(50)
     recorder = Recorder()
     sieved(values, smallest, 32, recorder)
     assert recorder.fractions == sorted(recorder.fractions)
@@ -249,7 +247,7 @@ def one_peak(rows: int, cols: int) -> int:
     with tempfile.TemporaryDirectory() as folder:
         path = write(Path(folder) / "map.tif", values)
         del values
-        sieve = Sieve(path, Path(folder), SmallestPatch(50), 64)
+        sieve = Sieve(path, Path(folder), MinArea(50), 64)
         tracemalloc.start()
         try:
             sieve.run(Progress())

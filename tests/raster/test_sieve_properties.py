@@ -14,8 +14,8 @@ from osgeo import gdal
 from scipy import ndimage
 
 from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.raster.patches import SmallestPatch
-from scasnet_qgis.raster.sieve import Sieve
+from scasnet_qgis.refinements.min_area import MinArea
+from scasnet_qgis.refinements.sieve import Sieve
 
 pytestmark = pytest.mark.usefixtures("session")
 MAPS = arrays(
@@ -30,7 +30,7 @@ def sieved(values: np.ndarray, limit: int, window: int) -> np.ndarray:
         dataset = gdal.GetDriverByName("GTiff").Create(str(path), cols, rows, 1, 1)
         dataset.GetRasterBand(1).WriteArray(values)
         dataset = None
-        sieve = Sieve(path, Path(folder), SmallestPatch(limit), window)
+        sieve = Sieve(path, Path(folder), MinArea(limit), window)
         try:
             sieve.run(Progress())
             result = np.zeros_like(values)

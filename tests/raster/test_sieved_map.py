@@ -15,12 +15,13 @@ from scasnet_qgis.core.windows import Window
 from scasnet_qgis.raster.class_map import ClassArea, ClassMapWriter
 from scasnet_qgis.raster.delivery import Delivery
 from scasnet_qgis.raster.grid import Grid
-from scasnet_qgis.raster.patches import SmallestPatch
-from scasnet_qgis.raster.products import MapCounts, MapRules
+from scasnet_qgis.raster.products import MapCounts
+from scasnet_qgis.refinements.min_area import MinArea
+from scasnet_qgis.refinements.refinement import RefinementSteps
 from tests.conftest import Recorder
 from tests.raster.test_sieve import sieved
 from tests.raster.test_writer import room_for
-from tests.raster.work import opened
+from tests.raster.work import opened, steps_of
 
 pytestmark = pytest.mark.usefixtures("session")
 CLASSES = (
@@ -30,7 +31,8 @@ CLASSES = (
 )
 ROWS, COLS = 700, 640
 GRID = Grid(ROWS, COLS, (5e5, 0.5, 0.0, 4e6, 0.0, -0.5))
-SMALLEST = SmallestPatch(30)
+SMALLEST = MinArea(30)
+SIEVED = steps_of(GRID, sieve=30)
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +52,11 @@ def valid() -> np.ndarray:
 
 
 def make(
-    folder: Path, scores: np.ndarray, valid: np.ndarray, rules: MapRules, progress: Recorder
+    folder: Path, scores: np.ndarray, valid: np.ndarray, steps: RefinementSteps, progress: Recorder
 ) -> MapCounts:
     """Write blocks as they come from two panels, finish and publish."""
     paths = (folder / "map.tif", folder / "scores.tif")
-    with opened(*paths, GRID, CLASSES, rules) as products:
+    with opened(*paths, GRID, CLASSES, steps) as products:
         for left, right in ((0, 512), (512, COLS)):
             for top in range(0, ROWS, 90):
                 at = Window(top, left, 90, right - left).intersect(Window(0, 0, ROWS, COLS))
@@ -79,12 +81,13 @@ def counted(labels: np.ndarray) -> list[ClassArea]:
 def test_the_map_is_sieved_and_so_are_areas_names_and_overviews(
     tmp_path: Path, scores: np.ndarray, valid: np.ndarray, recorder: Recorder
 ) -> None:
-    counts = make(tmp_path, scores, valid, MapRules(0.0, SMALLEST), recorder)
+    counts = make(tmp_path, scores, valid, SIEVED, recorder)
     plain = np.where(valid, scores.argmax(axis=0) + 1, 0).astype(np.uint8)
     labels = sieved(plain, SMALLEST, 1000)
     np.testing.assert_array_equal(found(tmp_path), labels)
-    assert counts == MapCounts(counted(labels), 0, int((labels != plain).sum()))
-    assert counts.merged_pixels > 10_000
+    assert counts == MapCounts(counted(labels), {"merged_pixels": int((labels != plain).sum())})
+    merged = counts.refined["merged_pixels"]
+    assert merged > 10_000
     dataset = gdal.Open(str(tmp_path / "map.tif"))
     dataset.GetGeoTransform()  # GDAL 3.6 reads the side file only when asked for the place
     band = dataset.GetRasterBand(1)
@@ -94,7 +97,7 @@ def test_the_map_is_sieved_and_so_are_areas_names_and_overviews(
     assert pixels == [each.pixels for each in counts.areas]
     coarse = band.GetOverview(0).ReadAsArray()
     assert (coarse == labels[::2, ::2]).mean() > 0.98
-    assert any(f"{counts.merged_pixels:,}" in text for text in recorder.infos)
+    assert any(f"{merged:,}" in text for text in recorder.infos)
     assert recorder.fractions == sorted(recorder.fractions)
     names = sorted(each.name for each in tmp_path.iterdir())
     assert names == ["map.tif", "map.tif.aux.xml", "scores.tif"]
@@ -103,7 +106,7 @@ def test_the_map_is_sieved_and_so_are_areas_names_and_overviews(
 def test_no_block_is_written_twice(
     tmp_path: Path, scores: np.ndarray, valid: np.ndarray, recorder: Recorder
 ) -> None:
-    make(tmp_path, scores, valid, MapRules(0.0, SMALLEST), recorder)
+    make(tmp_path, scores, valid, SIEVED, recorder)
     again = Delivery(tmp_path / "again.tif")
     writer = ClassMapWriter(again, GRID, CLASSES)
     writer.write_labels(GRID.whole, found(tmp_path))
@@ -118,15 +121,18 @@ def test_uncertain_pixels_get_no_class_and_are_counted_apart(
     scores: np.ndarray,
     valid: np.ndarray,
     recorder: Recorder,
-    smallest: SmallestPatch | None,
+    smallest: MinArea | None,
 ) -> None:
-    counts = make(tmp_path, scores, valid, MapRules(0.45, smallest), recorder)
+    steps = steps_of(GRID, min_confidence=0.45, sieve=0 if smallest is None else 30)
+    counts = make(tmp_path, scores, valid, steps, recorder)
     sure = scores.max(axis=0) >= np.float32(0.45)
     plain = np.where(valid & sure, scores.argmax(axis=0) + 1, 0).astype(np.uint8)
     labels = plain if smallest is None else sieved(plain, smallest, 1000)
     np.testing.assert_array_equal(found(tmp_path), labels)
     assert counts.areas == counted(labels)
-    assert counts.uncertain_pixels == (valid & ~sure).sum() > 10_000
+    assert (
+        counts.refined["uncertain_pixels"] == counts.unclassified == (valid & ~sure).sum() > 10_000
+    )
     kept = np.where(valid, scores, -1)
     np.testing.assert_array_equal(found(tmp_path, "scores.tif"), kept)
 
@@ -150,24 +156,23 @@ def test_a_cancel_while_patches_are_merged_leaves_nothing(
             self.stop = fraction > 0.6
 
     with pytest.raises(Cancelled):
-        make(tmp_path, scores, valid, MapRules(0.0, SMALLEST), Impatient())
+        make(tmp_path, scores, valid, SIEVED, Impatient())
     assert not list(tmp_path.iterdir())
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_nothing(
     tmp_path: Path, scores: np.ndarray, valid: np.ndarray, recorder: Recorder
 ) -> None:
-    rules = MapRules(0.0, SMALLEST)
     for room in (2_000, 15_000, 30_000, 45_000):
         with pytest.raises(OutputError, match=r"labels\.tif"), room_for(room):
-            make_map_only(tmp_path, scores, valid, rules, recorder)
+            make_map_only(tmp_path, scores, valid, SIEVED, recorder)
         assert not list(tmp_path.iterdir())
 
 
 def make_map_only(
-    folder: Path, scores: np.ndarray, valid: np.ndarray, rules: MapRules, progress: Recorder
+    folder: Path, scores: np.ndarray, valid: np.ndarray, steps: RefinementSteps, progress: Recorder
 ) -> None:
-    with opened(folder / "map.tif", None, GRID, CLASSES, rules) as products:
+    with opened(folder / "map.tif", None, GRID, CLASSES, steps) as products:
         products.write(FinishedBlock(GRID.whole, scores, valid))
         products.finish(progress)
         products.publish()

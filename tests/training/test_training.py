@@ -28,6 +28,7 @@ from scasnet_qgis.training.optimisation import make_optimizer
 from scasnet_qgis.training.run import prepared, train_task
 from scasnet_qgis.training.scenes import IGNORE, Scene
 from scasnet_qgis.training.schedule import EvaluationTimer, Schedule
+from tests.map_settings import map_settings
 
 COLORS = {0: (40, 120, 40), 1: (200, 190, 170), 7: (40, 80, 160)}
 SETTINGS = {
@@ -144,7 +145,7 @@ def test_same_seed_gives_the_same_weights_and_another_does_not(landscape, tmp_pa
 
 
 def test_a_training_gives_a_model_that_maps(landscape, tmp_path):
-    from scasnet_qgis.mapping import MapRequest, make_map
+    from scasnet_qgis.mapping import make_map
     from scasnet_qgis.models.model_file import inspect
 
     request = _request(landscape, tmp_path, **LEARNING, card={"name": "Fields", "licence": "CC0"})
@@ -161,7 +162,7 @@ def test_a_training_gives_a_model_that_maps(landscape, tmp_path):
     assert "d_validation" in card.accuracy["data"]
     image = landscape / "images" / "d_validation.png"
     make_map(
-        MapRequest(str(image), inspect(model), tmp_path / "map.tif"),
+        map_settings(str(image), inspect(model), tmp_path / "map.tif"),
         Progress(),
         lambda _path, _classes: None,
     )

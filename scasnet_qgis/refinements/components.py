@@ -79,8 +79,8 @@ class Tally:
     @classmethod
     def together(cls, parts: list[Tally]) -> Tally:
         """All parts added up."""
-        keys = np.concatenate([each.keys for each in parts])
-        return cls.of(keys, np.concatenate([each.amounts for each in parts]))
+        keys = np.concatenate([part.keys for part in parts])
+        return cls.of(keys, np.concatenate([part.amounts for part in parts]))
 
     def moved(self, to: NDArray[np.integer[Any]]) -> Tally:
         """Region r becomes ``to[r]``, or is left out where that is negative."""

@@ -9,7 +9,7 @@ In each round the largest patch that changes joins one that does not, so the rou
 end, and of two neighbours there one would still change if it were below the limit. So only patches
 that touch nothing but pixels without data, or the raster's edge, stay below it.
 
-The result does not depend on the windows, however far a patch reaches: see ``raster.sweep``.
+The result does not depend on the windows, however far a patch reaches: see ``component_sweep``.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ import numpy as np
 from osgeo import gdal
 
 from scasnet_qgis.core.progress import Progress, Stage
-from scasnet_qgis.core.regions import KINDS, Tally
 from scasnet_qgis.core.windows import Window
 from scasnet_qgis.raster.overviews import close
-from scasnet_qgis.raster.patches import SmallestPatch
-from scasnet_qgis.raster.sweep import Question, Sweep, rows_of_windows
+from scasnet_qgis.refinements.component_sweep import ComponentSweep, RegionVisitor, rows_of_windows
+from scasnet_qgis.refinements.components import KINDS, Tally
+from scasnet_qgis.refinements.min_area import MinArea
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -112,16 +112,16 @@ def _update(dataset: gdal.Dataset, window: Window, values: NDArray[Any]) -> NDAr
     return whole
 
 
-class _HowLarge:
+class _MeasureRegions:
     """Finds the patches below the limit, and how large they are."""
 
-    def __init__(self, layers: _Layers, smallest: SmallestPatch) -> None:
+    def __init__(self, layers: _Layers, smallest: MinArea) -> None:
         self._layers, self._smallest = layers, smallest
 
     def values(self, window: Window) -> NDArray[np.uint8] | None:
         return self._layers.labels(window)
 
-    def tally(self, window: Window, ids: NDArray[np.int32], count: int) -> Tally:
+    def count(self, window: Window, ids: NDArray[np.int32], count: int) -> Tally:
         weights = self._smallest.weights
         if weights is not None:
             weights = np.repeat(weights[window.row : window.row_end], window.cols)
@@ -132,19 +132,19 @@ class _HowLarge:
         sizes = tally.amounts_of(0, count)
         return np.where(sizes < self._smallest.limit, sizes, 0).astype(np.float64)
 
-    def act(self, window: Window, fates: NDArray[np.float64]) -> None:
-        self._layers.resize(window, fates)
+    def apply(self, window: Window, decisions: NDArray[np.float64]) -> None:
+        self._layers.resize(window, decisions)
 
 
-class _HowLargeNow(_HowLarge):
+class _RemeasureRegions(_MeasureRegions):
     """The same after a round: looks at what was small only, as the others just grow."""
 
     def values(self, window: Window) -> NDArray[np.uint8] | None:
         return _small_only(self._layers, window)
 
-    def tally(self, window: Window, ids: NDArray[np.int32], count: int) -> Tally:
+    def count(self, window: Window, ids: NDArray[np.int32], count: int) -> Tally:
         labels, sizes = self._layers.around(window)
-        parts = [super().tally(window, ids, count)]
+        parts = [super().count(window, ids, count)]
         rows, cols = np.nonzero(ids)
         for down, right in _SIDES:
             at = rows + down, cols + right
@@ -159,7 +159,7 @@ class _HowLargeNow(_HowLarge):
         return sizes
 
 
-class _WhichNeighbour:
+class _PickNeighbour:
     """Gives each small patch the class of larger neighbours that it shares most border with."""
 
     def __init__(self, layers: _Layers) -> None:
@@ -168,7 +168,7 @@ class _WhichNeighbour:
     def values(self, window: Window) -> NDArray[np.uint8] | None:
         return _small_only(self._layers, window)
 
-    def tally(self, window: Window, ids: NDArray[np.int32], count: int) -> Tally:
+    def count(self, window: Window, ids: NDArray[np.int32], count: int) -> Tally:
         """The length of the border in sides of pixels, by region and class."""
         labels, sizes = self._layers.around(window)
         rows, cols = np.nonzero(ids)
@@ -186,8 +186,8 @@ class _WhichNeighbour:
     def decide(self, tally: Tally, count: int) -> NDArray[np.uint8]:
         return tally.largest(count)
 
-    def act(self, window: Window, fates: NDArray[np.uint8]) -> None:
-        self._layers.relabel(window, fates)
+    def apply(self, window: Window, decisions: NDArray[np.uint8]) -> None:
+        self._layers.relabel(window, decisions)
 
 
 def _small_only(layers: _Layers, window: Window) -> NDArray[np.uint8] | None:
@@ -205,12 +205,15 @@ class Sieve:
     reading or writing fails.
     """
 
-    def __init__(
-        self, labels: Path, folder: Path, smallest: SmallestPatch, window: int = WINDOW
-    ) -> None:
+    def __init__(self, labels: Path, folder: Path, smallest: MinArea, window: int = WINDOW) -> None:
         self._layers = _Layers(labels, folder)
         self._folder, self._smallest = folder, smallest
         self._windows = rows_of_windows(self._layers.rows, self._layers.cols, window)
+
+    @property
+    def rows(self) -> int:
+        """Of the map."""
+        return self._layers.rows
 
     @property
     def small_pixels(self) -> int:
@@ -220,20 +223,20 @@ class Sieve:
     def run(self, progress: Progress) -> None:
         """Merge all patches that are below the limit and have a neighbour."""
         done = 0.4
-        self._ask(_HowLarge(self._layers, self._smallest), Stage(progress, 0.0, done))
+        self._ask(_MeasureRegions(self._layers, self._smallest), Stage(progress, 0.0, done))
         while self._layers.small:
             middle, end = (1.0 + 2 * done) / 3, (2.0 + done) / 3  # nobody knows how many rounds
             self._layers.changed = False
-            self._ask(_WhichNeighbour(self._layers), Stage(progress, done, middle))
+            self._ask(_PickNeighbour(self._layers), Stage(progress, done, middle))
             if not self._layers.changed:
                 break
-            now = _HowLargeNow(self._layers, self._smallest)
+            now = _RemeasureRegions(self._layers, self._smallest)
             self._ask(now, Stage(progress, middle, end))
             done = end
         progress.report(1.0)
 
-    def _ask(self, question: Question, progress: Progress) -> None:
-        Sweep(self._windows, question, self._folder).run(progress)
+    def _ask(self, visitor: RegionVisitor, progress: Progress) -> None:
+        ComponentSweep(self._windows, visitor, self._folder).run(progress)
 
     def parts(self) -> Iterator[tuple[Window, NDArray[np.uint8], int]]:
         """The map as it is now, [rows, cols], and how many pixels have another class than before.

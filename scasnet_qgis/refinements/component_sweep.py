@@ -1,4 +1,4 @@
-"""One question about all regions of a raster, answered exactly, window by window.
+"""One visitor about all regions of a raster, answered exactly, window by window.
 
 Windows are looked at from top to bottom, row of windows by row. Regions that touch a window's edge
 become nodes; nodes that touch each other are joined, and what was counted of them is added up.
@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.core.regions import Tally, join, label_regions
 from scasnet_qgis.core.windows import Window
+from scasnet_qgis.refinements.components import Tally, join, label_regions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 NO_NODE = -1
 
 
-class Question(Protocol):
+class RegionVisitor(Protocol):
     """What a sweep asks: of which pixels, what is counted, and what follows."""
 
     def values(self, window: Window) -> NDArray[np.uint8] | None:
@@ -35,13 +35,13 @@ class Question(Protocol):
         The same on the way down and on the way up, where the windows below are done with.
         """
 
-    def tally(self, window: Window, ids: NDArray[np.int32], count: int) -> Tally:
+    def count(self, window: Window, ids: NDArray[np.int32], count: int) -> Tally:
         """What counts for the regions 1 to ``count`` in a window, ``ids`` [rows, cols]."""
 
     def decide(self, tally: Tally, count: int) -> NDArray[Any]:
-        """The fates of regions 0 to ``count`` - 1 whose tally is whole; 0 if nothing is to do."""
+        """The decisions on regions 0 to ``count`` - 1, whose tally is whole; 0: leave as is."""
 
-    def act(self, window: Window, fates: NDArray[Any]) -> None:
+    def apply(self, window: Window, decisions: NDArray[Any]) -> None:
         """Do what was decided for the pixels of a window, [rows, cols]; 0 outside of regions."""
 
 
@@ -65,15 +65,15 @@ class _Border:
 
 
 @dataclass(frozen=True)
-class _Notes:
+class _RowResult:
     """What was found in a row of windows: regions that touch an edge of a window, joined.
 
-    ``fates`` by joined region, final unless it is one of those that go on ``below``; ``above``
+    ``decisions`` by joined region, final unless it is one of those that go on ``below``; ``above``
     tells the joined region of each that came from there. ``seen`` are the windows that hold
     regions, ``edges`` for each of these the regions at its edge and what they are joined to.
     """
 
-    fates: NDArray[Any]
+    decisions: NDArray[Any]
     above: NDArray[np.int64]
     below: NDArray[np.int64]
     seen: NDArray[np.int64]
@@ -81,18 +81,18 @@ class _Notes:
 
     def save(self, path: Path) -> None:
         with path.open("wb") as file:
-            for each in (self.fates, self.above, self.below, self.seen):
-                np.save(file, each)
+            for array in (self.decisions, self.above, self.below, self.seen):
+                np.save(file, array)
             for edge, joined in self.edges:
                 np.save(file, edge)
                 np.save(file, joined)
 
     @classmethod
-    def load(cls, path: Path) -> _Notes:
+    def load(cls, path: Path) -> _RowResult:
         with path.open("rb") as file:
-            fates, above, below, seen = (np.load(file) for _ in range(4))
+            decisions, above, below, seen = (np.load(file) for _ in range(4))
             edges = [(np.load(file), np.load(file)) for _ in seen]
-        return cls(fates, above, below, seen, edges)
+        return cls(decisions, above, below, seen, edges)
 
 
 class _Row:
@@ -146,9 +146,9 @@ class _Row:
         same = (one[0] == other[0]) & (one[0] > 0)
         self._pairs.append((one[1][same], other[1][same]))
 
-    def close(self, question: Question) -> tuple[_Notes, _Border]:
+    def close(self, visitor: RegionVisitor) -> tuple[_RowResult, _Border]:
         """Join everything: what this row found, and what the next one needs."""
-        one, other = (np.concatenate(each) for each in zip(*self._pairs))
+        one, other = (np.concatenate(nodes) for nodes in zip(*self._pairs))
         lowest = join(self._count, one, other)
         roots, root_of = np.unique(lowest, return_inverse=True)
         tally = Tally.together(self._tallies).moved(root_of)
@@ -157,8 +157,8 @@ class _Row:
         going_on, nodes[reaching] = np.unique(root_of[nodes[reaching]], return_inverse=True)
         number = np.full(len(roots), NO_NODE, dtype=np.int64)
         number[going_on] = np.arange(len(going_on))
-        notes = _Notes(
-            question.decide(tally, len(roots)),
+        notes = _RowResult(
+            visitor.decide(tally, len(roots)),
             root_of[: self._above.count],
             going_on,
             np.array(self._seen, dtype=np.int64),
@@ -167,14 +167,14 @@ class _Row:
         return notes, _Border(self._below.values, nodes, tally.moved(number), len(going_on))
 
 
-class Sweep:
-    """Puts one question to all windows; notes are kept in ``folder`` as long as it lasts."""
+class ComponentSweep:
+    """Puts one visitor to all windows; notes are kept in ``folder`` as long as it lasts."""
 
     def __init__(
-        self, windows: Sequence[Sequence[Window]], question: Question, folder: Path
+        self, windows: Sequence[Sequence[Window]], visitor: RegionVisitor, folder: Path
     ) -> None:
         """``windows`` are those of ``rows_of_windows``."""
-        self._windows, self._question, self._folder = windows, question, folder
+        self._windows, self._visitor, self._folder = windows, visitor, folder
 
     def run(self, progress: Progress) -> None:
         """Down and up again; raises Cancelled."""
@@ -189,8 +189,8 @@ class Sweep:
             progress.report(1 - number / total / 2)
 
     def _files(self, number: int) -> tuple[Path, Path]:
-        """What is noted of a row as a whole, and the fates inside its windows, one by one."""
-        return self._folder / f"row{number}.notes", self._folder / f"row{number}.fates"
+        """What is noted of a row as a whole, and the decisions inside its windows, one by one."""
+        return self._folder / f"row{number}.notes", self._folder / f"row{number}.decisions"
 
     def _down(self, number: int, above: _Border, progress: Progress) -> _Border:
         row = _Row(above)
@@ -198,41 +198,41 @@ class Sweep:
         with inside.open("wb") as file:
             for index, window in enumerate(self._windows[number]):
                 progress.check()
-                values = self._question.values(window)
+                values = self._visitor.values(window)
                 if values is None:
                     row.skip()
                     continue
                 ids, count = label_regions(values)
-                tally = self._question.tally(window, ids, count)
-                fates = self._question.decide(tally, count + 1)
-                fates[0] = 0  # of no region
-                np.save(file, fates)
+                tally = self._visitor.count(window, ids, count)
+                decisions = self._visitor.decide(tally, count + 1)
+                decisions[0] = 0  # of no region
+                np.save(file, decisions)
                 row.add(index, window, values, ids, tally)
-        found, border = row.close(self._question)
+        found, border = row.close(self._visitor)
         found.save(notes)
         return border
 
     def _up(self, number: int, ends: NDArray[Any] | None, progress: Progress) -> NDArray[Any]:
-        """Act on a row and give the fates of the regions that come from above.
+        """Act on a row and give the decisions of the regions that come from above.
 
-        ``ends`` are the fates of those that go on below, None in the last row.
+        ``ends`` are the decisions of those that go on below, None in the last row.
         """
         path, inside = self._files(number)
-        notes = _Notes.load(path)
+        notes = _RowResult.load(path)
         if ends is not None:
-            notes.fates[notes.below] = ends
+            notes.decisions[notes.below] = ends
         with inside.open("rb") as file:
             for index, (edge, joined) in zip(notes.seen, notes.edges):
                 progress.check()
-                fates = np.load(file)
-                fates[edge] = notes.fates[joined]
-                self._act(self._windows[number][index], fates)
-        return np.asarray(notes.fates[notes.above])
+                decisions = np.load(file)
+                decisions[edge] = notes.decisions[joined]
+                self._act(self._windows[number][index], decisions)
+        return np.asarray(notes.decisions[notes.above])
 
-    def _act(self, window: Window, fates: NDArray[Any]) -> None:
-        values = self._question.values(window) if fates.any() else None
+    def _act(self, window: Window, decisions: NDArray[Any]) -> None:
+        values = self._visitor.values(window) if decisions.any() else None
         if values is not None:
-            self._question.act(window, fates[label_regions(values)[0]])
+            self._visitor.apply(window, decisions[label_regions(values)[0]])
 
 
 def rows_of_windows(rows: int, cols: int, size: int) -> list[list[Window]]:

@@ -11,8 +11,8 @@ import numpy as np
 from scasnet_qgis.core.choices import PIXELS
 from scasnet_qgis.core.errors import SettingError
 from scasnet_qgis.core.messages import translate
-from scasnet_qgis.core.regions import MOST
 from scasnet_qgis.raster.grid import Grid
+from scasnet_qgis.refinements.components import MOST
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,7 +22,7 @@ _SLACK = 1e-9  # a patch of just the size asked for stays, however its area is r
 
 
 @dataclass(frozen=True)
-class SmallestPatch:
+class MinArea:
     """A patch stays if the ``weights`` of its pixels add up to ``limit``.
 
     ``weights`` [rows] are whole numbers, one for the pixels of each row, so that a sum does not
@@ -33,7 +33,7 @@ class SmallestPatch:
     weights: NDArray[np.int64] | None = None
 
     @classmethod
-    def of(cls, size: float, unit: str, grid: Grid) -> SmallestPatch:
+    def of(cls, size: float, unit: str, grid: Grid) -> MinArea:
         """``size`` in one of ``choices.PATCH_UNITS``.
 
         Raises SettingError where the raster does not tell the ground area of its pixels.
@@ -44,8 +44,8 @@ class SmallestPatch:
             raise SettingError(
                 translate(
                     "ScasNet",
-                    "The raster does not tell the size of its pixels in metres: give the smallest "
-                    "patch in pixels.",
+                    "The raster does not tell the size of its pixels in metres: give the minimum "
+                    "mapping unit in pixels.",
                 )
             )
         middles = np.minimum(np.arange(0, grid.rows, _BLOCK) + _BLOCK / 2, grid.rows)
