@@ -21,7 +21,7 @@ from typing import Any
 
 from benchmarks.measures import confusion, labels_of, map_image, validation_images
 from scasnet_qgis.core.accuracy import ConfusionMatrix
-from scasnet_qgis.core.ensemble import Looks
+from scasnet_qgis.core.augmentation import Augmentation
 
 PLAIN = "plain"
 SCALES = (0.75, 1.0, 1.25)
@@ -29,10 +29,10 @@ SMALLEST_PATCH = 50  # pixels
 CONFIDENCE = 0.5
 WAYS: dict[str, dict[str, Any]] = {
     PLAIN: {},
-    "scales 0.75;1;1.25": {"looks": Looks(SCALES)},
-    "flips mirror": {"looks": Looks((1.0,), "mirror")},
-    "flips full": {"looks": Looks((1.0,), "full")},
-    "scales 0.75;1;1.25, flips mirror": {"looks": Looks(SCALES, "mirror")},
+    "scales 0.75;1;1.25": {"augmentation": Augmentation(SCALES)},
+    "flips mirror": {"augmentation": Augmentation((1.0,), "mirror")},
+    "flips full": {"augmentation": Augmentation((1.0,), "full")},
+    "scales 0.75;1;1.25, flips mirror": {"augmentation": Augmentation(SCALES, "mirror")},
     f"sieve {SMALLEST_PATCH} pixels": {"sieve": SMALLEST_PATCH},
     f"confidence {CONFIDENCE}": {"min_confidence": CONFIDENCE},
 }
