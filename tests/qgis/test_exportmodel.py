@@ -105,7 +105,7 @@ def test_half_precision_with_polygons_and_a_page(run, image, tmp_path):
     assert 0 < outputs["OVERALL_ACCURACY"] < 1
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "ScasNet VGG compact, Dubai in fp16" in page
-    assert "Mean IoU in fp32" in page
+    assert "Mean IoU, fp32" in page
     assert leftovers(tmp_path, "half.onnx", "report.html") == []
 
 
