@@ -134,6 +134,7 @@ def test_input_is_not_overwritten(run, whole, tmp_path):
     assert copy.read_bytes() == whole.read_bytes()
 
 
+@pytest.mark.long
 def test_command_line_imports(encoder, tmp_path):
     target = tmp_path / "encoder.safetensors"
     values = [f"INPUT={encoder}", "NETWORK=vgg", "BAND_ORDER=bgr", f"OUTPUT={target}"]
