@@ -33,6 +33,7 @@ MANY_BANDS = base64.b64decode(
 )
 
 
+@pytest.mark.long
 @pytest.mark.fault(
     "hundreds of random damages to model files, Caffe weights and cards",
     "a result or one sentence, nothing else",

@@ -109,6 +109,7 @@ def test_half_precision_with_polygons_and_a_page(run, image, tmp_path):
     assert leftovers(tmp_path, "half.onnx", "report.html") == []
 
 
+@pytest.mark.long
 def test_the_command_line_makes_a_file_for_the_peers(provider, image, tmp_path):
     done = qgis_process(
         "run", "scasnet:exportmodel", "--",

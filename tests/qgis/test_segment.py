@@ -264,6 +264,7 @@ def test_small_patches_and_uncertain_pixels(run, image, tmp_path, feedback):
     assert sorted(each.name for each in tmp_path.iterdir()) == expected
 
 
+@pytest.mark.long
 def test_refinements_on_the_command_line(image, tmp_path):
     target = tmp_path / "map.tif"
     done = qgis_process(

@@ -284,6 +284,7 @@ def test_masks_that_cannot_be_used_are_said_in_one_sentence(run, placed, image, 
     assert not list(tmp_path.glob("map*"))
 
 
+@pytest.mark.long
 def test_a_mask_on_the_command_line(placed, whole, tmp_path):
     path = write(tmp_path / "a.gpkg", box(10, 10, 40, 50))
     write(tmp_path / "a.gpkg", box(100, 100, 30, 30), name="more")

@@ -205,6 +205,7 @@ def test_keys_are_not_written_down(
     assert any("password" in each for each in notes)
 
 
+@pytest.mark.long
 def test_the_command_line_takes_the_source_of_a_layer(service, tmp_path):
     target = tmp_path / "map.tif"
     done = qgis_process(

@@ -155,8 +155,15 @@ def test_curves_are_followed(tmp_path):
     assert not found[distance > 20.1].any()
 
 
-@pytest.mark.parametrize("placed", [NORTH_UP, ROTATED])
-@pytest.mark.parametrize("epsg", [32640, 4326])
+@pytest.mark.parametrize(
+    ("placed", "epsg"),
+    [
+        (NORTH_UP, 4326),
+        (ROTATED, 32640),
+        pytest.param(NORTH_UP, 32640, marks=pytest.mark.long),
+        pytest.param(ROTATED, 4326, marks=pytest.mark.long),
+    ],
+)
 def test_a_coastline_of_many_corners_is_the_same_in_windows_of_any_size(tmp_path, placed, epsg):
     """Small windows leave out corners that do not matter to them."""
     generator = np.random.default_rng(9)
