@@ -218,5 +218,5 @@ def layer_text(layer: CaffeLayer) -> dict[str, str]:
 
 
 def shapes_text(shapes: Sequence[Shape]) -> str:
-    """Shapes as text, as in "64 x 3 x 3 x 3, 64"."""
+    """Shapes as people write them: 64 x 3 x 3 x 3, 64."""
     return ", ".join(" x ".join(map(str, shape)) for shape in shapes)
