@@ -53,7 +53,7 @@ def measure_resolutions(
         for image, truth in scenes:
             labels = gdal.Open(str(truth)).ReadAsArray()
             for size in sizes:
-                bring(image, size, scaled)
+                resample_image(image, size, scaled)
                 for name, resample in (("on", True), ("off", False)):
                     before = time.process_time()
                     map_image(scaled, target, resample=resample)
@@ -63,7 +63,7 @@ def measure_resolutions(
     return results
 
 
-def bring(image: Path, size: float, target: Path) -> None:
+def resample_image(image: Path, size: float, target: Path) -> None:
     """Write an image of METRES with pixels of ``size`` metres, smooth both ways."""
     dataset = gdal.Open(str(image))
     rows, cols = (

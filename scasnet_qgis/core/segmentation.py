@@ -20,7 +20,7 @@ from scasnet_qgis.core.heap import HeapTrimmer
 from scasnet_qgis.core.preprocessing import Scaling, pad_to, part_of
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.strips import RemainingRows, remaining_rows, tiles_again, tiles_before
-from scasnet_qgis.core.valid_pixels import any_valid, intersect_masks, valid_mask
+from scasnet_qgis.core.valid_pixels import any_valid, both, valid_mask
 from scasnet_qgis.core.windows import Panel, Tile, TilePlan, Window
 
 if TYPE_CHECKING:
@@ -230,7 +230,7 @@ class Segmentation:
                 self._reader.forget(tile.col)
                 continue
             window, available, slices = self._read_slices(tile)
-            valid[index] = intersect_masks(valid_mask(on_raster, slices), inside)
+            valid[index] = both(valid_mask(on_raster, slices), inside)
             if any_valid(valid[index]):
                 if inputs is None:
                     inputs = self._empty_input(len(tiles), window, slices[0].raw)

@@ -28,7 +28,7 @@ def valid_mask(window: Window, slices: Sequence[RowSlice]) -> NDArray[np.bool_] 
     return mask
 
 
-def intersect_masks(
+def both(
     first: NDArray[np.bool_] | None, second: NDArray[np.bool_] | None
 ) -> NDArray[np.bool_] | None:
     """The logical and of two masks."""

@@ -1,8 +1,8 @@
-"""The layers ScasNet is made of, each under the name the authors published it with.
+"""The layers of ScasNet, under the names that its authors published them with.
 
 Every layer of the published description, also those without weights (pooling, sum, ReLU,
-resize), is a module of its own. That costs nothing and lets a test compare the wiring with the
-published table, and weights find their layer by name.
+resize), is a module of its own. That costs nothing, lets a test compare the graph with the
+published table, and weights find their layers by name.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 BATCH_NORM_EPSILON = 1e-5
-BATCH_NORM_MOMENTUM = 0.1  # PyTorch's convention; Caffe writes the same thing as 0.9
+BATCH_NORM_MOMENTUM = 0.1  # PyTorch's convention; the same as 0.9 in Caffe
 
 Unit = Callable[..., nn.Sequential]
 
@@ -36,14 +36,14 @@ class Interp(nn.Module):
 
 
 def max_pool(stride: int) -> nn.MaxPool2d:
-    """3 x 3 max pooling with padding 1 whose output size is rounded up, as Caffe does."""
+    """3 x 3 max pooling with padding 1 and the output size rounded up, as in Caffe."""
     return nn.MaxPool2d(3, stride=stride, padding=1, ceil_mode=True)
 
 
 def convolution(
     inputs: int, outputs: int, kernel: int, *, stride: int = 1, dilation: int = 1, bias: bool = True
 ) -> nn.Conv2d:
-    """A convolution padded so that at stride 1 the size does not change."""
+    """A convolution with padding "same": at stride 1 the size does not change."""
     padding = dilation * (kernel // 2)
     return nn.Conv2d(
         inputs, outputs, kernel, stride=stride, padding=padding, dilation=dilation, bias=bias

@@ -1,4 +1,4 @@
-"""Published encoder weights: read from a Caffe file or from our own file, put into a network."""
+"""Published encoder weights: read from a Caffe or safetensors file, loaded into a network."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ PUBLISHED_MEAN: dict[str, Numbers] = {
 
 @dataclass(frozen=True)
 class EncoderWeights:
-    """The weights of a full-width encoder by published layer name, as Caffe has them.
+    """The weights of a full-width encoder by published layer name, as in Caffe.
 
-    A convolution has its kernel, and a bias where ScasNet's has one; a batch norm has slope, bias,
+    A convolution has its kernel, and a bias where ScasNet's has one; a batch norm has weight, bias,
     mean and variance, each [C]. The first kernel takes blue, green, red in 0-255 minus
-    ``mean_bgr``, times ``scale``. ``source`` and ``sha256`` tell which file they come from.
+    ``mean_bgr``, times ``scale``. ``source`` and ``sha256`` identify the file they come from.
     """
 
     network: str
@@ -49,17 +49,17 @@ class EncoderWeights:
 
     @property
     def mean(self) -> Numbers:
-        """Red, green, blue in 0-1: the mean under which a network's maps are exactly Caffe's."""
+        """Mean of red, green, blue in 0-1; with it a network's maps are exactly Caffe's."""
         return self.input.card_mean
 
 
 def read_encoder(path: Path) -> EncoderWeights:
-    """The encoder in a file of ``write_encoder`` or, with the published mean, in a Caffe file.
+    """Read an encoder that ``write_encoder`` wrote or, with the published mean, a Caffe file.
 
     Raises ModelError where the file holds no whole encoder.
     """
     if path.suffix.lower() == SUFFIX:
-        return _read_own(path)
+        return _read_safetensors(path)
     file = CaffeFile(path)
     found = match(file.layers)
     return encoder_of(file, found, PUBLISHED_MEAN[found.config.variant])
@@ -68,7 +68,7 @@ def read_encoder(path: Path) -> EncoderWeights:
 def encoder_of(
     file: CaffeFile, found: Matching, mean_bgr: Numbers, *, scale: float = 1.0, rgb: bool = False
 ) -> EncoderWeights:
-    """The encoder of a Caffe file; ``rgb`` tells that its first kernel takes red before blue.
+    """The encoder of a Caffe file, whose first kernel takes RGB in place of BGR with ``rgb``.
 
     Raises ModelError where ``check_encoder`` does.
     """
@@ -109,7 +109,7 @@ def check_encoder(file: CaffeFile, found: Matching) -> None:
 
 
 def listed(names: Sequence[str], most: int = 6) -> str:
-    """The first few names, and how many there are beside them."""
+    """The first ``most`` names, and how many more there are."""
     more = f" (+ {len(names) - most})" if len(names) > most else ""
     return ", ".join(names[:most]) + more
 
@@ -119,11 +119,11 @@ def load_encoder(
 ) -> None:
     """Copy the weights into the encoder of a full-width network, batch norms included.
 
-    The network is given (x - mean) / std of bands x in 0-1; its first three count as red, green,
+    The network's input is (x - mean) / std of bands x in 0-1; its first three bands are red, green,
     blue, further ones start with kernels of zero. With ``weights.mean`` as the mean of the first
-    three its maps are exactly Caffe's, with another one all but those along the border.
+    three, its maps are exactly Caffe's; with another mean, all but their borders are.
 
-    Raises SettingError where the network is another one, narrower, or has fewer bands.
+    Raises SettingError where the network is another variant, narrower, or has fewer bands.
     """
     config = network.config
     if (config.variant, config.width) != (weights.network, 1.0) or config.bands < 3:
@@ -143,8 +143,8 @@ def load_encoder(
 
 
 def write_encoder(weights: EncoderWeights, path: Path) -> None:
-    """Write the weights as safetensors; the file is whole or not there. Raises OutputError."""
-    facts = {
+    """Write the weights as safetensors; never leaves a partial file. Raises OutputError."""
+    metadata = {
         "network": weights.network,
         "band_order": "bgr",
         "mean": list(weights.mean_bgr),
@@ -152,10 +152,12 @@ def write_encoder(weights: EncoderWeights, path: Path) -> None:
         "source": weights.source,
         "sha256": weights.sha256,
     }
-    write_layers(path, weights.layers, facts)
+    write_layers(path, weights.layers, metadata)
 
 
-def _read_own(path: Path) -> EncoderWeights:
-    layers, facts = read_layers(path)
-    source, digest = clean_name(facts.get("source")), clean_name(facts.get("sha256"))
-    return EncoderWeights(facts["network"], layers, facts["mean"], facts["scale"], source, digest)
+def _read_safetensors(path: Path) -> EncoderWeights:
+    layers, metadata = read_layers(path)
+    source, digest = clean_name(metadata.get("source")), clean_name(metadata.get("sha256"))
+    return EncoderWeights(
+        metadata["network"], layers, metadata["mean"], metadata["scale"], source, digest
+    )

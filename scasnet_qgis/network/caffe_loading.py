@@ -1,4 +1,4 @@
-"""Weights of a Caffe file in the layers of a network, and the input they were trained for."""
+"""Loads weights of a Caffe file into a network, with the input they were trained for."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ Arrays = list[NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class CaffeInput:
-    """What a Caffe network takes: (value - ``mean``) * ``scale`` of values in 0-255.
+    """The input of a Caffe network: (value - ``mean``) * ``scale`` of values in 0-255.
 
-    ``mean`` has an entry for each of its channels, ``bands`` the band of ours that feeds each:
-    (2, 1, 0) for blue, green, red out of red, green, blue.
+    ``mean`` has an entry for each of its channels, ``bands`` the index of the image's band for
+    each: (2, 1, 0) for blue, green, red of an image with red, green, blue.
     """
 
     mean: tuple[float, ...]
@@ -34,21 +34,21 @@ class CaffeInput:
 
     @property
     def card_mean(self) -> tuple[float, ...]:
-        """The mean of each of our bands, in 0-1."""
+        """The mean of each band of the image, in 0-1."""
         found = dict(zip(self.bands, self.mean))
         return tuple(found[band] / 255 for band in sorted(found))
 
 
 def read_pair(file: CaffeFile, pair: Pair) -> Arrays:
-    """The arrays of one layer of ScasNet in its shapes; a batch norm's are four.
+    """The arrays of one layer of ScasNet in its shapes; four for a batch norm.
 
-    Caffe's BatchNorm keeps sums of means and variances, and in a third array by what to divide
-    them. Raises ModelError where they are no finite numbers or a variance lies below 0.
+    Caffe's BatchNorm has sums of means and variances, and in a third array their divisor. Raises
+    ModelError where numbers are not finite or a variance is negative.
     """
     arrays = [array for source in pair.sources for array in file.read(source)]
     if len(pair.sources) == 2:
         mean, variance, count, slope, bias = arrays
-        with np.errstate(all="ignore"):  # what is not finite is refused below
+        with np.errstate(all="ignore"):  # refused below where not finite
             factor = np.float32(1) / count.item() if count.item() else np.float32(0)
             arrays = [slope, bias, mean * factor, variance * factor]
     layer = clean_name(pair.sources[0].name)
@@ -70,9 +70,9 @@ def load(
     mean: Sequence[float],
     std: Sequence[float],
 ) -> None:
-    """Copy the arrays of ``read_pair`` into the layers of ``network`` that have their names.
+    """Copy arrays by layer name, as of ``read_pair``, into ``network``.
 
-    Among them must be the first, which is changed to what ``set_first_kernel`` says.
+    The first convolution must be among them; ``set_first_kernel`` adapts it.
     """
     layers = published_layers(network)
     first: Arrays = []
@@ -104,14 +104,14 @@ def set_first_kernel(
     mean: Sequence[float],
     std: Sequence[float],
 ) -> None:
-    """Set the first kernel so that standardised bands do what Caffe's input did.
+    """Set the first kernel so that standardised bands give the same as Caffe's input.
 
-    ``kernel`` [out, channels, 3, 3] is Caffe's; the network is given (x - mean) / std of values x
-    in 0-1. Order, scale and std go into the kernel. The mean cannot: the convolution pads with
+    ``kernel`` [out, channels, 3, 3] is Caffe's; the network's input is (x - mean) / std of values x
+    in 0-1. Band order, scale and std go into the kernel. The mean cannot: the convolution pads with
     zeros, which stand for the mean. Where ``mean`` is ``given.card_mean`` the maps are Caffe's
-    everywhere; what it differs by goes into the bias (in ResNet, whose convolution has none, into
-    the batch norm's mean), which is the same but along the border. Bands that Caffe's network did
-    not have start with kernels of zero. The bias or batch norm has to be set before.
+    everywhere; a difference goes into the bias (in ResNet, whose convolution has none, into the
+    batch norm's mean), which is exact but for the border. Bands that Caffe's network did not have
+    start with kernels of zero. The bias or batch norm must be set before.
     """
     wide = kernel.astype(np.float64)
     folded = np.zeros((len(wide), network.config.bands, *wide.shape[2:]))

@@ -1,4 +1,4 @@
-"""Which layer of a Caffe file is which layer of ScasNet: by name, reported both ways."""
+"""Matches the layers of a Caffe file to those of ScasNet by name, and tells what is left."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _CLASSIFIER = "conv6_funetuning_fpn"
 
 @dataclass(frozen=True)
 class Home:
-    """A layer of ScasNet with weights: a convolution's kernel and bias, or the slope, bias, mean
-    and variance of a batch norm."""
+    """A layer of ScasNet with weights: kernel and bias of a convolution, or weight, bias, mean and
+    variance of a batch norm, as in PyTorch."""
 
     name: str
     shapes: tuple[Shape, ...]
@@ -37,7 +37,7 @@ class Home:
 
 @dataclass(frozen=True)
 class Pair:
-    """A layer of ScasNet and what holds its weights: one layer, or a BatchNorm and its Scale."""
+    """A layer of ScasNet, and those of the file with its weights: one, or BatchNorm and Scale."""
 
     home: Home
     sources: tuple[CaffeLayer, ...]
@@ -45,10 +45,10 @@ class Pair:
 
 @dataclass(frozen=True)
 class Matching:
-    """What of a Caffe file goes where in the ScasNet of ``config``.
+    """Which layers of a Caffe file are which ones in the ScasNet of ``config``.
 
-    ``unused`` are the file's other layers, each with a line that says why; ``missing`` are the
-    layers of ScasNet that get no weights.
+    ``unused`` are the file's other layers, each with the reason; ``missing`` are the layers of
+    ScasNet that get no weights.
     """
 
     config: ScasNetConfig
@@ -66,7 +66,7 @@ class Matching:
 
 
 def match(layers: Sequence[CaffeLayer], variant: str | None = None) -> Matching:
-    """Find each layer's home in the ScasNet called ``variant``, by default found from the names.
+    """Match layers to those of the ScasNet ``variant``, by default detected from their names.
 
     Raises ModelError where the file has no layer of either network.
     """
@@ -118,10 +118,10 @@ def _all(variant: str) -> list[Home]:
     return list(homes(ScasNetConfig(variant)).values())
 
 
-class _Unfilled(TorchFunctionMode):
-    """Leaves new layers without random numbers.
+class _NoInitialisation(TorchFunctionMode):
+    """Leaves the weights of new layers uninitialised.
 
-    For tensors of shapes only, PyTorch would load its compiler to make them, which takes seconds.
+    To draw random numbers on the meta device, PyTorch would load its compiler, which takes seconds.
     """
 
     def __torch_function__(
@@ -137,8 +137,8 @@ class _Unfilled(TorchFunctionMode):
 
 
 def homes(config: ScasNetConfig) -> dict[str, Home]:
-    """Every layer of a ScasNet that has weights, by its published name."""
-    with torch.device("meta"), _Unfilled():  # shapes only
+    """All layers of a ScasNet that have weights, by their published names."""
+    with torch.device("meta"), _NoInitialisation():  # shapes only
         network = ScasNet(config)
     encoder = published_layers(network.encoder)
     found = {}
@@ -158,7 +158,7 @@ def homes(config: ScasNetConfig) -> dict[str, Home]:
 
 
 def _config(named: Mapping[str, CaffeLayer], variant: str) -> ScasNetConfig:
-    """The shape of the file's network; where it cannot be told, the published one."""
+    """The configuration of the file's network; what its shapes do not tell is as published."""
     widest, published = _WIDEST[variant]
     width = _kernel_shape(named, widest)[0] / published
     bands = _kernel_shape(named, FIRST[variant])[1]
@@ -168,14 +168,14 @@ def _config(named: Mapping[str, CaffeLayer], variant: str) -> ScasNetConfig:
 
 def _kernel_shape(named: Mapping[str, CaffeLayer], name: str) -> Shape:
     shapes = named[name].shapes if name in named else []
-    # A shape with a 0 holds no numbers, whatever else it claims.
+    # A shape with a 0 has no elements, so its other numbers may be anything.
     return shapes[0] if shapes and len(shapes[0]) == 4 and all(shapes[0]) else (0, 0, 0, 0)
 
 
 def _sources(
     home: Home, layer: CaffeLayer, named: Mapping[str, CaffeLayer]
 ) -> tuple[CaffeLayer, ...] | Message:
-    """The layers that fill ``home``, of which ``layer`` has its name, or why they do not."""
+    """The layers with the weights of ``home``, whose name ``layer`` has, or why they do not fit."""
     sources: tuple[CaffeLayer, ...] = (layer,)
     if home.norm and len(layer.blobs) == 3:
         scale = _scale_of(layer, named)
@@ -190,7 +190,7 @@ def _sources(
 
 
 def _scale_of(norm: CaffeLayer, named: Mapping[str, CaffeLayer]) -> CaffeLayer | None:
-    """The Scale layer behind a BatchNorm, by its usual names or as the one that it feeds."""
+    """The Scale layer after a BatchNorm, by its usual names or by the blob that both share."""
     for name in (f"{norm.name}/scale", f"{norm.name.rsplit('/', 1)[0]}/scale"):
         if name in named:
             return named[name]
@@ -213,7 +213,7 @@ def _sizes(shapes: Sequence[Shape]) -> list[int]:
 
 
 def layer_text(layer: CaffeLayer) -> dict[str, str]:
-    """Name and shapes of a layer, safe to show."""
+    """Name and shapes of a layer as values of a Message, safe to show."""
     return {"layer": clean_name(layer.name), "shapes": shapes_text(layer.shapes)}
 
 

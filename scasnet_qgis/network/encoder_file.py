@@ -1,4 +1,4 @@
-"""The file of an encoder initialisation: arrays of layers as safetensors, facts as metadata."""
+"""Encoder weights as a safetensors file, with their input as its metadata."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _FORMAT, _VERSION = "scasnet encoder", "1"
 _CONVOLUTION, _NORM = ("weight", "bias"), ("weight", "bias", "running_mean", "running_var")
 
 
-def write_layers(path: Path, layers: Layers, facts: Mapping[str, Any]) -> None:
-    """Write the arrays of each layer; ``facts`` are values of JSON.
+def write_layers(path: Path, layers: Layers, metadata: Mapping[str, Any]) -> None:
+    """Write the arrays of each layer, and ``metadata``, whose values are stored as JSON.
 
-    Among them are the ``network``, and ``mean`` (three numbers) and ``scale`` of its input. The
-    file is whole or not there. Raises OutputError.
+    Among these are the ``network``, and ``mean`` (three numbers) and ``scale`` of its input. Never
+    leaves a partial file. Raises OutputError.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
@@ -38,20 +38,20 @@ def write_layers(path: Path, layers: Layers, facts: Mapping[str, Any]) -> None:
         for name, arrays in layers.items()
         for part, array in zip(_NORM if len(arrays) == 4 else _CONVOLUTION, arrays)
     }
-    metadata = {key: json.dumps(value) for key, value in facts.items()}
+    texts = {key: json.dumps(value) for key, value in metadata.items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
-            unfinished = Path(folder) / path.name
-            save_file(tensors, unfinished, {"format": _FORMAT, "version": _VERSION, **metadata})
-            unfinished.replace(path)
+            partial = Path(folder) / path.name
+            save_file(tensors, partial, {"format": _FORMAT, "version": _VERSION, **texts})
+            partial.replace(path)
     except (OSError, SafetensorError) as error:
         text = translate("ScasNet", "The encoder {path} cannot be written.")
         raise OutputError(text, str(error), path=str(path)) from error
 
 
 def read_layers(path: Path) -> tuple[Layers, dict[str, Any]]:
-    """The layers and facts of a file of ``write_layers``, all of an encoder's and in its shapes.
+    """Layers and metadata of a file of ``write_layers``: all layers of an encoder, in its shapes.
 
     Raises ModelError where the file is anything else.
     """
@@ -61,8 +61,8 @@ def read_layers(path: Path) -> tuple[Layers, dict[str, Any]]:
     try:
         check_plain_file(path)
         with safe_open(path, framework="numpy") as file:
-            facts = _facts(file.metadata() or {})
-            for name, home in homes(ScasNetConfig(facts["network"])).items():
+            metadata = _parsed(file.metadata() or {})
+            for name, home in homes(ScasNetConfig(metadata["network"])).items():
                 if home.in_encoder:
                     parts = _NORM if home.norm else _CONVOLUTION
                     keys = [f"{name}.{part}" for part, _ in zip(parts, home.shapes)]
@@ -75,21 +75,21 @@ def read_layers(path: Path) -> tuple[Layers, dict[str, Any]]:
             "{path} is no encoder that this plugin has imported: import the Caffe file again.",
         )
         raise ModelError(text, str(error), path=str(path)) from error
-    return layers, facts
+    return layers, metadata
 
 
-def _facts(metadata: Mapping[str, str]) -> dict[str, Any]:
-    facts = dict(metadata)
-    if (facts.pop("format", None), facts.pop("version", None)) != (_FORMAT, _VERSION):
+def _parsed(metadata: Mapping[str, str]) -> dict[str, Any]:
+    texts = dict(metadata)
+    if (texts.pop("format", None), texts.pop("version", None)) != (_FORMAT, _VERSION):
         raise ValueError(f"metadata: {sorted(metadata)}")
-    found = {key: json.loads(text) for key, text in facts.items()}
-    if found.get("network") not in VARIANTS:
+    values = {key: json.loads(text) for key, text in texts.items()}
+    if values.get("network") not in VARIANTS:
         raise ValueError("no known network")
-    mean = numbers(found.get("mean"), 3, -1e4, 1e4)
-    scale = number(found.get("scale"), 1e-6, 1e6)
+    mean = numbers(values.get("mean"), 3, -1e4, 1e4)
+    scale = number(values.get("scale"), 1e-6, 1e6)
     if mean is None or scale is None:
         raise ValueError("mean or scale")
-    return {**found, "mean": mean, "scale": scale}
+    return {**values, "mean": mean, "scale": scale}
 
 
 def _tensor(values: NDArray[np.float32], key: str) -> NDArray[np.float32]:

@@ -14,7 +14,7 @@ Scale = Callable[[int], int]
 VGG_SHALLOW = ("conv3_3", "conv4_3", "conv5_3")
 RESNET_SHALLOW = ("conv2_3", "conv3_4", "conv4_23", "conv5_3")
 
-# (blocks, convolutions per block, channels, dilation, stride of the pooling behind the block)
+# (convolutions of the block, channels, dilation, stride of the pooling after the block)
 _VGG_BLOCKS = ((2, 64, 1, 2), (2, 128, 1, 2), (3, 256, 1, 2), (3, 512, 1, 1), (3, 512, 2, 1))
 # (blocks, inner channels, outer channels, stride of the first block, dilation)
 _RESNET_STAGES = (

@@ -1,4 +1,4 @@
-"""A network and its card as one ONNX file that has been checked against PyTorch."""
+"""Export of a network and its card to an ONNX file that is checked against PyTorch."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from scasnet_qgis.core.errors import DependencyError, ModelError, OutputError
 from scasnet_qgis.core.messages import translate
 from scasnet_qgis.network.scasnet import ScasNet
 
-OPSET = 17  # readable by onnxruntime from 1.12 on, and so by the peers
+OPSET = 17  # readable by onnxruntime from 1.12 on, and so by other tools
 IR_VERSION = 8
 TOLERANCE = 1e-4  # of a probability
-_ODD_SIZES = ((401, 399), (33, 47), (1, 60))  # pixels; cut from the sample where it is larger
+_ODD_SIZES = ((401, 399), (33, 47), (1, 60))  # rows, cols; cropped from the sample
 
 
 @dataclass(frozen=True)
 class ExportCheck:
-    """``difference``: the largest one of a probability on the sample, from PyTorch."""
+    """``difference``: the largest of a probability from PyTorch's, on the sample."""
 
     difference: float
 
@@ -66,12 +66,16 @@ def export(
     """
     path = Path(path)
     _check_fit(network, card, sample)
-    _onnxruntime()  # before the work, not after it
+    _onnxruntime()  # fails before the work, not after it
     graph = _Graph(copy.deepcopy(network).cpu().float(), card).eval()
-    content = _content(graph, card)
+    return _write(_serialised(graph, card), path, graph, _crops(sample))
+
+
+def _write(content: bytes, path: Path, graph: _Graph, images: list[Tensor]) -> ExportCheck:
+    """Check the file under a temporary name, then move it to ``path``."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, unfinished = tempfile.mkstemp(".part", f".{path.name}.", path.parent)
+        handle, partial = tempfile.mkstemp(".part", f".{path.name}.", path.parent)
     except OSError as error:
         raise OutputError(
             translate("ScasNet", "The model cannot be written to {parent}."),
@@ -81,15 +85,15 @@ def export(
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
-        check = _check(Path(unfinished), graph, _cuts(sample))
-        Path(unfinished).chmod(0o644)  # a temporary file is readable by its owner only
-        Path(unfinished).replace(path)
+        check = _check(Path(partial), graph, images)
+        Path(partial).chmod(0o644)  # a temporary file is readable by its owner only
+        Path(partial).replace(path)
     except OSError as error:
         raise OutputError(
             translate("ScasNet", "The model {path} cannot be written."), str(error), path=path
         ) from error
     finally:
-        Path(unfinished).unlink(missing_ok=True)
+        Path(partial).unlink(missing_ok=True)
     return check
 
 
@@ -134,8 +138,8 @@ def _onnxruntime() -> Any:
     return onnxruntime
 
 
-def _content(graph: _Graph, card: ModelCard) -> bytes:
-    """The file's bytes: graph, names of the free dimensions, metadata."""
+def _serialised(graph: _Graph, card: ModelCard) -> bytes:
+    """The file's bytes: graph with dynamic axes, and metadata."""
     import onnx
 
     model = onnx.load_model_from_string(_traced(graph))
@@ -151,9 +155,9 @@ def _content(graph: _Graph, card: ModelCard) -> bytes:
 
 def _traced(graph: _Graph) -> bytes:
     image = torch.zeros(2, graph.network.config.bands, 97, 131)
-    free = {0: "batch", 2: "height", 3: "width"}
+    dynamic = {0: "batch", 2: "height", 3: "width"}
     with warnings.catch_warnings(), torch.no_grad(), tempfile.TemporaryDirectory() as folder:
-        # The newer exporter takes twenty times as long and leaves the machine's paths in the file.
+        # The dynamo exporter takes twenty times as long and leaves local paths in the file.
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         file = Path(folder) / "traced.onnx"
         torch.onnx.export(
@@ -164,7 +168,7 @@ def _traced(graph: _Graph) -> bytes:
             opset_version=OPSET,
             input_names=["image"],
             output_names=["probabilities"],
-            dynamic_axes={"image": free, "probabilities": free},
+            dynamic_axes={"image": dynamic, "probabilities": dynamic},
         )
         return file.read_bytes()
 
@@ -179,8 +183,8 @@ def _set_shape(value: Any, dimensions: list[str | int]) -> None:
             shape.dim.add(dim_param=dimension)
 
 
-def _cuts(sample: Tensor) -> list[Tensor]:
-    """The sample at the sizes to check: as it is and at odd ones, alone and all at once."""
+def _crops(sample: Tensor) -> list[Tensor]:
+    """The images to check: the sample as it is, a batch of crops, and crops of odd sizes."""
     whole = sample.detach().cpu().float()
     rows, cols = whole.shape[2:]
     small = whole[[0, -1, 0], :, : min(rows, 65), : min(cols, 50)]
@@ -204,7 +208,7 @@ def _check(path: Path, graph: _Graph, images: list[Tensor]) -> ExportCheck:
                 )
             # Python's own max would drop a NaN.
             difference = float(np.max([difference, np.abs(found - wanted).max()]))
-    # Written so that a NaN fails, too.
+    # Written so that NaN fails, too.
     if not difference <= TOLERANCE:
         raise ModelError(
             translate(

@@ -29,7 +29,7 @@ DROPOUT = 0.5
 
 @dataclass(frozen=True)
 class ScasNetConfig:
-    """What decides the shape of a ScasNet.
+    """The configuration of a ScasNet.
 
     ``width`` multiplies every channel count of the published network (1.0); 0.25 is the compact
     network for computers without a GPU.
@@ -64,7 +64,7 @@ class ScasNetConfig:
 
 
 class Context(nn.Module):
-    """One of the four parallel views around a pixel: dilated 3 x 3, dropout, 1 x 1."""
+    """One of the four parallel contexts: dilated 3 x 3 convolution, dropout, 1 x 1 convolution."""
 
     def __init__(self, unit: Unit, index: int, inputs: int, inner: int, outputs: int) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ class Context(nn.Module):
 
 
 class SelfCascade(nn.Module):
-    """Multi-scale contexts, aggregated from the widest view to the narrowest."""
+    """Multi-scale contexts, aggregated from the largest dilation to the smallest."""
 
     def __init__(self, unit: Unit, inputs: int, scale: Scale) -> None:
         super().__init__()
@@ -109,7 +109,7 @@ class SelfCascade(nn.Module):
 
 
 class Refinement(nn.Module):
-    """Coarse to fine: each step adds one shallower encoder layer and corrects the sum.
+    """Coarse to fine: each step adds a shallower encoder layer, with residual correction.
 
     The last step works at a quarter of the input size, the ones before it at an eighth.
     """

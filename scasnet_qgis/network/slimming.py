@@ -1,9 +1,9 @@
-"""Start a narrow VGG encoder from a full-width one.
+"""Initialises a narrow VGG encoder from a full-width one by channel pruning.
 
-A compact network has fewer channels than the encoder weights that are published, so they cannot
-be copied. Layer by layer, this keeps those channels of the full layer that best span all of them
-(pivoted Cholesky factorisation of their covariance) and solves for the narrow layer's weights by
-least squares, so that from the narrow network's own inputs it reproduces the kept channels
+A compact network has fewer channels than the published encoder weights, so they cannot be copied.
+Layer by layer, this keeps those channels of the full layer that best span all of them (pivoted
+Cholesky factorisation of their covariance) and solves for the narrow layer's weights by least
+squares, so that from the narrow network's own inputs it reproduces the kept channels
 (channel pruning with reconstruction, as in He, Zhang, Sun 2017, https://arxiv.org/abs/1707.06168).
 Each kept channel is scaled to unit root mean square, which ReLU and pooling carry through.
 """
@@ -40,15 +40,15 @@ def slim_vgg(
     """
     generator = torch.Generator().manual_seed(seed)
     narrow_maps = [narrow for narrow, _ in images]
-    full_maps = [wide for _, wide in images]
+    full_maps = [full_input for _, full_input in images]
     with torch.no_grad():
         for name, layer in encoder.named_modules():
-            short = name.rsplit(".", 1)[-1]
+            layer_name = name.rsplit(".", 1)[-1]
             if isinstance(layer, nn.MaxPool2d):
                 narrow_maps = [layer(features) for features in narrow_maps]
                 full_maps = [layer(features) for features in full_maps]
             elif isinstance(layer, nn.Conv2d):
-                published = _full_layer(short, layer, full, full_maps[0].shape[1])
+                published = _full_layer(layer_name, layer, full, full_maps[0].shape[1])
                 targets = [published(features) for features in full_maps]
                 _fit(layer, narrow_maps, targets, generator)
                 narrow_maps = [functional.relu(layer(features)) for features in narrow_maps]
@@ -107,13 +107,15 @@ def _fit(
         values.append(target[0].flatten(1)[:, chosen].T.double())
     design = torch.cat(patches)
     design = torch.cat([design, torch.ones(len(design), 1, dtype=torch.float64)], dim=1)
-    wanted = torch.cat(values)
-    kept = spanning_columns(functional.relu(wanted).numpy(), layer.out_channels)
-    wanted = wanted[:, kept]
-    wanted = wanted / functional.relu(wanted).pow(2).mean(dim=0).sqrt().clamp_min(1e-6)
-    normal = design.T @ design
-    normal += RIDGE * normal.diagonal().mean() * torch.eye(len(normal), dtype=torch.float64)
-    solution = torch.linalg.solve(normal, design.T @ wanted)
+    target_values = torch.cat(values)
+    kept = spanning_columns(functional.relu(target_values).numpy(), layer.out_channels)
+    target_values = target_values[:, kept]
+    target_values = target_values / functional.relu(target_values).pow(2).mean(
+        dim=0
+    ).sqrt().clamp_min(1e-6)
+    gram = design.T @ design
+    gram += RIDGE * gram.diagonal().mean() * torch.eye(len(gram), dtype=torch.float64)
+    solution = torch.linalg.solve(gram, design.T @ target_values)
     weight = solution[:-1].T.reshape(layer.weight.shape)
     layer.load_state_dict({"weight": weight, "bias": solution[-1]})
 
