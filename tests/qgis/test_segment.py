@@ -256,8 +256,8 @@ def test_small_patches_and_uncertain_pixels(run, image, tmp_path, feedback):
     assert [each["pixels"] for each in statistics] == counts[1:].tolist()
     assert outputs["UNCERTAIN_PIXELS"] == counts[0] > 0
     assert outputs["SIEVED_PIXELS"] > 0
-    assert any(f"too uncertain: {counts[0]:,} pixels" in line for line in feedback.lines)
-    assert not any(line.startswith("without data") for line in feedback.lines)
+    assert any(f"below minimum confidence: {counts[0]:,} pixels" in line for line in feedback.lines)
+    assert not any(line.startswith("no data") for line in feedback.lines)
     assert any("less than 46 pixels" in line for line in feedback.lines)  # of 1.05 x 1.05 m
     assert feedback.steps == sorted(feedback.steps)
     expected = ["map.qml", "map.tif", "map.tif.aux.xml", "map.tif.scasnet"]
