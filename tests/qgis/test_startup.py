@@ -32,8 +32,12 @@ os._exit(0)  # some libraries crash when they are unloaded
 """
 HEAVY = ("numpy", "scipy", "onnx", "onnxruntime", "torch", "safetensors", "cv2", "matplotlib")
 WORKING = ("assessment", "mapping", "network", "raster", "styling", "training")
-WORKING += ("algorithms.child_process", "algorithms.layers", "models.backend", "models.onnx_file")
-MOST_MODULES = 40  # of the plugin: a few files for each algorithm, and what they share
+WORKING += ("algorithms.child_process", "algorithms.layers", "models.backend", "models.model_file")
+# The settings that parameters are declared by; they load nothing else of their packages.
+SETTINGS = ("assessment", "assessment.options", "training", "training.config")
+SETTINGS += ("training.config_file", "training.given_values", "training.data_options")
+SETTINGS += ("training.export_request", "training.caffe_request")
+MOST_MODULES = 50  # of the plugin: a few files for each algorithm, and what they share
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +70,8 @@ def test_no_heavy_package_is_loaded(started) -> None:
 
 def test_nothing_is_loaded_that_only_a_run_needs(started) -> None:
     working = tuple(f"scasnet_qgis.{each}" for each in WORKING)
-    assert within(started["modules"], working) == []
+    settings = {f"scasnet_qgis.{each}" for each in SETTINGS}
+    assert set(within(started["modules"], working)) <= settings
 
 
 def test_few_modules_are_loaded(started) -> None:
