@@ -172,7 +172,7 @@ def test_a_mask_in_degrees_and_probabilities(run, placed, whole, tmp_path, feedb
     assert np.array_equal(pixels(tmp_path / "map.tif") > 0, expected)
     assert np.allclose(scores, np.where(expected, everywhere, -1), atol=1e-6)
     assert tiles_told(feedback) == tiles_touching(expected)
-    assert any("outside of the mask: 57,200 pixels" in line for line in feedback.lines)
+    assert any("outside the mask: 57,200 pixels" in line for line in feedback.lines)
 
 
 def test_a_mask_and_an_extent(run, placed, tmp_path, feedback):
@@ -247,7 +247,7 @@ def test_doubtful_pixels_and_small_patches_only_inside(run, placed, tmp_path, fe
     found = pixels(target)
     assert not found[~expected].any()
     assert outputs["UNCERTAIN_PIXELS"] == (found[expected] == 0).sum() > 0
-    assert any("outside of the mask: 57,200 pixels" in line for line in feedback.lines)
+    assert any("outside the mask: 57,200 pixels" in line for line in feedback.lines)
 
 
 def test_masks_that_cannot_be_used_are_said_in_one_sentence(run, placed, image, scratch, tmp_path):
