@@ -264,7 +264,7 @@ def test_a_model_that_is_changed_as_it_is_opened(request_of, tmp_path, monkeypat
         return enter(backend)
 
     monkeypatch.setattr(OnnxBackend, "__enter__", late)
-    assert "was changed as it was opened" in refused(request, Recorder(), ModelError)
+    assert "changed while it was opened" in refused(request, Recorder(), ModelError)
 
 
 @pytest.mark.fault("the model's file is gone when a run starts", "one sentence; no map")

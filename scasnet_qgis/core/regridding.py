@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Callable
 import numpy as np
 
 from scasnet_qgis.core.blending import FinishedBlock, highest
-from scasnet_qgis.core.two_grids import AxisLink
+from scasnet_qgis.core.two_grids import AxisResampling
 from scasnet_qgis.core.windows import Panel, TilePlan, Window
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ class MapPlan:
     multiples of ``block`` columns wide, but for the last ones of a panel.
     """
 
-    down: AxisLink
-    across: AxisLink
+    down: AxisResampling
+    across: AxisResampling
     plan: TilePlan
     panels: tuple[tuple[int, int], ...]
     strip_rows: int

@@ -30,7 +30,7 @@ def refused(run, tmp_path, **parameters) -> str:
 
 
 def test_without_an_extent_it_is_refused(run, layer, service, tmp_path):
-    assert "choose the extent to map" in refused(run, tmp_path, INPUT=layer)
+    assert "set an extent" in refused(run, tmp_path, INPUT=layer)
     assert service.requests == []
 
 
