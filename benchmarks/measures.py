@@ -14,8 +14,9 @@ from scasnet_qgis import paths
 from scasnet_qgis.core.accuracy import ConfusionMatrix
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.windows import Axis
-from scasnet_qgis.mapping import MapRequest, MapResult, make_map
+from scasnet_qgis.mapping import MapResult, make_map
 from scasnet_qgis.models.onnx_file import inspect
+from tests.map_settings import map_settings
 
 VALIDATION = Path(__file__).parent.parent / "tests" / "data" / "dubai"
 WHOLE = 4096  # pixels; a tile size above every validation image
@@ -76,8 +77,10 @@ def validation_images() -> list[tuple[Path, Path]]:
 
 def map_image(image: Path, target: Path, model: Path | None = None, **settings: Any) -> MapResult:
     """Map an image with the shipped model, or another, to ``target``."""
-    request = MapRequest(str(image), inspect(model or paths.default_model()), target, **settings)
-    return make_map(request, Progress(), lambda _path, _classes: None)
+    info = inspect(model or paths.default_model())
+    return make_map(
+        map_settings(str(image), info, target, **settings), Progress(), lambda _path, _classes: None
+    )
 
 
 def labels_of(target: Path) -> NDArray[np.uint8]:
