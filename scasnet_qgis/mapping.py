@@ -188,7 +188,8 @@ def _write(run: RunContext, work: Work, record: RunRecord, write_style: WriteSty
         rows = view.rows_of_tiles(tiling, chunks)
         mapping.report(tiles_before(run.plan, rows) / run.plan.count)
 
-    with open_map_files(work, grid, classes, run.steps, record.origin, record.check_files) as files:
+    origin = record.origin(run)
+    with open_map_files(work, grid, classes, run.steps, origin, record.check_files) as files:
         chunks = files.resume(resumed)
         keep = Keep(files.write, settings.needs_scores, progress.check)
         pixels = grid.rows * grid.cols

@@ -17,7 +17,8 @@ from scasnet_qgis.core.redaction import without_secrets
 from scasnet_qgis.core.remembering import Remembering
 from scasnet_qgis.core.segmentation import RunReport
 from scasnet_qgis.mapping_context import RunContext
-from scasnet_qgis.mapping_settings import MapSettings
+from scasnet_qgis.mapping_plan import tile_and_overlap
+from scasnet_qgis.mapping_settings import MapSettings, TilingOptions
 from scasnet_qgis.mapping_software import plugin_version, software
 from scasnet_qgis.models.backend import OnnxBackend
 from scasnet_qgis.models.runtime import short_name
@@ -51,9 +52,6 @@ class RunRecord:
     def __init__(self, settings: MapSettings, progress: Progress) -> None:
         image, model = settings.image, settings.model
         self._image, self._card, self._model_path = image, model.card, model.path
-        self._stamps = {
-            name: text for part in settings.parts for name, text in stamps(part).items()
-        }
         self._began, self._clock = time.time(), time.monotonic()
         self.progress = Remembering(progress)
         check = self.progress.check
@@ -114,8 +112,7 @@ class RunRecord:
             for path in watch.doubtful:
                 self.progress.warn(message(doubtful, path=path))
 
-    @property
-    def origin(self) -> dict[str, str]:
+    def origin(self, run: RunContext) -> dict[str, str]:
         """What goes into the files themselves: the same for the same input, model and settings."""
         card, layer = self._card, self._image.layer
         return origin_of(
@@ -124,7 +121,7 @@ class RunRecord:
             [asdict(model_class) for model_class in card.classes],
             licence=card.licence,
             attribution=card.attribution,
-            **self._stamps,
+            **_stamps(run),
             image_attribution=layer.attribution if layer else "",
             plugin=plugin_version(),
         )
@@ -197,6 +194,27 @@ class RunRecord:
     def _model_facts(self) -> dict[str, Any]:
         name = self._model_path.name
         return {"name": name, **self._model.as_dict(), "card": asdict(self._card)}
+
+
+def _stamps(run: RunContext) -> dict[str, str]:
+    """What was asked for otherwise than the model and the image advise.
+
+    So the map of the command that repeats a run, which spells that out, has the same bytes.
+    """
+    settings = run.settings
+    model, tiling, threads = settings.model, settings.tiling, settings.device.threads
+    tile, _ = tile_and_overlap(model, TilingOptions(), threads)
+    _, overlap = tile_and_overlap(model, TilingOptions(tiling.tile_size), threads)
+    advised = {
+        "BANDS": ";".join(map(str, run.reader.advised_bands)),
+        "TILE_SIZE": str(tile[0]),
+        "OVERLAP": str(overlap),
+    }
+    if model.card.resolution is not None:
+        low, high = model.card.resolution
+        advised["PIXEL_SIZE"] = repr(float((low * high) ** 0.5))
+    found = {name: text for part in settings.parts for name, text in stamps(part).items()}
+    return {name: text for name, text in found.items() if advised.get(name) != text}
 
 
 def _given(settings: MapSettings) -> dict[str, Any]:

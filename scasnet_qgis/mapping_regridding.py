@@ -13,7 +13,7 @@ from scasnet_qgis import mapping_plan
 from scasnet_qgis.core.blending import FinishedBlock
 from scasnet_qgis.core.regridding import PIECE_BYTES, MapPlan, Regridder
 from scasnet_qgis.core.segmentation import Inside, Sink
-from scasnet_qgis.core.valid_pixels import intersect_masks
+from scasnet_qgis.core.valid_pixels import both
 from scasnet_qgis.core.windows import Panel, TilePlan, Window
 from scasnet_qgis.mapping_plan import make_plan
 from scasnet_qgis.mapping_resolution import ModelGrid
@@ -158,7 +158,7 @@ class ResampledView:
         wanted = self._wanted(placed)
         if wanted is not None and not wanted.any():
             return wanted
-        return intersect_masks(self.source.holds_data(placed), wanted)
+        return both(self.source.holds_data(placed), wanted)
 
 
 def _panels(seen: ModelGrid, width: int) -> Iterator[tuple[int, int]]:

@@ -8,7 +8,7 @@ from math import floor, log10, sqrt
 from scasnet_qgis.core.card import ModelCard
 from scasnet_qgis.core.messages import Message, message, translate
 from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.core.two_grids import AxisLink
+from scasnet_qgis.core.two_grids import AxisResampling
 from scasnet_qgis.core.windows import Window
 from scasnet_qgis.raster.grid import Grid
 
@@ -27,8 +27,8 @@ class ModelGrid:
     ``across`` link them to the raster's, which are ``own`` metres (down, across) long.
     """
 
-    down: AxisLink
-    across: AxisLink
+    down: AxisResampling
+    across: AxisResampling
     own: tuple[float, float]
     resolution: float
 
@@ -72,8 +72,8 @@ def model_grid(card: ModelCard, grid: Grid, area: Window) -> ModelGrid | None:
     if (rows, cols) == (grid.rows, grid.cols):
         return None
     return ModelGrid(
-        AxisLink(grid.rows, rows, area.row, area.rows),
-        AxisLink(grid.cols, cols, area.col, area.cols),
+        AxisResampling(grid.rows, rows, area.row, area.rows),
+        AxisResampling(grid.cols, cols, area.col, area.cols),
         lengths,
         wanted,
     )

@@ -100,9 +100,9 @@ def test_an_interruption_after_damage_keeps_what_was_whole(request_of, tmp_path)
 CHANGES = {
     "sieve": ({"sieve": 9.0}, "the minimum mapping unit"),
     "confidence": ({"min_confidence": 0.4}, "the minimum confidence"),
-    "bands": ({"bands": (3, 2, 1)}, "read in another way"),
+    "bands": ({"bands": (3, 2, 1)}, "the bands differ"),
     "tile": ({"tile_size": 80}, "the tile size"),
-    "overlap": ({"overlap": 8}, "the tile size or the overlap"),
+    "overlap": ({"overlap": 8}, "the overlap differs"),
     "flips": ({"augmentation": Augmentation((1.0,), "mirror")}, "the flips"),
     "probabilities": ({"probabilities": "scores.tif"}, "probabilities are wanted now"),
 }
@@ -147,7 +147,7 @@ def test_with_another_image_or_model_the_map_is_begun_anew(
     elif what == "path":
         request = changed(request, source=str(shutil.copy2(image, tmp_path / "copy.tif")))
     elif what == "model":
-        reason = "the model is another one"
+        reason = "the model differs"
         model = tiny_models.pixelwise(tmp_path / "other.onnx", classes=5, activation=None)
         request = changed(request, model=inspect(model))
     else:

@@ -65,9 +65,9 @@ def test_a_cancelled_run_says_where_its_work_is_and_goes_on(request_of, tmp_path
     assert left(request) == ["map.tif", "map.tif.aux.xml", "map.tif.scasnet"]
     assert progress.fractions == sorted(progress.fractions)
     assert result.report.computed_tiles < result.plan.count * 0.8
-    count, left_over, again = map(
-        int, re.findall(r"([0-9]+)(?: tiles|(?: more)? are)", *progress.kept)
-    )
+    numbers = re.search(r"(\d+) of (\d+) tiles .* and (\d+) are", progress.kept[0])
+    assert numbers is not None
+    left_over, count, again = map(int, numbers.groups())
     assert count == result.plan.count
     assert again > 0
     assert left_over + again == result.report.computed_tiles + result.report.skipped_tiles

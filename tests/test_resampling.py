@@ -70,12 +70,12 @@ def run(
 
 def expected(image: np.ndarray, factor: int) -> tuple[np.ndarray, np.ndarray]:
     """Scores and labels of a raster that is ``factor`` times too fine, straight from the model."""
-    from scasnet_qgis.core.two_grids import AxisLink
+    from scasnet_qgis.core.two_grids import AxisResampling
 
     bands, rows, cols = image.shape
     means = image.reshape(bands, rows // factor, factor, cols // factor, factor).mean(axis=(2, 4))
     scores = tiny_models.softmax(tiny_models.logits(np.rint(means)[None] / 255, CLASSES))[0]
-    links = [AxisLink(each, each // factor, 0, each) for each in (rows, cols)]
+    links = [AxisResampling(each, each // factor, 0, each) for each in (rows, cols)]
     return whole(links[0], links[1], scores, np.ones(scores.shape[1:], dtype=bool))
 
 

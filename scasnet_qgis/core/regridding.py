@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Callable
 import numpy as np
 
 from scasnet_qgis.core.blending import FinishedBlock, highest
-from scasnet_qgis.core.two_grids import AxisLink
+from scasnet_qgis.core.two_grids import AxisResampling
 from scasnet_qgis.core.windows import Panel, TilePlan, Window
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ class MapPlan:
     ones of a panel.
     """
 
-    down: AxisLink
-    across: AxisLink
+    down: AxisResampling
+    across: AxisResampling
     plan: TilePlan
     panels: tuple[tuple[int, int], ...]
     strip_rows: int

@@ -71,7 +71,7 @@ def _cubic(first: int, count: int, here: int, there: int) -> Taps:
 
 
 @dataclass(frozen=True)
-class AxisLink:
+class AxisResampling:
     """An axis of a raster with ``own`` pixels, which the model sees as ``seen`` pixels.
 
     ``start`` and ``count`` are the part of the own pixels that is mapped. What the model sees of

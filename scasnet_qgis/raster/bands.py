@@ -57,6 +57,14 @@ def assign_bands(
     return [taken[index] for index in range(len(wanted))]
 
 
+def advised_bands(dataset: gdal.Dataset, wanted: Sequence[str]) -> list[int]:
+    """As ``assign_bands`` without a choice; none where the raster has too few."""
+    try:
+        return assign_bands(dataset, wanted)
+    except SettingError:
+        return []
+
+
 def _named_number(name: str) -> int:
     """The number in a name such as "band 4", which bands without a known meaning get; else 0."""
     match = re.fullmatch(r"band (\d{1,5})", name.strip().lower())

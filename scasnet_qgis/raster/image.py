@@ -32,6 +32,10 @@ class Image(Protocol):
         """The pixels that there are, as far as a window may reach."""
 
     @property
+    def advised_bands(self) -> Sequence[int]:
+        """What ``bands`` are where nobody chooses; none where there are too few."""
+
+    @property
     def bands(self) -> Sequence[int]:
         """Which band feeds each band of the model."""
 

@@ -18,7 +18,7 @@ from scasnet_qgis.core.preprocessing import Scaling
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.value_range import ValueRange
 from scasnet_qgis.core.windows import Window
-from scasnet_qgis.raster.bands import assign_bands
+from scasnet_qgis.raster.bands import advised_bands, assign_bands
 from scasnet_qgis.raster.borders import black_corners_warning
 from scasnet_qgis.raster.coverage import is_without_data
 from scasnet_qgis.raster.decoding import nothing_made_up
@@ -145,6 +145,7 @@ class RasterReader:
         self.has_palette = is_expanded(self._dataset)
         self.grid = Grid.of(self._dataset)
         self.bands = assign_bands(self._dataset, wanted, chosen)
+        self.advised_bands = advised_bands(self._dataset, wanted) if chosen else self.bands
         self._kind = _common_type(self._dataset, self.bands)
         self.bits = bits_of(self._dataset, self.bands)
         self.is_byte = self._kind == gdal.GDT_Byte and self.bits is None

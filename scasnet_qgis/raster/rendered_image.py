@@ -15,7 +15,7 @@ from scasnet_qgis.core.preprocessing import Scaling, part_of
 from scasnet_qgis.core.progress import Progress
 from scasnet_qgis.core.value_range import ValueRange
 from scasnet_qgis.core.windows import Window
-from scasnet_qgis.raster.bands import assign_bands
+from scasnet_qgis.raster.bands import advised_bands, assign_bands
 from scasnet_qgis.raster.grid import Grid
 from scasnet_qgis.raster.mask import MaskRule
 from scasnet_qgis.raster.rendered_grid import BLOCK
@@ -74,7 +74,8 @@ class RenderedImage:
         chosen band does not exist.
         """
         self._painter, self.grid, self._progress = painter, grid, progress
-        self.bands = _assigned(wanted, chosen)
+        self.bands = assign_bands(_colour_file(), wanted, chosen)
+        self.advised_bands = advised_bands(_colour_file(), wanted)
         self._blocks: OrderedDict[Window, NDArray[np.uint8]] = OrderedDict()
 
     @property
@@ -122,9 +123,9 @@ def blocks_over(window: Window) -> Iterator[Window]:
         yield Window(part.row // BLOCK * BLOCK, part.col // BLOCK * BLOCK, BLOCK, BLOCK)
 
 
-def _assigned(wanted: Sequence[str], chosen: Sequence[int]) -> list[int]:
-    """As for a file with a red, a green and a blue band."""
+def _colour_file() -> gdal.Dataset:
+    """A file with a red, a green and a blue band."""
     file = gdal.GetDriverByName("MEM").Create("", 1, 1, len(_COLOURS))
     for number, colour in enumerate(_COLOURS, start=1):
         file.GetRasterBand(number).SetColorInterpretation(colour)
-    return assign_bands(file, wanted, chosen)
+    return file

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scasnet_qgis.core.preprocessing import part_of
-from scasnet_qgis.core.two_grids import AxisLink, Taps, taps
+from scasnet_qgis.core.two_grids import AxisResampling, Taps, taps
 from scasnet_qgis.core.windows import Window
 from scasnet_qgis.raster.image import Image
 
@@ -29,7 +29,7 @@ class ResampledReader:
     and overviews are not used. May be used from several threads at a time.
     """
 
-    def __init__(self, reader: Image, down: AxisLink, across: AxisLink) -> None:
+    def __init__(self, reader: Image, down: AxisResampling, across: AxisResampling) -> None:
         self._reader, self._down, self._across = reader, down, across
         self._lock = threading.Lock()
         self.block_rows = max(round(reader.block_rows / down.factor), 1)

@@ -4,10 +4,12 @@ A new one is a module with a ``Refinement`` (see refinement.py) and its entry he
 modules loads nothing heavy, as dialogs are made from their settings.
 """
 
+from scasnet_qgis.refinements.majority import Majority
 from scasnet_qgis.refinements.min_confidence import MinConfidence
 from scasnet_qgis.refinements.minimum_mapping_unit import MinimumMappingUnit
 
 REFINEMENTS = (
     MinConfidence,
+    Majority,
     MinimumMappingUnit,
 )

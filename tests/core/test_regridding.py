@@ -11,14 +11,16 @@ from hypothesis import strategies as st
 
 from scasnet_qgis.core.blending import FinishedBlock
 from scasnet_qgis.core.regridding import PIECE_BYTES, MapPlan, Regridder
-from scasnet_qgis.core.two_grids import AxisLink, nearest_two
+from scasnet_qgis.core.two_grids import AxisResampling, nearest_two
 from scasnet_qgis.core.windows import Panel, TilePlan, Window, plan_tiles
 
 CLASSES = 4
 BLOCK = 16
 
 
-def plan_of(down: AxisLink, across: AxisLink, tile: int, width: int, strip: int) -> MapPlan:
+def plan_of(
+    down: AxisResampling, across: AxisResampling, tile: int, width: int, strip: int
+) -> MapPlan:
     rows, cols = down.seen_count, across.seen_count
     plan = plan_tiles(
         rows, cols, (tile, tile), tile // 4, fixed=False, panel_cols=10**9, block=BLOCK
@@ -52,7 +54,7 @@ def blocks_of(
 
 
 def whole(
-    down: AxisLink, across: AxisLink, scores: np.ndarray, holds: np.ndarray
+    down: AxisResampling, across: AxisResampling, scores: np.ndarray, holds: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Scores and labels of all pixels, by the formula."""
     sums, total = 0.0, 0.0
@@ -118,7 +120,7 @@ def field(rows: int, cols: int, seed: int = 0) -> np.ndarray:
 
 
 links = st.builds(
-    lambda own, seen, start, share: AxisLink(
+    lambda own, seen, start, share: AxisResampling(
         own, seen, min(start, own - 1), max(int((own - min(start, own - 1)) * share), 1)
     ),
     st.integers(1, 90),
@@ -131,7 +133,7 @@ links = st.builds(
 @settings(max_examples=60, deadline=None)
 @given(links, links, st.integers(8, 40), st.sampled_from([16, 32, 96]), st.sampled_from([4, 16]))
 def test_blocks_are_those_of_the_whole(
-    down: AxisLink, across: AxisLink, tile: int, width: int, strip: int
+    down: AxisResampling, across: AxisResampling, tile: int, width: int, strip: int
 ) -> None:
     """Whatever the tiles, the panels and the strips."""
     width = -(-max(width, int(2 * across.factor)) // BLOCK) * BLOCK
@@ -152,7 +154,9 @@ def test_blocks_are_those_of_the_whole(
 
 @settings(max_examples=40, deadline=None)
 @given(links, links, st.integers(0, 99))
-def test_neighbours_without_data_do_not_count(down: AxisLink, across: AxisLink, seed: int) -> None:
+def test_neighbours_without_data_do_not_count(
+    down: AxisResampling, across: AxisResampling, seed: int
+) -> None:
     scores = field(down.seen_count, across.seen_count)
     holds = np.random.default_rng(seed).random(scores.shape[1:]) > 0.3
     scores[:, ~holds] = 1e3 * np.eye(CLASSES, dtype=np.float32)[:, :1]  # what a fill may give
@@ -170,7 +174,7 @@ def test_neighbours_without_data_do_not_count(down: AxisLink, across: AxisLink, 
 
 def test_a_hole_changes_nothing_beside_it() -> None:
     """Not even by a rounding: what is in a block depends on the tiles and the panels."""
-    down, across = AxisLink(60, 20, 0, 60), AxisLink(64, 20, 0, 64)
+    down, across = AxisResampling(60, 20, 0, 60), AxisResampling(64, 20, 0, 64)
     how = plan_of(down, across, 16, 64, 16)
     scores, holds = field(20, 20), np.ones((20, 20), bool)
     _, expected, _ = gathered(how, scores, holds, with_scores=True)
@@ -184,7 +188,7 @@ def test_a_hole_changes_nothing_beside_it() -> None:
 @settings(max_examples=40, deadline=None)
 @given(links, links, st.integers(8, 30), st.data())
 def test_what_is_done_is_left_out_and_the_rest_is_the_same(
-    down: AxisLink, across: AxisLink, tile: int, data: st.DataObject
+    down: AxisResampling, across: AxisResampling, tile: int, data: st.DataObject
 ) -> None:
     width = -(-max(32, int(2 * across.factor)) // BLOCK) * BLOCK
     how = plan_of(down, across, tile, width, 16)
@@ -204,7 +208,7 @@ def test_what_is_done_is_left_out_and_the_rest_is_the_same(
 @settings(max_examples=40, deadline=None)
 @given(links, links, st.integers(8, 30), st.data())
 def test_no_row_of_tiles_is_given_out_again_without_need(
-    down: AxisLink, across: AxisLink, tile: int, data: st.DataObject
+    down: AxisResampling, across: AxisResampling, tile: int, data: st.DataObject
 ) -> None:
     """Each costs a row of the network's work."""
     width = -(-max(32, int(2 * across.factor)) // BLOCK) * BLOCK
@@ -223,7 +227,7 @@ def test_no_row_of_tiles_is_given_out_again_without_need(
 @pytest.mark.parametrize(("rows", "width"), [(2048, 128), (3000, 80), (17_000, BLOCK)])
 def test_pieces_are_as_wide_as_their_scores_may_take(rows: int, width: int) -> None:
     """But one block at least."""
-    down, across = AxisLink(rows, 40, 0, rows), AxisLink(256, 30, 0, 256)
+    down, across = AxisResampling(rows, 40, 0, rows), AxisResampling(256, 30, 0, 256)
     how = plan_of(down, across, 16, 256, rows)
     scores = field(40, 30)
     _, _, blocks = gathered(how, scores, np.ones((40, 30), bool), with_scores=False)
@@ -234,7 +238,7 @@ def test_pieces_are_as_wide_as_their_scores_may_take(rows: int, width: int) -> N
 
 @pytest.mark.parametrize("with_scores", [True, False])
 def test_blocks_are_in_the_order_that_writers_want(with_scores: bool) -> None:
-    down, across = AxisLink(200, 61, 7, 180), AxisLink(300, 90, 0, 300)
+    down, across = AxisResampling(200, 61, 7, 180), AxisResampling(300, 90, 0, 300)
     how = plan_of(down, across, 24, 96, 16)
     scores = field(down.seen_count, across.seen_count)
     holds = np.ones(scores.shape[1:], bool)
@@ -250,7 +254,7 @@ def test_blocks_are_in_the_order_that_writers_want(with_scores: bool) -> None:
 
 
 def test_a_panel_without_data_is_given_out_empty() -> None:
-    down, across = AxisLink(60, 20, 0, 60), AxisLink(64, 20, 0, 64)
+    down, across = AxisResampling(60, 20, 0, 60), AxisResampling(64, 20, 0, 64)
     how = plan_of(down, across, 16, 64, 16)
     scores = field(20, 20)
     labels, _, blocks = gathered(how, scores, np.zeros((20, 20), bool), with_scores=False)
@@ -261,7 +265,7 @@ def test_a_panel_without_data_is_given_out_empty() -> None:
 @pytest.mark.parametrize("empty", [0, 5])
 def test_a_piece_between_pixels_without_data_is_empty_whatever_lies_behind_them(empty: int) -> None:
     """Which of its pixels are to be mapped need not be read then."""
-    down, across = AxisLink(51_000, 60, 0, 51_000), AxisLink(64, 30, 0, 64)
+    down, across = AxisResampling(51_000, 60, 0, 51_000), AxisResampling(64, 30, 0, 64)
     how = plan_of(down, across, 16, 64, 17_000)
     rows, cols = down.needed(empty // 4 * 17_000, 17_000), across.needed(empty % 4 * BLOCK, BLOCK)
     holds = np.ones((60, 30), bool)
@@ -272,7 +276,7 @@ def test_a_piece_between_pixels_without_data_is_empty_whatever_lies_behind_them(
 
 
 def test_blocks_without_scores_are_refused() -> None:
-    how = plan_of(AxisLink(60, 20, 0, 60), AxisLink(64, 20, 0, 64), 16, 64, 16)
+    how = plan_of(AxisResampling(60, 20, 0, 60), AxisResampling(64, 20, 0, 64), 16, 64, 16)
     regridder = Regridder(CLASSES, how, lambda _: None, with_scores=False, done=0)
     block = FinishedBlock(Window(0, 0, 16, 16), None, np.ones((16, 16), bool), (0, 20))
     with pytest.raises(ValueError, match="blocks that have scores"):
@@ -283,6 +287,6 @@ def test_blocks_without_scores_are_refused() -> None:
 def test_what_is_kept_is_bounded(factor: float) -> None:
     """By a row of tiles and a strip, whatever the raster's height."""
     for rows in (5_000, 50_000):
-        link = AxisLink(rows, round(rows / factor), 0, rows)
-        how = plan_of(link, AxisLink(64, 20, 0, 64), 456, 64, 256)
+        link = AxisResampling(rows, round(rows / factor), 0, rows)
+        how = plan_of(link, AxisResampling(64, 20, 0, 64), 456, 64, 256)
         assert how.kept_rows <= 456 + 256 / factor + 3

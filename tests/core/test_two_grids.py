@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scasnet_qgis.core.two_grids import AxisLink, nearest_two, taps
+from scasnet_qgis.core.two_grids import AxisResampling, nearest_two, taps
 
 lengths = st.integers(1, 120)
 
@@ -79,7 +79,7 @@ def test_what_is_seen_of_a_part_is_what_its_pixels_lie_between(
     own: int, seen: int, data: st.DataObject
 ) -> None:
     start = data.draw(st.integers(0, own - 1))
-    link = AxisLink(own, seen, start, data.draw(st.integers(1, own - start)))
+    link = AxisResampling(own, seen, start, data.draw(st.integers(1, own - start)))
     before, behind, _ = link.neighbours(0, link.count)
     assert (before[0], behind[-1]) == (0, link.seen_count - 1)
     assert link.seen_start >= 0
@@ -97,7 +97,7 @@ def test_touching_leaves_out_no_pixel(own: int, seen: int, data: st.DataObject) 
     end = data.draw(st.integers(first + 1, seen))
     before, behind, _ = nearest_two(0, own, own, seen)
     beside = np.flatnonzero((before < end) & (behind >= first))
-    start, stop = AxisLink(own, seen, 0, own).touching(first, end)
+    start, stop = AxisResampling(own, seen, 0, own).touching(first, end)
     if beside.size:
         assert start <= beside[0]
         assert stop > beside[-1]

@@ -9,6 +9,9 @@ from qgis.core import QgsApplication, QgsProcessingParameterDefinition, QgsSetti
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import Qt
 
+from scasnet_qgis.common.options import options_of
+from scasnet_qgis.refinements import REFINEMENTS
+
 NAMES = (
     "segment", "train", "evaluate", "samplepoints", "importcaffe", "exportmodel", "modelinfo",
     "checksetup",
@@ -37,7 +40,9 @@ def test_expert_parameters_are_folded_away(provider):
     flag = QgsProcessingParameterDefinition.Flag.FlagAdvanced
     advanced = {each.name() for each in algorithm.parameterDefinitions() if each.flags() & flag}
     computing = {"VALUE_RANGE", "DEVICE", "TILE_SIZE", "OVERLAP", "BATCH_SIZE", "THREADS"}
-    refining = {"SCALES", "FLIPS", "SIEVE", "SIEVE_UNIT", "MIN_CONFIDENCE"}
+    options = [option for kind in REFINEMENTS for option in options_of(kind).values()]
+    refining = {"SCALES", "FLIPS", *(option.parameter for option in options)}
+    assert refining > {"SIEVE", "SIEVE_UNIT", "MIN_CONFIDENCE"}
     rendering = {"PIXEL_SIZE", "MAX_REQUESTS"}
     assert advanced == computing | refining | rendering | {"RESAMPLE", "RESUME"}
 

@@ -9,7 +9,7 @@ import pytest
 from osgeo import gdal
 
 from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.core.two_grids import AxisLink
+from scasnet_qgis.core.two_grids import AxisResampling
 from scasnet_qgis.core.windows import Window
 from scasnet_qgis.raster import resampled_reader
 from scasnet_qgis.raster.reader import RasterReader
@@ -28,7 +28,7 @@ def image(kind: str = "uint8") -> np.ndarray:
 
 def resampled(source: str, rows: int, cols: int) -> tuple[ResampledReader, Window]:
     reader = RasterReader(source, RGB, (), Progress())
-    links = AxisLink(ROWS, rows, 0, ROWS), AxisLink(COLS, cols, 0, COLS)
+    links = AxisResampling(ROWS, rows, 0, ROWS), AxisResampling(COLS, cols, 0, COLS)
     return ResampledReader(reader, *links), Window(0, 0, rows, cols)
 
 
@@ -182,7 +182,7 @@ class _Counting:
 def test_no_more_is_read_at_a_time_than_fits(factor: int) -> None:
     """A tile of 456 pixels is 9120 pixels of a raster that is twenty times as fine."""
     counting = _Counting()
-    link = AxisLink(100_000 * factor, 100_000, 0, 1000)
+    link = AxisResampling(100_000 * factor, 100_000, 0, 1000)
     reader = ResampledReader(counting, link, link)
     size = 456 if factor < 100 else 8
     pixels, _ = reader.read(Window(1000, 2000, size, size))
