@@ -97,9 +97,9 @@ class AreaOfInterest:
 
     def _chosen(self, name: str) -> ogr.Layer:
         placed = layers_with_geometry(self._dataset)
-        fitting = [each for each in placed if name in ("", each.GetName())]
+        fitting = [layer for layer in placed if name in ("", layer.GetName())]
         if len(fitting) != 1:
-            raise mask_faults.which_layer(self._source, [each.GetName() for each in placed])
+            raise mask_faults.which_layer(self._source, [layer.GetName() for layer in placed])
         return fitting[0]
 
     def _tell(self, progress: Progress) -> None:
@@ -153,7 +153,7 @@ class AreaOfInterest:
             features = self._features(bounds)
         else:
             ignore_fields(self._layer, field_names(self._layer))
-            features = (self._layer.GetFeature(each) for each in self._index.touching(bounds))
+            features = (self._layer.GetFeature(number) for number in self._index.touching(bounds))
         for feature in features:
             yield from _polygons_in(feature.GetGeometryRef())
 
@@ -195,7 +195,7 @@ class _Index:
         touching = (left <= bounds[2]) & (right >= bounds[0])
         touching &= (bottom <= bounds[3]) & (top >= bounds[1])
         numbers = np.frombuffer(self._numbers, dtype=np.int64)[touching]
-        return [int(each) for each in np.unique(numbers)]
+        return [int(number) for number in np.unique(numbers)]
 
 
 def _polygons_in(geometry: ogr.Geometry | None) -> Iterator[ogr.Geometry]:

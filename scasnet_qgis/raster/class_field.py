@@ -66,7 +66,7 @@ class ClassField:
 
     def _layer(self, name: str) -> ogr.Layer:
         placed = layers_with_geometry(self._dataset)
-        fitting = [each for each in placed if name in ("", each.GetName())]
+        fitting = [layer for layer in placed if name in ("", layer.GetName())]
         if len(fitting) != 1:
             raise InputError(
                 translate(
@@ -74,7 +74,7 @@ class ClassField:
                     "Name the layer of {source} that holds the labels: there is {names}.",
                 ),
                 source=self.source,
-                names=", ".join(each.GetName() for each in placed) or "none",
+                names=", ".join(layer.GetName() for layer in placed) or "none",
             )
         if ogr.GT_Flatten(fitting[0].GetGeomType()) in LINES:
             raise InputError(

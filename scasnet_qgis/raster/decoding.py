@@ -20,5 +20,5 @@ def nothing_made_up() -> Iterator[None]:
     gdal.ErrorReset()
     yield
     told = gdal.GetLastErrorMsg()
-    if any(each in told for each in _MADE_UP):
+    if any(phrase in told for phrase in _MADE_UP):
         raise RuntimeError(told)

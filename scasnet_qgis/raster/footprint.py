@@ -83,7 +83,7 @@ def outline(grid: Grid, window: Window) -> list[Point]:
         (window.row_end, window.col_end),
         (window.row_end, window.col),
     ]
-    return [grid.to_map(*each) for each in _along(corners)]
+    return [grid.to_map(*corner) for corner in _along(corners)]
 
 
 def outline_of(bounds: Bounds) -> list[Point]:

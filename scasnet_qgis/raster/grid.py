@@ -53,8 +53,10 @@ class Grid:
             return cls(rows, cols, tuple(placed), dataset.GetProjection() or "")
         points = dataset.GetGCPs() or ()
         control = tuple(
-            ControlPoint(each.GCPLine, each.GCPPixel, each.GCPX, each.GCPY, each.GCPZ, each.Id)
-            for each in points
+            ControlPoint(
+                point.GCPLine, point.GCPPixel, point.GCPX, point.GCPY, point.GCPZ, point.Id
+            )
+            for point in points
         )
         wkt = (dataset.GetGCPProjection() if control else "") or dataset.GetProjection() or ""
         return cls(rows, cols, None, wkt, control)
@@ -77,8 +79,8 @@ class Grid:
         elif window != self.whole and not self.control:
             placed = (float(window.col), 1.0, 0.0, -float(window.row), 0.0, -1.0)
         control = tuple(
-            replace(each, row=each.row - window.row, col=each.col - window.col)
-            for each in self.control
+            replace(point, row=point.row - window.row, col=point.col - window.col)
+            for point in self.control
         )
         return Grid(window.rows, window.cols, placed, self.wkt, control)
 
@@ -199,8 +201,8 @@ class Grid:
         parallel = reference.GetProjParm("standard_parallel_1", 0.0)
         scale = reference.GetProjParm("scale_factor", 1.0) * cos(radians(parallel))
         geographic = reference.CloneGeogCS()
-        for each in (reference, geographic):
-            each.SetAxisMappingStrategy(osr.OAMS_TRADITIONAL_GIS_ORDER)
+        for system in (reference, geographic):
+            system.SetAxisMappingStrategy(osr.OAMS_TRADITIONAL_GIS_ORDER)
         transformation = osr.CoordinateTransformation(reference, geographic)
         _, latitude, _ = transformation.TransformPoint(x, y)
         return cos(radians(latitude)) / scale

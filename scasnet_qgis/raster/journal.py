@@ -106,7 +106,7 @@ class Journal:
     @property
     def pixels(self) -> int:
         """Pixels of the map that are listed."""
-        return sum(each.pixels for each in self.chunks)
+        return sum(chunk.pixels for chunk in self.chunks)
 
     def begin(self, header: Mapping[str, Any]) -> None:
         """Forget everything and start a journal of another run; raises OSError."""
@@ -122,7 +122,7 @@ class Journal:
             return
         self.chunks = self.chunks[:count]
         self._write_all()
-        wanted = {NAME, *(each.name for each in self.chunks)}
+        wanted = {NAME, *(chunk.name for chunk in self.chunks)}
         for file in list(self.folder.iterdir()):
             if file.is_dir():
                 shutil.rmtree(file)

@@ -72,9 +72,9 @@ def mask_rule(dataset: gdal.Dataset, bands: Sequence[int], progress: Progress) -
             )
             progress.warn(message(text, number=number))
     values = [dataset.GetRasterBand(number).GetNoDataValue() for number in bands]
-    if all(each is not None for each in values):
-        return MaskRule("values", nodata=tuple(float(each) for each in values))
-    if any(each is not None for each in values):
+    if all(value is not None for value in values):
+        return MaskRule("values", nodata=tuple(float(value) for value in values))
+    if any(value is not None for value in values):
         text = translate(
             "ScasNet",
             "Only some of the bands that are used have a nodata value: it is not used, as no pixel "

@@ -128,14 +128,14 @@ def origin_of(
     model_name: str, model_sha256: str, classes: Sequence[Mapping[str, Any]], **more: str
 ) -> dict[str, str]:
     """The items of ``stamp``, empty ones left out; JSON where an item is a list."""
-    listed = [{"value": value, **each} for value, each in enumerate(classes, start=1)]
+    listed = [{"value": value, **entry} for value, entry in enumerate(classes, start=1)]
     items = {
         "MODEL": model_name,
         "MODEL_SHA256": model_sha256,
-        **{key.upper(): each for key, each in more.items()},
+        **{key.upper(): value for key, value in more.items()},
         "CLASSES": json.dumps(listed, ensure_ascii=False),
     }
-    return {key: each for key, each in items.items() if each}
+    return {key: value for key, value in items.items() if value}
 
 
 def _no_map(path: Path, detail: str) -> InputError:

@@ -80,7 +80,7 @@ class _Table:
                 if self._table.GetUsageOfCol(column) == use:
                     return column
         titles = [self._table.GetNameOfCol(column).strip().lower() for column in columns]
-        return next((titles.index(each) for each in names if each in titles), None)
+        return next((titles.index(name) for name in names if name in titles), None)
 
     def _text(self, row: int, column: int) -> str:
         table: Any = self._table
@@ -97,7 +97,9 @@ class _Table:
 
     def colors(self) -> dict[str, str]:
         uses = (gdal.GFU_Red, gdal.GFU_Green, gdal.GFU_Blue)
-        columns = [each for each in map(self._column, ((use,) for use in uses)) if each is not None]
+        columns = [
+            column for column in map(self._column, ((use,) for use in uses)) if column is not None
+        ]
         if len(columns) < len(uses):
             return {}
         table: Any = self._table
@@ -106,8 +108,8 @@ class _Table:
             for value, row in self._rows.items()
         }
         # HFA files hold shares, all others 0 to 255.
-        scale = 255.0 if all(part <= 1 for each in parts.values() for part in each) else 1.0
-        return {value: _hex(scale * part for part in each) for value, each in parts.items()}
+        scale = 255.0 if all(part <= 1 for channels in parts.values() for part in channels) else 1.0
+        return {value: _hex(scale * part for part in channels) for value, channels in parts.items()}
 
 
 def _distinct(band: gdal.Band, source: str, progress: Progress) -> set[str]:
@@ -122,7 +124,7 @@ def _distinct(band: gdal.Band, source: str, progress: Progress) -> set[str]:
             if chosen.dtype.kind == "f":
                 chosen = chosen[np.isfinite(chosen)]
             # As the file's type writes it: 0.1 of a 32-bit raster is not 0.100000001490116.
-            found |= {value_text(str(each)) for each in np.unique(chosen)}
+            found |= {value_text(str(value)) for value in np.unique(chosen)}
             if len(found) > MAX_CLASSES + 1:  # one may be nodata, or be said to be no class
                 raise too_many_classes(source)
     return found

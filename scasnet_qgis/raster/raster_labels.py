@@ -170,14 +170,14 @@ class _Index:
     """From values of one type to positions in a list of classes."""
 
     def __init__(self, classes: Sequence[LabelClass], kind: type) -> None:
-        numbers = [(number_of(each.value), index) for index, each in enumerate(classes)]
+        numbers = [(number_of(label.value), index) for index, label in enumerate(classes)]
         known = {
             value: index
             for number, index in reversed(numbers)  # of two classes of one value, the first
             if number is not None and (value := _as(kind, number)) is not None
         }
         self._values: NDArray[np.generic] = np.array(sorted(known), dtype=kind)
-        self._classes = np.array([known[each] for each in sorted(known)], dtype=np.uint8)
+        self._classes = np.array([known[number] for number in sorted(known)], dtype=np.uint8)
         self._table = self._search(np.arange(256, dtype=kind)) if kind is np.uint8 else None
 
     def of(self, values: NDArray[np.generic]) -> NDArray[np.uint8]:

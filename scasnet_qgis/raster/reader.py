@@ -84,10 +84,10 @@ def files_of(source: str) -> list[str]:
             dataset = open_raster(name)
         except InputError:  # a side file, or a source that is missing
             continue
-        fresh = [each for each in dataset.GetFileList() or [] if each not in found]
+        fresh = [path for path in dataset.GetFileList() or [] if path not in found]
         found.update(dict.fromkeys(fresh))
         if dataset.GetDriver().ShortName == "VRT":
-            waiting += [each for each in fresh if each != name]
+            waiting += [path for path in fresh if path != name]
     return list(found)
 
 

@@ -54,7 +54,7 @@ def rendered_grid(
     """
     width, height = _pixel(extent, wkt, wanted)
     # QGIS takes the tiles whose pixels are nearest in width.
-    native = min(natives, key=lambda each: abs(each - width)) if natives else 0.0
+    native = min(natives, key=lambda size: abs(size - width)) if natives else 0.0
     own = _near(native, width) and _near(native, height)
     if own:
         width = height = native

@@ -27,12 +27,12 @@ def thinned(geometry: ogr.Geometry, bounds: Bounds) -> ogr.Geometry:
     if ogr.GT_Flatten(geometry.GetGeometryType()) != ogr.wkbPolygon:
         return geometry
     rings = range(geometry.GetGeometryCount())
-    if sum(geometry.GetGeometryRef(each).GetPointCount() for each in rings) < MANY:
+    if sum(geometry.GetGeometryRef(part).GetPointCount() for part in rings) < MANY:
         return geometry
     geometry.FlattenTo2D()
-    found = [_ring_near(each, bounds) for each in _rings(geometry)]
-    kept = [each for each in found if len(each) > 3]
-    parts = (_COUNT.pack(len(each)) + each.astype("<f8").tobytes() for each in kept)
+    found = [_ring_near(ring, bounds) for ring in _rings(geometry)]
+    kept = [ring for ring in found if len(ring) > 3]
+    parts = (_COUNT.pack(len(ring)) + ring.astype("<f8").tobytes() for ring in kept)
     return ogr.CreateGeometryFromWkb(_HEAD.pack(1, ogr.wkbPolygon, len(kept)) + b"".join(parts))
 
 

@@ -144,7 +144,7 @@ def _compare(sample: list[NDArray[Any]], low: float, high: float, progress: Prog
     if not min(values.size for values in sample):
         return
     found = _percentiles(sample, *_PERCENTILES)
-    first, last = min(each[0] for each in found), max(each[1] for each in found)
+    first, last = min(limits[0] for limits in found), max(limits[1] for limits in found)
     if not _hardly_in((first, last), (low, high)):
         return
     text = translate(
@@ -237,11 +237,13 @@ def bits_of(dataset: gdal.Dataset, bands: Sequence[int]) -> int | None:
         dataset.GetRasterBand(number).GetMetadataItem("NBITS", "IMAGE_STRUCTURE")
         for number in bands
     )
-    few = [int(each) for each in stated if each is not None and int(each) < 8]
+    few = [int(depth) for depth in stated if depth is not None and int(depth) < 8]
     return max(few, default=None)
 
 
 def is_rescaled(dataset: gdal.Dataset, bands: Sequence[int]) -> bool:
     """Whether the file states a scale or an offset, which physical values would follow from."""
-    each = (dataset.GetRasterBand(number) for number in bands)
-    return any((band.GetScale() or 1.0) != 1.0 or (band.GetOffset() or 0.0) != 0.0 for band in each)
+    raster_bands = (dataset.GetRasterBand(number) for number in bands)
+    return any(
+        (band.GetScale() or 1.0) != 1.0 or (band.GetOffset() or 0.0) != 0.0 for band in raster_bands
+    )

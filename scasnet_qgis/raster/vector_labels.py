@@ -34,7 +34,7 @@ class VectorLabels:
     ) -> None:
         self._grid, self._field = grid, ClassField(source, layer, field)
         self._source = source
-        self._index = {value_text(each.value): index for index, each in enumerate(classes)}
+        self._index = {value_text(label.value): index for index, label in enumerate(classes)}
         self._index.pop("", None)
         self._shapes = PlacedShapes(source, known_reference(self._field.layer), grid)
 
@@ -59,6 +59,6 @@ class VectorLabels:
     def read(self, window: Window) -> NDArray[np.uint8]:
         with reading_labels(self._source):
             # An index of the layer gives its features in any order.
-            found = sorted(self._known(self._shapes.bounds(window)), key=lambda each: each[0])
+            found = sorted(self._known(self._shapes.bounds(window)), key=lambda shape: shape[0])
             shapes = ((index, geometry) for _, index, geometry in found)
             return self._shapes.burnt(window, shapes, IGNORE)

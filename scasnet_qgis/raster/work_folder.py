@@ -91,8 +91,8 @@ class WorkFolder:
         """Remove what runs left that were killed while they cleaned up."""
         pattern = f"{glob.escape(self.path.name)}-gone-*"
         with suppress(OSError):
-            for each in self.path.parent.glob(pattern):
-                shutil.rmtree(each, ignore_errors=True)
+            for path in self.path.parent.glob(pattern):
+                shutil.rmtree(path, ignore_errors=True)
 
 
 if sys.platform == "win32":

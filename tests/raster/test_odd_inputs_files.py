@@ -61,7 +61,7 @@ def test_holes_without_nodata(make_raster: MakeRaster, tmp_path: Path, recorder:
     make_map(request, recorder, lambda _path, _classes: None)
     labels = gdal.Open(str(request.output)).ReadAsArray()
     np.testing.assert_array_equal(labels, direct(with_gap() / 255))
-    assert any("mapped as black" in each for each in recorder.warnings)
+    assert any("mapped as black" in warning for warning in recorder.warnings)
 
 
 @pytest.mark.fault(
@@ -312,4 +312,4 @@ def test_an_enormous_image_is_not_read_where_it_is_empty(
         if reader.may_hold_data(Window(row, col, step, step))
     ]
     assert held == [(68_000, 120_000), (196_000, 0)]
-    assert [each.rows for each in windows] == [1], "one pixel shows what missing blocks read as"
+    assert [window.rows for window in windows] == [1], "one pixel shows what missing blocks read as"

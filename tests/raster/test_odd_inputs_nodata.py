@@ -66,9 +66,9 @@ def test_black_corners(make_raster: MakeRaster, tmp_path: Path) -> None:
     )
     for number, (options, warnings) in enumerate(ways):
         path = warped(source, tmp_path / f"{number}.tif", *options)
-        found = [str(each) for each in RasterReader(path, RGB, (), Progress()).warnings]
+        found = [str(warning) for warning in RasterReader(path, RGB, (), Progress()).warnings]
         assert len(found) == warnings
-        assert all("Corners of the raster are black" in each for each in found)
+        assert all("Corners of the raster are black" in warning for warning in found)
 
 
 @pytest.mark.parametrize(

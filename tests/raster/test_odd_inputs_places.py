@@ -67,7 +67,7 @@ def test_the_map_has_the_system_of_the_image(
     assert found.GetGeoTransform() == image.GetGeoTransform()
     assert found.GetSpatialRef().IsSame(image.GetSpatialRef())
     assert result.area_unit == "m2"
-    assert sum(each.area for each in result.areas) > 0
+    assert sum(entry.area for entry in result.areas) > 0
 
 
 @pytest.mark.fault(
@@ -104,7 +104,7 @@ def only_points(source: str, shift: float = 0.0) -> str:
 
 def points_of(path: Path | str) -> list[tuple[float, ...]]:
     points = gdal.Open(str(path)).GetGCPs()
-    return [(each.GCPLine, each.GCPPixel, each.GCPX, each.GCPY, each.GCPZ) for each in points]
+    return [(point.GCPLine, point.GCPPixel, point.GCPX, point.GCPY, point.GCPZ) for point in points]
 
 
 @pytest.mark.fault(
@@ -170,4 +170,4 @@ def test_a_degenerate_geotransform(
     np.testing.assert_array_equal(found.ReadAsArray(), direct(IMAGE / 255))
     assert found.GetGeoTransform(can_return_null=True) is None
     assert result.area_unit == "pixels"
-    assert any("in one place" in each for each in recorder.warnings)
+    assert any("in one place" in warning for warning in recorder.warnings)

@@ -179,7 +179,7 @@ def test_values_that_do_not_fit_the_given_range(
     image = noise(90, 80) if kind == "uint8" else dark(kind)
     scaling = scaled(make_raster(image), given=given, progress=recorder)
     assert len(recorder.warnings) == warnings
-    assert all("hardly lie in the range that you gave" in each for each in recorder.warnings)
+    assert all("hardly lie in the range that you gave" in warning for warning in recorder.warnings)
     if not given.endswith("%"):
         assert scaling.high[0] == float(given.split(";")[1])
 
@@ -201,7 +201,7 @@ def test_a_given_range(
     image = dark("uint16")
     given = parse_value_range(text)
     labels, _ = run(make_raster(image), tmp_path, value_range=given)
-    low, high = (np.array(each)[:, None, None] for each in (lows, highs))
+    low, high = (np.array(limits)[:, None, None] for limits in (lows, highs))
     np.testing.assert_array_equal(labels, direct(np.clip((image - low) / (high - low), 0, 1)))
     record = read_record(tmp_path / "map.tif")
     assert "as you gave it" in record.text("input", "scaling", "rule")
@@ -331,4 +331,4 @@ def test_scale_and_offset_of_the_file(
     request = MapRequest(source, inspect(model), tmp_path / "map.tif", threads=1)
     make_map(request, recorder, lambda _path, _classes: None)
     np.testing.assert_array_equal(gdal.Open(str(request.output)).ReadAsArray(), direct(image / 255))
-    assert any("as they are stored" in each for each in recorder.warnings)
+    assert any("as they are stored" in warning for warning in recorder.warnings)

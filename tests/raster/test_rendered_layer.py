@@ -124,7 +124,7 @@ def test_windows_are_put_together_from_whole_blocks(recorder) -> None:
     assert valid.sum(axis=1).tolist() == [valid[0].sum()] * 300
     painter = layer.painter
     assert isinstance(painter, Painted)
-    assert {(each.rows, each.cols) for each in painter.parts} == {(BLOCK, BLOCK)}
+    assert {(part.rows, part.cols) for part in painter.parts} == {(BLOCK, BLOCK)}
     assert len(painter.parts) == 4
     image.read(window)
     assert len(painter.parts) == 4, "they are kept"
@@ -141,7 +141,7 @@ def test_colours_are_no_values_of_other_sensors(recorder) -> None:
     image: RenderedImage = layer_at().open(("red", "green", "blue"), (), recorder)
     card = ModelCard("m", (ModelClass("a", "#000000"),), value_range=(0.0, 10000.0))
     assert image.scaling(card).high == (255.0,) * 3
-    assert any("trained on values from 0 to 10000" in each for each in recorder.warnings)
+    assert any("trained on values from 0 to 10000" in warning for warning in recorder.warnings)
     with pytest.raises(InputError, match="3 band"):
         layer_at().open(("red", "green", "blue", "nir"), (), recorder)
 
@@ -158,7 +158,7 @@ def test_requests_are_counted_before_they_are_made(
 ) -> None:
     area = Window(0, 0, 1200, 1100)
     layer_at(limit=needed).begin(area, inside, recorder)
-    assert any(f"about {needed} request" in each for each in recorder.infos)
+    assert any(f"about {needed} request" in info for info in recorder.infos)
     if needed > 1:
         with pytest.raises(SettingError, match=f"About {needed} requests"):
             layer_at(limit=needed - 1).begin(area, inside, recorder)
