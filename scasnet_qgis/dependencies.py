@@ -70,7 +70,7 @@ def python_of_qgis(
         Path(prefix) / "bin" / "python3",
         Path(prefix) / "python.exe",
     )
-    return next((each for each in candidates if each.exists()), Path("python3"))
+    return next((path for path in candidates if path.exists()), Path("python3"))
 
 
 def python_for_training() -> str:

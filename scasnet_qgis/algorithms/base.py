@@ -162,8 +162,8 @@ def translated(text: str | Message) -> str:
     if isinstance(text, str):
         return without_secrets(text)
     values = {
-        key: translated(each) if isinstance(each, Message) else each
-        for key, each in text.values.items()
+        key: translated(value) if isinstance(value, Message) else value
+        for key, value in text.values.items()
     }
     return Message(text.template, values).filled(translate("ScasNet", text.template))
 

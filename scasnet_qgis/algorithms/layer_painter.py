@@ -91,7 +91,7 @@ class LayerPainter:
             progress.check()
             if pixels is not None and not drawing.failed and not drawing.told:
                 return pixels
-            if pause is None or not all(each.may_pass for each in drawing.failed):
+            if pause is None or not all(failure.may_pass for failure in drawing.failed):
                 break
             _wait(pause, progress)
         raise self._error(drawing, part)
@@ -101,7 +101,7 @@ class LayerPainter:
         with self._listening(drawing), _cancelling(feedback, progress):
             # Not through a job of a map, which would bring in the screen's resolution.
             block = self._renderer.block(1, _extent(part), part.cols, part.rows, feedback)
-        drawing.told += [str(each) for each in feedback.errors()]
+        drawing.told += [str(error) for error in feedback.errors()]
         if block is None or not block.isValid() or block.isEmpty():
             return None
         data = np.frombuffer(bytes(block.data()), dtype=np.uint8)
@@ -132,16 +132,16 @@ class LayerPainter:
         finally:
             manager.finished[QgsNetworkReplyContent].disconnect(finished)
             manager.requestTimedOut[QgsNetworkRequestParameters].disconnect(timed_out)
-            for each in drawing.failed:
-                if each.address in late:
-                    each.problem = "no answer in time"
+            for failure in drawing.failed:
+                if failure.address in late:
+                    failure.problem = "no answer in time"
 
     def _error(self, drawing: _Drawing, part: Grid) -> InputError:
         """What will not pass by itself, or the first failure, as a sentence; all as the detail."""
-        failed, told = drawing.failed, [address_of(each) for each in drawing.told]
-        addresses = [f"{address_of(each.address)}: {each.problem}" for each in failed]
+        failed, told = drawing.failed, [address_of(address) for address in drawing.told]
+        addresses = [f"{address_of(failure.address)}: {failure.problem}" for failure in failed]
         detail = "\n".join([*addresses[:_MOST_TOLD], *told[:_MOST_TOLD]])
-        first = min(failed, key=lambda each: each.may_pass, default=None)
+        first = min(failed, key=lambda failure: failure.may_pass, default=None)
         problem: str | Message = (told or ["no image"])[0] if first is None else first.problem
         if first is not None and first.status >= 400:
             text = translate("ScasNet", "HTTP status {status}")

@@ -134,7 +134,7 @@ def _name_of_layer(path: str, number: int) -> str:
 
 def check_field(layer: QgsVectorLayer, field: str) -> None:
     """Raise SettingError, which lists the fields, where ``field`` is none of the layer's."""
-    names = [each.name() for each in layer.fields()]
+    names = [field.name() for field in layer.fields()]
     if not field:
         raise SettingError(
             translate(
@@ -179,7 +179,7 @@ def _classes_of_vector(layer: QgsVectorLayer, field: str) -> list[LabelClass]:
     names, colors = _categories(layer, field)
     values = layer.uniqueValues(layer.fields().indexOf(field), MAX_CLASSES + 2)
     occurring = set(_texts(values))
-    ordered = [each for each in names if each in occurring]
+    ordered = [name for name in names if name in occurring]
     ordered += by_number(occurring - set(ordered))
     return make_classes(ordered, _real_names(names), colors, name_of(layer))
 
@@ -206,23 +206,23 @@ def _categories(layer: QgsVectorLayer, field: str) -> tuple[dict[str, str], dict
 
 def _texts(values: Iterable[Any]) -> list[str]:
     """The texts of field values; nothing and empty texts are no values."""
-    kept = [each for each in values if each is not None and each != NULL]
-    texts = [value_text(int(each) if isinstance(each, bool) else each) for each in kept]
-    return [each for each in texts if each]
+    kept = [value for value in values if value is not None and value != NULL]
+    texts = [value_text(int(value) if isinstance(value, bool) else value) for value in kept]
+    return [text for text in texts if text]
 
 
 def _classes_of_palette(layer: QgsRasterLayer) -> list[LabelClass]:
     renderer, provider = layer.renderer(), layer.dataProvider()
     if not isinstance(renderer, QgsPalettedRasterRenderer) or renderer.band() != 1:
         return []
-    entries = {value_text(float(each.value)): each for each in renderer.classes()}
-    table = {value_text(float(each.value)) for each in provider.colorTable(1)}
+    entries = {value_text(float(entry.value)): entry for entry in renderer.classes()}
+    table = {value_text(float(entry.value)) for entry in provider.colorTable(1)}
     if table == set(entries) or len(entries) > MAX_CLASSES:
         return []  # QGIS shows the colour table of the file, with many a value that never occurs
     if provider.sourceHasNoDataValue(1):
         entries.pop(value_text(float(provider.sourceNoDataValue(1))), None)
-    names = {value: each.label.strip() for value, each in entries.items()}
-    colors = {value: each.color.name() for value, each in entries.items()}
+    names = {value: entry.label.strip() for value, entry in entries.items()}
+    colors = {value: entry.color.name() for value, entry in entries.items()}
     return make_classes(by_number(entries), _real_names(names), colors, name_of(layer))
 
 

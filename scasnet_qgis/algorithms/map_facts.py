@@ -78,7 +78,7 @@ class MapFacts:
         if self.record is None:
             return None
         files = self.record.parts("files")
-        return next((each for each in files if each.text("sha256") == self.sha256), None)
+        return next((file for file in files if file.text("sha256") == self.sha256), None)
 
     @property
     def state(self) -> str:
@@ -97,7 +97,7 @@ class MapFacts:
 
 def _cleaned(stamp: dict[str, str]) -> dict[str, str]:
     """The items that are texts; the classes are read on their own."""
-    return {clean_name(key): clean_text(each) for key, each in stamp.items() if key != "CLASSES"}
+    return {clean_name(key): clean_text(value) for key, value in stamp.items() if key != "CLASSES"}
 
 
 def _classes(stamp: dict[str, str], record: Record | None) -> list[Record]:
@@ -119,7 +119,7 @@ def as_json(facts: MapFacts) -> str:
         "file": {"path": str(facts.path), "bytes": facts.size, "sha256": facts.sha256},
         "state": facts.state,
         "in_the_file": facts.stamp,
-        "classes": [_class(each) for each in facts.classes],
+        "classes": [_class(entry) for entry in facts.classes],
         "description": {
             "path": str(record_file(facts.path)),
             "problem": facts.problem or None,

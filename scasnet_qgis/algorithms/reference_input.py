@@ -50,6 +50,6 @@ def read_reference(
 
 def _field_of_sample(layer: QgsVectorLayer) -> str:
     """The field in which a sample is labelled; "" where the layer is no sample."""
-    there = {each.name() for each in layer.fields()}
+    there = {field.name() for field in layer.fields()}
     is_sample = there.issuperset((sample_design.REFERENCE, *sample_design.DESIGN_FIELDS))
     return sample_design.REFERENCE if is_sample else ""

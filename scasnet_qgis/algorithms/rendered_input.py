@@ -137,7 +137,7 @@ def _pixel_size(
 
 def _natives(layer: QgsRasterLayer) -> tuple[float, ...]:
     """The sizes in map units that a service's pixels have; none where it renders any."""
-    return tuple(float(each) for each in layer.dataProvider().nativeResolutions())
+    return tuple(float(resolution) for resolution in layer.dataProvider().nativeResolutions())
 
 
 def _look(layer: QgsRasterLayer) -> dict[str, str]:
@@ -161,7 +161,7 @@ def _rights(layer: QgsRasterLayer) -> tuple[str, ...]:
     named = [properties.attribution(), properties.attributionUrl()]
     provider = layer.dataProvider().layerMetadata()
     said += [provider.rights(), provider.licenses()]
-    texts = [*named, *(each for group in said for each in group)]
-    whole = (without_secrets(" ".join(str(each).split())) for each in texts if each)
+    texts = [*named, *(text for group in said for text in group)]
+    whole = (without_secrets(" ".join(str(text).split())) for text in texts if text)
     cleaned = (text[:_MOST_RIGHTS] for text in whole)
-    return tuple(dict.fromkeys(each for each in cleaned if each))
+    return tuple(dict.fromkeys(text for text in cleaned if text))

@@ -47,12 +47,15 @@ def style(layer: QgsVectorLayer, strata: Sequence[Stratum]) -> None:
 
 def _choice(strata: Sequence[Stratum]) -> QgsEditorWidgetSetup:
     nothing = {translate("ScasNet", "not labelled yet"): QgsValueMapFieldFormatter.NULL_VALUE}
-    entries = [nothing, *({each.name: each.name} for each in strata)]
+    entries = [nothing, *({stratum.name: stratum.name} for stratum in strata)]
     return QgsEditorWidgetSetup("ValueMap", {"map": entries})
 
 
 def _renderer(strata: Sequence[Stratum]) -> QgsCategorizedSymbolRenderer:
-    categories = [QgsRendererCategory(each.name, _symbol(each.color), each.name) for each in strata]
+    categories = [
+        QgsRendererCategory(stratum.name, _symbol(stratum.color), stratum.name)
+        for stratum in strata
+    ]
     label = translate("ScasNet", "not labelled yet")
     categories.append(QgsRendererCategory("", _symbol(UNLABELLED), label))
     return QgsCategorizedSymbolRenderer(REFERENCE, categories)

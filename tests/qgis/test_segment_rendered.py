@@ -61,7 +61,7 @@ def test_tiles_give_the_map_of_the_same_pixels_in_a_file(
     run("scasnet:segment", INPUT=str(file), EXTENT=box(100, 150), OUTPUT=str(expected), **TILES)
     np.testing.assert_array_equal(pixels(target), pixels(expected))
     assert len(np.unique(pixels(target))) > 1
-    places = [gdal.Open(str(each)).GetGeoTransform() for each in (target, expected)]
+    places = [gdal.Open(str(path)).GetGeoTransform() for path in (target, expected)]
     assert places[0] == pytest.approx(places[1], abs=1e-4)
     # Two blocks of two by two tiles, each tile once.
     tiles = {Service.path(row, col) for row in (0, 1) for col in range(4)}
@@ -92,7 +92,7 @@ def test_who_is_to_be_named_stands_in_the_log_and_beside_the_map(
 
 def test_a_layer_without_attribution_gets_a_reminder(run, layer, tmp_path, feedback):
     run("scasnet:segment", INPUT=layer, EXTENT=box(0, 0, 64, 64), OUTPUT=str(tmp_path / "map.tif"))
-    assert any("terms of use" in each for each in feedback.warnings)
+    assert any("terms of use" in warning for warning in feedback.warnings)
 
 
 def test_what_the_mask_leaves_out_is_not_asked_for(run, layer, service, tmp_path):
@@ -100,7 +100,7 @@ def test_what_the_mask_leaves_out_is_not_asked_for(run, layer, service, tmp_path
         return LEFT + col * PIXEL, TOP - row * PIXEL
 
     corners = [(20, 20), (90, 20), (90, 90), (20, 90)]
-    shape = polygon([place(*each) for each in corners])
+    shape = polygon([place(*corner) for corner in corners])
     mask = write_layer(tmp_path / "mask.gpkg", [("a", shape)], epsg=3857)
     how = {"EXTENT": box(0, 0, 1000, 1000), "MASK": mask, "MAX_REQUESTS": 4}
     target = tmp_path / "map.tif"
@@ -202,7 +202,7 @@ def test_keys_are_not_written_down(
     shown = record_of(target)["input"]["rendered"]["name"]
     assert shown == (service.address if named_by_its_source else "tiles")
     notes = record_of(target)["repeat"]["notes"]
-    assert any("A password or key was left out" in each for each in notes)
+    assert any("A password or key was left out" in note for note in notes)
 
 
 def test_the_command_line_takes_the_source_of_a_layer(service, tmp_path):

@@ -106,7 +106,7 @@ def test_a_run_whose_server_went_away_goes_on_when_it_is_back(
     assert "run the same command again" in refused(run, tmp_path, **how)
     service.gone_after, asked = None, len(service.requests)
     run("scasnet:segment", OUTPUT=str(target), **how)
-    assert any(each.startswith("Going on with an interrupted run") for each in feedback.lines)
+    assert any(line.startswith("Going on with an interrupted run") for line in feedback.lines)
     assert len(service.requests) > asked
     with serving(picture) as other:
         fresh = QgsRasterLayer(other.xyz, "tiles", "wms")

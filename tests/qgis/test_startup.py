@@ -53,7 +53,9 @@ def started() -> dict[str, list[str]]:
 
 def within(modules: list[str], packages: tuple[str, ...]) -> list[str]:
     """Those of the modules that are one of the packages or lie in one."""
-    return [each for each in modules if f"{each}.".startswith(tuple(f"{p}." for p in packages))]
+    return [
+        module for module in modules if f"{module}.".startswith(tuple(f"{p}." for p in packages))
+    ]
 
 
 def test_every_algorithm_is_there(started) -> None:
@@ -65,7 +67,7 @@ def test_no_heavy_package_is_loaded(started) -> None:
 
 
 def test_nothing_is_loaded_that_only_a_run_needs(started) -> None:
-    working = tuple(f"scasnet_qgis.{each}" for each in WORKING)
+    working = tuple(f"scasnet_qgis.{module}" for module in WORKING)
     assert within(started["modules"], working) == []
 
 
