@@ -1,4 +1,4 @@
-"""Pixels that a decoder makes up, as it does not find them in a damaged file."""
+"""Turns libjpeg's warnings of damaged files into errors: it would make the pixels up."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from osgeo import gdal
 
 # What libjpeg only warns of.
-_MADE_UP = ("Corrupt JPEG data", "Premature end of JPEG file")
+_DECODE_WARNINGS = ("Corrupt JPEG data", "Premature end of JPEG file")
 
 
 @contextmanager
@@ -19,6 +19,6 @@ def nothing_made_up() -> Iterator[None]:
     """
     gdal.ErrorReset()
     yield
-    told = gdal.GetLastErrorMsg()
-    if any(phrase in told for phrase in _MADE_UP):
-        raise RuntimeError(told)
+    warning = gdal.GetLastErrorMsg()
+    if any(phrase in warning for phrase in _DECODE_WARNINGS):
+        raise RuntimeError(warning)

@@ -1,4 +1,4 @@
-"""What tells one state of a file from another, at little cost for rasters of any size."""
+"""Size, time and SHA-256 of input files; of large files a sample of their bytes."""
 
 from __future__ import annotations
 

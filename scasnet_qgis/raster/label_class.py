@@ -1,4 +1,4 @@
-"""What labels are called: the value a class has in a file, its name and its colour."""
+"""A class of labels: its value in the file, its name and its colour."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from scasnet_qgis.raster.vector_layer import reading
 
 IGNORE = 255  # where a pixel has no label, or none of a class that is asked for
 
-_WHOLE = re.compile(r"([+-]?\d+)\.0*")
+_WHOLE_NUMBER = re.compile(r"([+-]?\d+)\.0*")
 # Names of what is no class, compared without case, blanks and signs.
 _NO_CLASS = re.compile(
     r"(un|not|no)label?led|(no|without)labels?|(no|without|missing)data|nodatavalue"
@@ -37,7 +37,7 @@ def value_text(value: Any) -> str:
     if isinstance(value, float):
         value = f"{value:.15g}"
     text = str(value).strip()
-    whole = _WHOLE.fullmatch(text)
+    whole = _WHOLE_NUMBER.fullmatch(text)
     return whole.group(1) if whole else text
 
 

@@ -1,4 +1,4 @@
-"""What tells the polygons of one layer from those of another, wherever they are stored."""
+"""SHA-256 of a layer's geometries, whichever file they are stored in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which class of a reference is which class of a map.
+"""Matches the classes of a reference to those of a map.
 
 The rule, in this order:
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LEFT_OUT = 254  # what a reference class becomes that is not to be compared; IGNORE is "no label"
-_MOST_LISTED = 40
+_MAX_LISTED = 40
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,8 @@ def match_classes(
     ``left_out`` are names or values of reference classes that are not compared, separated by
     semicolons or commas. Raises InputError, which lists both sides, where there is no match.
     """
-    ignored = _ignored(reference, left_out)
-    compared = [label for index, label in enumerate(reference) if index not in ignored]
+    excluded = _excluded_indices(reference, left_out)
+    compared = [label for index, label in enumerate(reference) if index not in excluded]
     names = _lookup([name_key(label.name) for label in mapped])
     values = _lookup([value_text(label.value) for label in mapped])
     by_name = translate("ScasNet", "Classes are matched by name: {pairs}.")
@@ -81,12 +81,13 @@ def match_classes(
     for template, known, key in rules:
         if compared and all(key(label) in known for label in compared):
             found = [known[key(label)] for label in compared]
-            _refuse_twins([mapped[index] for index in found], mapped, template == by_name)
+            _refuse_duplicates([mapped[index] for index in found], mapped, template == by_name)
             pairs = zip(compared, (mapped[index] for index in found))
             text = ", ".join(f"{told(first)} = {told(second)}" for first, second in pairs)
-            ahead = iter(found)
+            remaining = iter(found)
             indices = (
-                LEFT_OUT if index in ignored else next(ahead) for index in range(len(reference))
+                LEFT_OUT if index in excluded else next(remaining)
+                for index in range(len(reference))
             )
             return ClassMatch(tuple(indices), Message(template, {"pairs": text}))
     raise _mismatch(compared, mapped)
@@ -102,7 +103,7 @@ def _lookup(keys: Sequence[str]) -> dict[str, int]:
     return {key: len(keys) - 1 - index for index, key in enumerate(reversed(keys))}
 
 
-def _ignored(reference: Sequence[LabelClass], left_out: str) -> set[int]:
+def _excluded_indices(reference: Sequence[LabelClass], left_out: str) -> set[int]:
     """Indices of the classes that are named; SettingError for one that there is not."""
     result: set[int] = set()
     for part in filter(None, (text.strip() for text in re.split("[;,]", left_out))):
@@ -119,23 +120,23 @@ def _ignored(reference: Sequence[LabelClass], left_out: str) -> set[int]:
                     "{classes}.",
                 ),
                 name=part,
-                classes=_list(reference),
+                classes=_class_list(reference),
             )
         result |= found
     return result
 
 
-def _refuse_twins(used: list[LabelClass], mapped: Sequence[LabelClass], by_name: bool) -> None:
+def _refuse_duplicates(used: list[LabelClass], mapped: Sequence[LabelClass], by_name: bool) -> None:
     """Raise InputError where a name that is asked for belongs to two classes of the map."""
     keys = [name_key(label.name) for label in mapped]
-    twins = [label.name for label in used if by_name and keys.count(name_key(label.name)) > 1]
-    if twins:
+    duplicates = [label.name for label in used if by_name and keys.count(name_key(label.name)) > 1]
+    if duplicates:
         raise InputError(
             translate(
                 "ScasNet",
                 "Several classes of the map are called {name}: give each a name of its own.",
             ),
-            name=twins[0],
+            name=duplicates[0],
         )
 
 
@@ -152,8 +153,8 @@ def _mismatch(reference: Sequence[LabelClass], mapped: Sequence[LabelClass]) -> 
                 "The reference seems to count its classes from 0 and the map from 1: add 1 to its "
                 "values first (Raster > Raster Calculator).",
             ),
-            reference=_list(reference),
-            mapped=_list(mapped),
+            reference=_class_list(reference),
+            mapped=_class_list(mapped),
         )
     return InputError(
         translate(
@@ -161,8 +162,8 @@ def _mismatch(reference: Sequence[LabelClass], mapped: Sequence[LabelClass]) -> 
             "The classes do not match: the reference has {reference}; the map has {mapped}. Give "
             "the same classes the same names, or leave out those that the map does not have.",
         ),
-        reference=_list(reference),
-        mapped=_list(mapped),
+        reference=_class_list(reference),
+        mapped=_class_list(mapped),
     )
 
 
@@ -173,9 +174,9 @@ def _counts_from_zero(reference: Sequence[LabelClass], mapped: Sequence[LabelCla
     return "0" in values and len(mapped) > 1 and shifted <= values and len(values - shifted) <= 1
 
 
-def _list(classes: Sequence[LabelClass]) -> Message | str:
-    text = ", ".join(told(label) for label in classes[:_MOST_LISTED])
-    more = len(classes) - _MOST_LISTED
+def _class_list(classes: Sequence[LabelClass]) -> Message | str:
+    text = ", ".join(told(label) for label in classes[:_MAX_LISTED])
+    more = len(classes) - _MAX_LISTED
     if more <= 0:
         return text
     return message(translate("ScasNet", "{names} and {more} more"), names=text, more=more)

@@ -1,4 +1,4 @@
-"""Where a map comes from: in the file what every run repeats, beside it all about the run."""
+"""Provenance of a map: metadata in the GeoTIFF, and the run record (JSON) beside it."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def stamp_of(path: Path) -> dict[str, str]:
     """
     try:
         dataset = gdal.OpenEx(str(path), gdal.OF_RASTER, allowed_drivers=["GTiff"])
-        found = None if dataset is None else dataset.GetMetadata(DOMAIN) or {}
+        metadata = None if dataset is None else dataset.GetMetadata(DOMAIN) or {}
     except RuntimeError as error:
-        raise _no_map(path, str(error)) from error
-    if found is None:
-        raise _no_map(path, gdal.GetLastErrorMsg())
-    return dict(list(found.items())[:MAX_ITEMS])
+        raise _not_a_map(path, str(error)) from error
+    if metadata is None:
+        raise _not_a_map(path, gdal.GetLastErrorMsg())
+    return dict(list(metadata.items())[:MAX_ITEMS])
 
 
 def write_records(
@@ -138,7 +138,7 @@ def origin_of(
     return {key: value for key, value in items.items() if value}
 
 
-def _no_map(path: Path, detail: str) -> InputError:
+def _not_a_map(path: Path, detail: str) -> InputError:
     return InputError(
         translate("ScasNet", "{path} cannot be read as a GeoTIFF: choose a map of this plugin."),
         detail,

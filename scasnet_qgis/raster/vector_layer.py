@@ -1,4 +1,4 @@
-"""Layers of a vector file and their features, as GDAL gives them."""
+"""Reads layers and features of a vector file with OGR."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the files that a run reads stay what they were when it began."""
+"""Checks that input files do not change while a run reads them."""
 
 from __future__ import annotations
 
