@@ -1,4 +1,4 @@
-"""Python packages beside QGIS's own: where they are found, and how a missing one is installed."""
+"""Finds Python packages and interpreters beside QGIS's own, and gives commands to install."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ def python_for_training() -> str:
 
 def environment_for_training() -> dict[str, str]:
     """This process's environment without what ties a Python to QGIS (Windows)."""
-    bound = ("PYTHONHOME", "PYTHONPATH")
-    return {key: value for key, value in os.environ.items() if key not in bound}
+    tied = ("PYTHONHOME", "PYTHONPATH")
+    return {key: value for key, value in os.environ.items() if key not in tied}
 
 
 def install_command(package: str, python: Path | None = None, folder: Path | None = None) -> str:

@@ -1,4 +1,4 @@
-"""How a land-cover map looks in QGIS: paletted, each class with its name and colour."""
+"""The paletted style of a map: the name and colour of each class."""
 
 from __future__ import annotations
 

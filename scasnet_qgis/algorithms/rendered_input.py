@@ -1,4 +1,4 @@
-"""A layer without a file as an image: what is rendered, with which pixels, from which service."""
+"""A web layer as input image: its grid, renderer, service and attribution."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from scasnet_qgis.i18n import translate
 from scasnet_qgis.raster.rendered_grid import Extent, rendered_grid
 from scasnet_qgis.raster.rendered_layer import RenderedLayer
 
-_MOST_RIGHTS = 500  # characters; some services put their whole terms there
+_MAX_RIGHTS = 500  # characters; some services put their whole terms there
 _WEB_TILES = re.compile(r"(?:^|[?&])type=xyz(?:&|$)")
-_PLAIN = "singlebandcolordata"  # the renderer of layers that come as colours
+_COLOR_RENDERER = "singlebandcolordata"  # the renderer of layers that come as colours
 
 
 class WaitingProgress(FeedbackProgress):
@@ -74,12 +74,12 @@ def read_rendered(
             "ScasNet", "The layer {name} is no file and has no end: choose the extent to map."
         )
         raise SettingError(text, name=name_of(layer))
-    extent = _within(extent, layer)
+    extent = _covered_extent(extent, layer)
     wanted = _pixel_size(algorithm, parameters, context, card)
     provider = layer.dataProvider()
     web = _WEB_TILES.search(provider.dataSourceUri()) is not None
     source = str(provider.dataSourceUri())
-    place = rendered_grid(extent, layer.crs().toWkt(), wanted, _natives(layer), web)
+    place = rendered_grid(extent, layer.crs().toWkt(), wanted, _native_resolutions(layer), web)
     rendered = RenderedLayer(
         name=name_of(layer),
         provider=layer.providerType(),
@@ -88,15 +88,15 @@ def read_rendered(
         pixel_size=wanted,
         limit=algorithm.parameterAsInt(parameters, MAX_REQUESTS, context),
         painter=LayerPainter(layer, name_of(layer)),
-        look=_look(layer),
-        rights=_rights(layer),
+        look=_renderer_identity(layer),
+        rights=_attribution(layer),
         digest=hashlib.sha256(plain_address(source).encode()).hexdigest(),
     )
     # As QGIS's own algorithms take a layer from the command line.
     return {"source": f"{layer.providerType()}://{source}", "layer": rendered, "extent": extent}
 
 
-def _within(extent: Extent, layer: QgsRasterLayer) -> Extent:
+def _covered_extent(extent: Extent, layer: QgsRasterLayer) -> Extent:
     """The part of an extent that the layer says it covers, if it says so."""
     covered, wanted = layer.extent(), QgsRectangle(*extent)
     if covered.isEmpty():
@@ -135,15 +135,15 @@ def _pixel_size(
     return float((low * high) ** 0.5)
 
 
-def _natives(layer: QgsRasterLayer) -> tuple[float, ...]:
+def _native_resolutions(layer: QgsRasterLayer) -> tuple[float, ...]:
     """The sizes in map units that a service's pixels have; none where it renders any."""
     return tuple(float(resolution) for resolution in layer.dataProvider().nativeResolutions())
 
 
-def _look(layer: QgsRasterLayer) -> dict[str, str]:
+def _renderer_identity(layer: QgsRasterLayer) -> dict[str, str]:
     """How values become colours, where the layer does not come as colours."""
     renderer = layer.renderer()
-    if renderer.type() == _PLAIN:
+    if renderer.type() == _COLOR_RENDERER:
         return {}
     document = QDomDocument()
     root = document.createElement("look")
@@ -153,7 +153,7 @@ def _look(layer: QgsRasterLayer) -> dict[str, str]:
     return {"renderer": renderer.type(), "sha256": hashlib.sha256(text.encode()).hexdigest()}
 
 
-def _rights(layer: QgsRasterLayer) -> tuple[str, ...]:
+def _attribution(layer: QgsRasterLayer) -> tuple[str, ...]:
     """Who is to be named, and under which terms, as the layer says; each once."""
     said = [layer.metadata().rights(), layer.metadata().licenses()]
     # A newer QGIS keeps both with what it tells as a server.
@@ -163,5 +163,5 @@ def _rights(layer: QgsRasterLayer) -> tuple[str, ...]:
     said += [provider.rights(), provider.licenses()]
     texts = [*named, *(text for group in said for text in group)]
     whole = (without_secrets(" ".join(str(text).split())) for text in texts if text)
-    cleaned = (text[:_MOST_RIGHTS] for text in whole)
+    cleaned = (text[:_MAX_RIGHTS] for text in whole)
     return tuple(dict.fromkeys(text for text in cleaned if text))
