@@ -102,39 +102,44 @@ def _forward(event: dict[str, Any], progress: Progress) -> None:
         progress.warn(text_of(event))
 
 
+def _start(task: str, request: Path) -> subprocess.Popen[str]:
+    """Start the worker; raises TrainingDependencyError where the interpreter does not start."""
+    interpreter = dependencies.python_for_training()
+    command = [interpreter, "-m", "scasnet_qgis.training", task, "--request", str(request)]
+    environment = {
+        **dependencies.environment_for_training(),
+        "PYTHONPATH": str(paths.PLUGIN.parent),
+        "PYTHONUTF8": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",  # by another version it would not serve QGIS
+    }
+    try:
+        # No shell is involved, and the program is the user's own setting.
+        return subprocess.Popen(  # nosec B603
+            [*command, "--child"],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            # A Ctrl+C on the terminal is for QGIS, which then asks this process to end.
+            start_new_session=os.name == "posix",
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )
+    except OSError as error:
+        raise TrainingDependencyError(
+            translate("ScasNet", "The Python {python}, which should train, does not start."),
+            str(error),
+            python=interpreter,
+        ) from error
+
+
 class _Process:
     """The process and the threads that read what it says."""
 
     def __init__(self, task: str, request: Path) -> None:
-        interpreter = dependencies.python_for_training()
-        command = [interpreter, "-m", "scasnet_qgis.training", task, "--request", str(request)]
-        environment = {
-            **dependencies.environment_for_training(),
-            "PYTHONPATH": str(paths.PLUGIN.parent),
-            "PYTHONUTF8": "1",
-            "PYTHONDONTWRITEBYTECODE": "1",  # by another version it would not serve QGIS
-        }
-        try:
-            # No shell is involved, and the program is the user's own setting.
-            self._process = subprocess.Popen(  # nosec B603
-                [*command, "--child"],
-                env=environment,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                encoding="utf-8",
-                errors="replace",
-                # A Ctrl+C on the terminal is for QGIS, which then asks this process to end.
-                start_new_session=os.name == "posix",
-                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-            )
-        except OSError as error:
-            raise TrainingDependencyError(
-                translate("ScasNet", "The Python {python}, which should train, does not start."),
-                str(error),
-                python=interpreter,
-            ) from error
+        self._process = _start(task, request)
         self._events: queue.Queue[dict[str, Any]] = queue.Queue()
         self.has_reported = False
         self._printed: deque[str] = deque(maxlen=_KEPT_LINES)

@@ -59,7 +59,7 @@ class _FailedRequest:
 
 @dataclass
 class _RenderAttempt:
-    """One try: the failures, and those that QGIS itself tells of."""
+    """One try: failed requests, and the errors that QGIS itself reports."""
 
     failed: list[_FailedRequest] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
@@ -149,8 +149,8 @@ class LayerPainter:
             text = translate("ScasNet", "HTTP status {status}")
             problem = message(text, status=first.status)
         x, y = part.to_map(part.rows / 2, part.cols / 2)
-        place: dict[str, Any] = {"x": x, "y": y, "reference": part.reference_name}
-        return InputError(_error_template(first), detail, name=self._name, problem=problem, **place)
+        where: dict[str, Any] = {"x": x, "y": y, "reference": part.reference_name}
+        return InputError(_error_template(first), detail, name=self._name, problem=problem, **where)
 
 
 def _error_template(first: _FailedRequest | None) -> str:

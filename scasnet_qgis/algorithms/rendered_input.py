@@ -64,11 +64,7 @@ def read_rendered(
     ``extent`` is in the layer's coordinates. Call it in the main thread; raises InputError and
     SettingError.
     """
-    if not layer.isValid() or layer.dataProvider() is None or layer.renderer() is None:
-        text = translate(
-            "ScasNet", "The layer {name} cannot be drawn: its service does not answer as it should."
-        )
-        raise InputError(text, name=name_of(layer))
+    _check_drawable(layer)
     if extent is None:
         text = translate(
             "ScasNet", "The layer {name} is no file and has no end: choose the extent to map."
@@ -94,6 +90,14 @@ def read_rendered(
     )
     # As QGIS's own algorithms take a layer from the command line.
     return {"source": f"{layer.providerType()}://{source}", "layer": rendered, "extent": extent}
+
+
+def _check_drawable(layer: QgsRasterLayer) -> None:
+    if not layer.isValid() or layer.dataProvider() is None or layer.renderer() is None:
+        text = translate(
+            "ScasNet", "The layer {name} cannot be drawn: its service does not answer as it should."
+        )
+        raise InputError(text, name=name_of(layer))
 
 
 def _covered_extent(extent: Extent, layer: QgsRasterLayer) -> Extent:

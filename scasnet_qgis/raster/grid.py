@@ -122,10 +122,10 @@ class Grid:
                     "The raster's geotransform is degenerate: assign it a valid position.",
                 )
             )
-        places = [
+        corners = [
             gdal.ApplyGeoTransform(inverse, x, y) for x in (x_min, x_max) for y in (y_min, y_max)
         ]
-        cols, rows = [p[0] for p in places], [p[1] for p in places]
+        cols, rows = [col for col, _ in corners], [row for _, row in corners]
         row, col = floor(min(rows) + _TOLERANCE), floor(min(cols) + _TOLERANCE)
         return Window(
             row, col, ceil(max(rows) - _TOLERANCE) - row, ceil(max(cols) - _TOLERANCE) - col

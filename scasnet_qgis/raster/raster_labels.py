@@ -197,9 +197,9 @@ class _ClassIndex:
     def _search(self, values: NDArray[np.generic]) -> NDArray[np.uint8]:
         if not self._values.size:
             return np.full(values.shape, IGNORE, dtype=np.uint8)
-        place = np.searchsorted(self._values, values).clip(max=len(self._values) - 1)
-        hit = self._values[place] == values
-        return np.where(hit, self._classes[place], np.uint8(IGNORE))
+        index = np.searchsorted(self._values, values).clip(max=len(self._values) - 1)
+        hit = self._values[index] == values
+        return np.where(hit, self._classes[index], np.uint8(IGNORE))
 
 
 def _as_dtype(scalar_type: type, number: float | int) -> float | int | None:

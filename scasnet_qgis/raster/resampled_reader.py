@@ -134,7 +134,7 @@ def _valid_means(
     if raw.dtype.kind == "f":
         np.copyto(means, np.nan, where=counted == 0)
     # Elsewhere a gap in the window must make no difference, not even by rounding.
-    down, across = ((places, np.abs(weights)) for places, weights in cubic_taps)
+    down, across = ((indices, np.abs(weights)) for indices, weights in cubic_taps)
     beside = np.broadcast_to(_weighted_mean(gaps, down, across) > 0, means.shape)
     np.copyto(means, _weighted_mean(filled, *cubic_taps), where=~beside)
     return means
@@ -150,9 +150,9 @@ def _weighted(values: NDArray[Any], axis: int, axis_taps: Sequence[NDArray[Any]]
     small = values.dtype.itemsize <= 2 or values.dtype == np.float32
     sum_dtype = np.float32 if small else np.float64
     total: NDArray[Any] | None = None
-    for places, weights in zip(*axis_taps):
+    for indices, weights in zip(*axis_taps):
         weight = weights if axis == 2 else weights[:, None]
-        part = np.multiply(np.take(values, places, axis=axis), weight, dtype=sum_dtype)
+        part = np.multiply(np.take(values, indices, axis=axis), weight, dtype=sum_dtype)
         total = part if total is None else np.add(total, part, out=total)
     if total is None:
         raise ValueError("pixels that are made of nothing")
