@@ -83,7 +83,7 @@ def match_classes(
             found = [known[key(label)] for label in compared]
             _refuse_duplicates([mapped[index] for index in found], mapped, template == by_name)
             pairs = zip(compared, (mapped[index] for index in found))
-            text = ", ".join(f"{told(first)} = {told(second)}" for first, second in pairs)
+            text = ", ".join(f"{_class_text(first)} = {_class_text(second)}" for first, second in pairs)
             remaining = iter(found)
             indices = (
                 LEFT_OUT if index in excluded else next(remaining)
@@ -93,7 +93,7 @@ def match_classes(
     raise _mismatch(compared, mapped)
 
 
-def told(label: LabelClass) -> str:
+def _class_text(label: LabelClass) -> str:
     """A class for people: its name, and its value where that is something else."""
     return label.name if _is_nameless(label) else f"{label.name} ({label.value})"
 
@@ -175,7 +175,7 @@ def _counts_from_zero(reference: Sequence[LabelClass], mapped: Sequence[LabelCla
 
 
 def _class_list(classes: Sequence[LabelClass]) -> Message | str:
-    text = ", ".join(told(label) for label in classes[:_MAX_LISTED])
+    text = ", ".join(_class_text(label) for label in classes[:_MAX_LISTED])
     more = len(classes) - _MAX_LISTED
     if more <= 0:
         return text
