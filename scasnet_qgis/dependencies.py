@@ -97,7 +97,7 @@ def install_command(package: str, python: Path | None = None, folder: Path | Non
 def training_commands(python: Path | None = None, folder: Path | None = None) -> list[str]:
     """The exact commands that set up an interpreter of its own for training.
 
-    It stands apart from QGIS's Python, which distributions do not let pip change.
+    It is a virtual environment: distributions do not let pip change QGIS's Python.
     """
     interpreter = python or python_of_qgis()
     target = folder or settings.default_packages_folder().with_name("scasnet_torch")
@@ -109,7 +109,7 @@ def training_commands(python: Path | None = None, folder: Path | None = None) ->
 
 
 def _numpy() -> str:
-    """What pip is told of numpy: the version that is here."""
+    """The requirement that keeps numpy at the installed version."""
     import numpy as np
 
     return f'"numpy=={np.__version__}"'

@@ -42,7 +42,7 @@ class MapFacts:
 
     @classmethod
     def glance(cls, path: Path) -> MapFacts:
-        """What can be told without reading all of the map; raises InputError if it is none."""
+        """The facts without the file's checksum; raises InputError if it is no map."""
         if not path.is_file():
             text = translate("ScasNet", "The map {path} does not exist: choose another file.")
             raise InputError(text, path=path)

@@ -27,7 +27,7 @@ def read_mask(
     context: QgsProcessingContext,
     feedback: QgsProcessingFeedback,
 ) -> dict[str, Any]:
-    """What a MapRequest is told of the mask; nothing where none is wanted.
+    """The mask arguments of a MapRequest; empty where there is no mask.
 
     A selection, a filter, or a layer that is no file is saved to a temporary GeoPackage. Call it
     in the main thread; raises InputError.

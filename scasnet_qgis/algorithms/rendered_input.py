@@ -59,7 +59,7 @@ def read_rendered(
     extent: Extent | None,
     card: ModelCard,
 ) -> dict[str, Any]:
-    """What a MapRequest is told of the image.
+    """The image arguments of a MapRequest.
 
     ``extent`` is in the layer's coordinates. Call it in the main thread; raises InputError and
     SettingError.
@@ -160,7 +160,7 @@ def _renderer_identity(layer: QgsRasterLayer) -> dict[str, str]:
 def _attribution(layer: QgsRasterLayer) -> tuple[str, ...]:
     """Who is to be named, and under which terms, as the layer says; each once."""
     said = [layer.metadata().rights(), layer.metadata().licenses()]
-    # A newer QGIS keeps both with what it tells as a server.
+    # A newer QGIS keeps both with the layer's server properties.
     properties = layer if hasattr(layer, "attribution") else layer.serverProperties()
     named = [properties.attribution(), properties.attributionUrl()]
     provider = layer.dataProvider().layerMetadata()

@@ -15,7 +15,7 @@ _DECODE_WARNINGS = ("Corrupt JPEG data", "Premature end of JPEG file")
 def nothing_made_up() -> Iterator[None]:
     """Raise RuntimeError where pixels that are read here are not those of the file.
 
-    It is said once: GDAL keeps the block, and with it that of the other bands.
+    GDAL warns once: it keeps the block in its cache, and with it those of the other bands.
     """
     gdal.ErrorReset()
     yield

@@ -101,7 +101,7 @@ def _densified(corners: list[Point]) -> list[Point]:
 
 
 def transformed(points: list[Point], transform: osr.CoordinateTransformation | None) -> list[Point]:
-    """Points in the other system; an empty list where one of them has no place there."""
+    """Points in the other system; an empty list where one of them cannot be transformed."""
     if transform is None:
         return points
     try:

@@ -169,13 +169,13 @@ class Grid:
 
     @property
     def area_unit(self) -> str:
-        """The unit is "m2" where the reference system tells lengths."""
+        """ "m2" where the reference system has a unit of length."""
         if self.geotransform is None:
             return "pixels"
         return "m2" if self.metres_per_unit(0.0) is not None else "map units squared"
 
     def metres_per_unit(self, row: float) -> tuple[float, float] | None:
-        """Metres on the ground per map unit in y and x near a row; None where nothing tells."""
+        """Metres on the ground per map unit in y and x near a row; None if unknown."""
         reference = self._reference
         if reference is None:
             return None

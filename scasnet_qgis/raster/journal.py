@@ -48,7 +48,7 @@ class ChunkRecord:
 
     @property
     def windows(self) -> Iterator[Window]:
-        """The places of the blocks."""
+        """The windows of the blocks, from left to right."""
         for left, right in zip(self.edges, self.edges[1:]):
             yield Window(self.row, left, self.rows, right - left)
 

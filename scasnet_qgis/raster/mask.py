@@ -122,7 +122,7 @@ def _is_binary(band: gdal.Band, progress: Progress) -> bool:
 def is_missing(band: gdal.Band, window: Window) -> bool:
     """Whether the file stores nothing for a window: sparse blocks, holes of a mosaic.
 
-    False where the format cannot tell.
+    False where the format does not know.
     """
     area = (window.col, window.row, window.cols, window.rows)
     flags, _percent = band.GetDataCoverageStatus(*area)

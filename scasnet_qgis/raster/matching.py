@@ -83,7 +83,7 @@ def match_classes(
             found = [known[key(label)] for label in compared]
             _refuse_duplicates([mapped[index] for index in found], mapped, template == by_name)
             pairs = zip(compared, (mapped[index] for index in found))
-            text = ", ".join(f"{_class_text(first)} = {_class_text(second)}" for first, second in pairs)
+            text = ", ".join(f"{_class_text(a)} = {_class_text(b)}" for a, b in pairs)
             remaining = iter(found)
             indices = (
                 LEFT_OUT if index in excluded else next(remaining)
@@ -94,7 +94,7 @@ def match_classes(
 
 
 def _class_text(label: LabelClass) -> str:
-    """A class for people: its name, and its value where that is something else."""
+    """The name of a class, with its value where that is something else."""
     return label.name if _is_nameless(label) else f"{label.name} ({label.value})"
 
 

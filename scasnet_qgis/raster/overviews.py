@@ -110,7 +110,7 @@ class _Level:
 
 
 class Pyramid:
-    """Reduced copies of an open GeoTIFF, each half as large, until one fits into a block.
+    """Overviews of an open GeoTIFF by factors 2, 4, 8 ..., until one fits into a block.
 
     Methods raise RuntimeError where GDAL cannot read or write. Must not be used when the dataset
     is closed.

@@ -33,7 +33,7 @@ Shape = tuple[int, ogr.Geometry]  # the value to burn, 0-255, and where; in the 
 _UNDEFINED_CRS = "Undefined"  # a GeoPackage cannot but name some reference system
 _VALUE = "value"
 _BATCH = 1000  # shapes that are held in memory at a time
-# Geometries come to the grid's system before they are burnt; GDAL is to see nothing to transform.
+# Geometries are reprojected before GDAL rasterizes them, so it must find nothing to transform.
 _PLANE_WKT = 'LOCAL_CS["grid",UNIT["metre",1]]'
 
 

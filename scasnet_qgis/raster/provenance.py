@@ -31,7 +31,7 @@ MAP, PROBABILITIES = "map", "probabilities"
 def stamp(dataset: gdal.Dataset, origin: Mapping[str, str]) -> None:
     """Put into a file what is the same in every run; to be called before its first pixels.
 
-    Nothing of it may tell one run from another: no time, no path.
+    It must be the same in every run: no time, no path.
     """
     if origin:
         dataset.SetMetadata(dict(origin), DOMAIN)

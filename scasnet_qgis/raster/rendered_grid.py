@@ -50,7 +50,7 @@ def rendered_grid(
     ``natives`` are the pixel sizes of a service's own tiles in map units, none where it renders any
     size. Pixels and blocks are counted from the origin of the reference system, where the tiles of
     ``web`` maps meet: extents that overlap share their pixels, and blocks are made of whole tiles.
-    Raises InputError where the reference system tells no lengths.
+    Raises InputError where the reference system has no unit of length.
     """
     width, height = _pixel_size(extent, wkt, wanted)
     # QGIS takes the tiles whose pixels are nearest in width.

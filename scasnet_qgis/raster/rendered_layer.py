@@ -51,7 +51,7 @@ class RenderedLayer:
 
     @property
     def identity(self) -> list[Any]:
-        """What tells this image from another one, without a look at its pixels."""
+        """What identifies this image without reading its pixels, to resume a run."""
         return [self.provider, self.address, self.digest, dict(self.look)]
 
     @property

@@ -21,8 +21,8 @@ _WKB_COUNT = struct.Struct("<I")
 def thinned(geometry: ogr.Geometry, bounds: Bounds) -> ogr.Geometry:
     """A geometry that is the same in the bounds; only plain polygons with many corners change.
 
-    GDAL looks at each edge of a polygon for each row of pixels, which would make the work grow
-    with the coastline of a whole country.
+    GDAL visits each edge of a polygon for each row of pixels: the time would grow with the
+    coastline of a whole country.
     """
     if ogr.GT_Flatten(geometry.GetGeometryType()) != ogr.wkbPolygon:
         return geometry
