@@ -1,4 +1,4 @@
-"""Python packages beside QGIS's own: where they are found, and how a missing one is installed."""
+"""Finds Python packages and interpreters beside QGIS's own, and gives commands to install."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def python_of_qgis(
         Path(prefix) / "bin" / "python3",
         Path(prefix) / "python.exe",
     )
-    return next((each for each in candidates if each.exists()), Path("python3"))
+    return next((path for path in candidates if path.exists()), Path("python3"))
 
 
 def python_for_training() -> str:
@@ -85,8 +85,8 @@ def python_for_training() -> str:
 
 def environment_for_training() -> dict[str, str]:
     """This process's environment without what ties a Python to QGIS (Windows)."""
-    bound = ("PYTHONHOME", "PYTHONPATH")
-    return {key: value for key, value in os.environ.items() if key not in bound}
+    tied = ("PYTHONHOME", "PYTHONPATH")
+    return {key: value for key, value in os.environ.items() if key not in tied}
 
 
 def install_command(package: str, python: Path | None = None, folder: Path | None = None) -> str:
@@ -108,7 +108,7 @@ def runtime_command() -> str:
 def training_commands(python: Path | None = None, folder: Path | None = None) -> list[str]:
     """The exact commands that set up an interpreter of its own for training.
 
-    It stands apart from QGIS's Python, which distributions do not let pip change.
+    It is a virtual environment: distributions do not let pip change QGIS's Python.
     """
     interpreter = python or python_of_qgis()
     target = folder or settings.default_packages_folder().with_name("scasnet_torch")
@@ -120,7 +120,7 @@ def training_commands(python: Path | None = None, folder: Path | None = None) ->
 
 
 def _numpy() -> str:
-    """What pip is told of numpy: the version that is here."""
+    """The requirement that keeps numpy at the installed version."""
     import numpy as np
 
     return f'"numpy=={np.__version__}"'

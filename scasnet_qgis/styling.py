@@ -1,4 +1,4 @@
-"""How a land-cover map looks in QGIS: paletted, each class with its name and colour."""
+"""The paletted style of a map: the name and colour of each class."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from scasnet_qgis.core.messages import translate
 def style(layer: QgsRasterLayer, classes: Sequence[ModelClass]) -> None:
     """Give a map the colours and names of its classes; class k has value k + 1."""
     entries = [
-        QgsPalettedRasterRenderer.Class(value, QColor(each.color), each.name)
-        for value, each in enumerate(classes, start=1)
+        QgsPalettedRasterRenderer.Class(value, QColor(entry.color), entry.name)
+        for value, entry in enumerate(classes, start=1)
     ]
     layer.setRenderer(QgsPalettedRasterRenderer(layer.dataProvider(), 1, entries))
 

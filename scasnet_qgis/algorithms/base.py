@@ -1,4 +1,4 @@
-"""What all algorithms share: progress, errors as one sentence, the help of their parameters."""
+"""The base class of all algorithms: progress, errors as one sentence, parameter help."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class ScasNetAlgorithm(QgsProcessingAlgorithm):
 
     def __init__(self) -> None:
         super().__init__()
-        self._refusal: ScasNetError | None = None
+        self._layer_error: ScasNetError | None = None
 
     def createInstance(self) -> ScasNetAlgorithm:
         return type(self)()
@@ -90,8 +90,8 @@ class ScasNetAlgorithm(QgsProcessingAlgorithm):
     def checkParameterValues(
         self, parameters: dict[str, Any], context: QgsProcessingContext
     ) -> tuple[bool, str]:
-        fine, message = super().checkParameterValues(parameters, context)
-        if not fine:
+        accepted, message = super().checkParameterValues(parameters, context)
+        if not accepted:
             return False, str(message)
         dependencies.extend_path()
         try:
@@ -109,12 +109,12 @@ class ScasNetAlgorithm(QgsProcessingAlgorithm):
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
     ) -> bool:
-        self._refusal = None
+        self._layer_error = None
         try:
             self.read_layers(parameters, context, feedback)
         except ScasNetError as error:
             # QGIS shows no sentence of what is raised here: ``processAlgorithm`` raises it.
-            self._refusal = error
+            self._layer_error = error
         return True
 
     def read_layers(
@@ -133,8 +133,8 @@ class ScasNetAlgorithm(QgsProcessingAlgorithm):
     ) -> dict[str, Any]:
         dependencies.extend_path()
         try:
-            if self._refusal is not None:
-                raise self._refusal
+            if self._layer_error is not None:
+                raise self._layer_error
             with cancelled_by_signals(feedback):
                 return self.compute(parameters, context, feedback)
         except Cancelled:

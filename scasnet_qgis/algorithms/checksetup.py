@@ -1,4 +1,4 @@
-"""``scasnet:checksetup``: what is installed, and the exact command for what is not."""
+"""``scasnet:checksetup``: installed packages and devices, and commands for missing ones."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from scasnet_qgis.i18n import translate
 
 HTML = "HTML"
 REPORT, READY, CAN_TRAIN = "REPORT", "READY", "CAN_TRAIN"
-_ASK_TORCH = (
+_TORCH_QUERY = (
     "import torch; print(torch.__version__, "
     "torch.cuda.get_device_name(0) if torch.cuda.is_available() else 'CPU', sep='|')"
 )
-_ANSWER_WITHIN = 60  # seconds
+_QUERY_TIMEOUT = 60  # seconds
 
 
 class CheckSetup(ScasNetAlgorithm):
@@ -147,17 +147,17 @@ def runtime_lines() -> tuple[bool, list[str]]:
         import onnxruntime  # noqa: F401
     except (ImportError, OSError) as error:
         text = translate("ScasNet", "ONNX Runtime {version} is there but does not load: {error}")
-        again = translate("ScasNet", "Install it again:")
+        reinstall = translate("ScasNet", "Install it again:")
         command = dependencies.install_command(dependencies.ONNXRUNTIME)
-        return False, [text.format(version=version, error=error), again, command]
+        return False, [text.format(version=version, error=error), reinstall, command]
     protobuf = dependencies.version_of(dependencies.PROTOBUF)
     if protobuf is None:
         text = translate("ScasNet", "protobuf is missing, so no models can be read. Install it:")
         return False, [translated(runtime_description()), text, dependencies.runtime_command()]
     clash = wheel_clash()
-    said = [runtime_description(), clash] if clash else [runtime_description()]
+    messages = [runtime_description(), clash] if clash else [runtime_description()]
     return True, [
-        *map(translated, said),
+        *map(translated, messages),
         f"protobuf {protobuf}",
         *map(device_line, available()),
         *faster_lines(),
@@ -169,8 +169,8 @@ def faster_lines() -> list[str]:
     from scasnet_qgis.models import openvino_session
     from scasnet_qgis.models.runtime import AUTOMATIC, available
 
-    on_cards = set(AUTOMATIC) - {"openvino", "cpu"}
-    if openvino_session.is_there() or on_cards & set(available()):
+    gpu_devices = set(AUTOMATIC) - {"openvino", "cpu"}
+    if openvino_session.is_there() or gpu_devices & set(available()):
         return []
     text = translate(
         "ScasNet",
@@ -207,15 +207,15 @@ def torch_lines() -> tuple[bool, list[str]]:
     interpreter = dependencies.python_for_training()
     try:
         # No shell is involved, and the program is the user's own setting.
-        answer = subprocess.run(  # nosec B603
-            [interpreter, "-c", _ASK_TORCH],
+        completed = subprocess.run(  # nosec B603
+            [interpreter, "-c", _TORCH_QUERY],
             env=dependencies.environment_for_training(),
             capture_output=True,
             text=True,
-            timeout=_ANSWER_WITHIN,
+            timeout=_QUERY_TIMEOUT,
             check=True,
         )
-        version, device = answer.stdout.strip().split("|", 1)
+        version, device = completed.stdout.strip().split("|", 1)
     except (OSError, ValueError, subprocess.SubprocessError):
         text = translate(
             "ScasNet",

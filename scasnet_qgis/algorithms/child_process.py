@@ -1,4 +1,4 @@
-"""Tasks in a process of their own, so that no crash and no lack of memory takes QGIS along."""
+"""Runs tasks in a worker process, so that no crash and no lack of memory ends QGIS."""
 
 from __future__ import annotations
 
@@ -46,42 +46,42 @@ def run_task(
         settings.write_text(json.dumps(request, default=os.fspath), encoding="utf-8")
         process = _Process(task, settings)
         try:
-            ending = _attend(process, progress, end_within)
+            outcome = _follow(process, progress, end_within)
         finally:
             status = process.close()
-    if ending is not None and ending["event"] == "result":
-        return dict(ending["values"])
-    if ending is not None:
-        raise _error(ending)
+    if outcome is not None and outcome["event"] == "result":
+        return dict(outcome["values"])
+    if outcome is not None:
+        raise _error(outcome)
     if progress.cancelled:
         raise Cancelled
-    if status >= 0 and not process.has_spoken:
-        raise _cannot_run(process.last_lines())
-    raise _crash(task, status, process.last_lines())
+    if status >= 0 and not process.has_reported:
+        raise _interpreter_error(process.last_lines())
+    raise _crash_error(task, status, process.last_lines())
 
 
-def _attend(process: _Process, progress: Progress, end_within: float) -> dict[str, Any] | None:
+def _follow(process: _Process, progress: Progress, end_within: float) -> dict[str, Any] | None:
     """Pass on what the process says until it ends; its last word, None where there is none."""
-    ending: dict[str, Any] | None = None
+    outcome: dict[str, Any] | None = None
     deadline: float | None = None
     while True:
         event = process.next_event(LOOK_EVERY)
         if event is not None and event["event"] in ("result", "error"):
-            ending = event
+            outcome = event
         elif event is not None:
-            _pass_on(event, progress)
+            _forward(event, progress)
         elif process.ended:
-            return ending
-        if deadline is None and (ending is not None or progress.cancelled):
-            process.ask_to_end()
+            return outcome
+        if deadline is None and (outcome is not None or progress.cancelled):
+            process.request_cancel()
             deadline = time.monotonic() + end_within
         if deadline is not None and time.monotonic() > deadline:
-            if ending is None:
-                progress.warn(_stopped(end_within))
-            return ending
+            if outcome is None:
+                progress.warn(_stopped_message(end_within))
+            return outcome
 
 
-def _stopped(seconds: float) -> Message:
+def _stopped_message(seconds: float) -> Message:
     return message(
         translate(
             "ScasNet",
@@ -92,7 +92,7 @@ def _stopped(seconds: float) -> Message:
     )
 
 
-def _pass_on(event: dict[str, Any], progress: Progress) -> None:
+def _forward(event: dict[str, Any], progress: Progress) -> None:
     kind = event["event"]
     if kind == "progress":
         progress.report(float(event.get("fraction", 0.0)))
@@ -102,41 +102,46 @@ def _pass_on(event: dict[str, Any], progress: Progress) -> None:
         progress.warn(text_of(event))
 
 
+def _start(task: str, request: Path) -> subprocess.Popen[str]:
+    """Start the worker; raises TrainingDependencyError where the interpreter does not start."""
+    interpreter = dependencies.python_for_training()
+    command = [interpreter, "-m", "scasnet_qgis.training", task, "--request", str(request)]
+    environment = {
+        **dependencies.environment_for_training(),
+        "PYTHONPATH": str(paths.PLUGIN.parent),
+        "PYTHONUTF8": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",  # by another version it would not serve QGIS
+    }
+    try:
+        # No shell is involved, and the program is the user's own setting.
+        return subprocess.Popen(  # nosec B603
+            [*command, "--child"],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            # A Ctrl+C on the terminal is for QGIS, which then asks this process to end.
+            start_new_session=os.name == "posix",
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )
+    except OSError as error:
+        raise TrainingDependencyError(
+            translate("ScasNet", "The Python {python}, which should train, does not start."),
+            str(error),
+            python=interpreter,
+        ) from error
+
+
 class _Process:
     """The process and the threads that read what it says."""
 
     def __init__(self, task: str, request: Path) -> None:
-        interpreter = dependencies.python_for_training()
-        command = [interpreter, "-m", "scasnet_qgis.training", task, "--request", str(request)]
-        environment = {
-            **dependencies.environment_for_training(),
-            "PYTHONPATH": str(paths.PLUGIN.parent),
-            "PYTHONUTF8": "1",
-            "PYTHONDONTWRITEBYTECODE": "1",  # by another version it would not serve QGIS
-        }
-        try:
-            # No shell is involved, and the program is the user's own setting.
-            self._process = subprocess.Popen(  # nosec B603
-                [*command, "--child"],
-                env=environment,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                encoding="utf-8",
-                errors="replace",
-                # A Ctrl+C on the terminal is for QGIS, which then asks this process to end.
-                start_new_session=os.name == "posix",
-                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-            )
-        except OSError as error:
-            raise TrainingDependencyError(
-                translate("ScasNet", "The Python for training, {python}, does not start."),
-                str(error),
-                python=interpreter,
-            ) from error
+        self._process = _start(task, request)
         self._events: queue.Queue[dict[str, Any]] = queue.Queue()
-        self.has_spoken = False
+        self.has_reported = False
         self._printed: deque[str] = deque(maxlen=_KEPT_LINES)
         # Both streams have to be read all the time: a full one would stop the process.
         self._readers = [
@@ -156,7 +161,7 @@ class _Process:
                 if event is None:
                     self._printed.append(line)
                 else:
-                    self.has_spoken = True
+                    self.has_reported = True
                     self._events.put(event)
 
     def _read_lines(self, stream: IO[str]) -> None:
@@ -179,7 +184,7 @@ class _Process:
         self._readers[0].join(1.0)
         return self._events.empty()
 
-    def ask_to_end(self) -> None:
+    def request_cancel(self) -> None:
         """A line on its standard input, and the end of it."""
         with suppress(OSError):  # it is gone already
             if self._process.stdin is not None and not self._process.stdin.closed:
@@ -188,7 +193,7 @@ class _Process:
 
     def close(self) -> int:
         """End it if it still runs, and give its exit status: minus the signal that ended it."""
-        self.ask_to_end()
+        self.request_cancel()
         if self._process.poll() is None:
             self._process.kill()
         status = self._process.wait()
@@ -210,7 +215,7 @@ def _error(event: dict[str, Any]) -> ScasNetError:
     return error
 
 
-def _cannot_run(detail: str) -> ScasNetError:
+def _interpreter_error(detail: str) -> ScasNetError:
     return TrainingDependencyError(
         translate(
             "ScasNet",
@@ -222,9 +227,9 @@ def _cannot_run(detail: str) -> ScasNetError:
     )
 
 
-def _crash(task: str, status: int, detail: str) -> ScasNetError:
+def _crash_error(task: str, status: int, detail: str) -> ScasNetError:
     """The error for a process that ended without a word."""
-    reason = _reason(status)
+    reason = _exit_reason(status)
     if task == "train":
         return TrainingError(
             translate(
@@ -246,7 +251,7 @@ def _crash(task: str, status: int, detail: str) -> ScasNetError:
     )
 
 
-def _reason(status: int) -> str:
+def _exit_reason(status: int) -> str:
     if status >= 0:
         return f"exit status {status}"
     with suppress(ValueError):

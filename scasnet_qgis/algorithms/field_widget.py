@@ -93,4 +93,6 @@ class FieldWidget:
 def _common_fields(layers: Sequence[QgsVectorLayer]) -> list[str]:
     """Names of the fields that every layer has, in the order of the first."""
     names = [[field.name() for field in layer.fields()] for layer in layers]
-    return [name for name in names[0] if all(name in others for others in names)] if names else []
+    if not names:
+        return []
+    return [name for name in names[0] if all(name in present for present in names)]

@@ -1,4 +1,4 @@
-"""Draws parts of a layer of QGIS in a worker thread, and notices what its service leaves out.
+"""Renders blocks of a QGIS layer in a worker thread; failed network requests are errors.
 
 QGIS draws a tile that it could not fetch as transparent and goes on, so that a map on the screen is
 as good as it can be. A land-cover map would have a hole there that nobody asked for: each reply of
@@ -36,15 +36,15 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.1
 PAUSES = (1.0, 4.0)  # seconds before each further try
 INSET = 0.001  # pixels by which a drawing stays away from the tiles beside it
-_MOST_TOLD = 5  # addresses in the detail of an error
+_MAX_LISTED = 5  # addresses in the detail of an error
 _NO_CONTENT = 204
 _TOO_MANY_REQUESTS = 429
-_REFUSALS = (401, 403, 407)
-_NO_IMAGE = ("text/", "application/json", "application/xml", "application/vnd.ogc")
+_ACCESS_DENIED = (401, 403, 407)
+_NON_IMAGE_TYPES = ("text/", "application/json", "application/xml", "application/vnd.ogc")
 
 
 @dataclass
-class _Reply:
+class _FailedRequest:
     """What went wrong with one request. ``status`` is HTTP's, 0 where there was no answer."""
 
     address: str
@@ -52,17 +52,17 @@ class _Reply:
     problem: str
 
     @property
-    def may_pass(self) -> bool:
+    def is_temporary(self) -> bool:
         """Whether it is worth another try."""
         return not self.status or self.status >= 500 or self.status == _TOO_MANY_REQUESTS
 
 
 @dataclass
-class _Drawing:
-    """One try: the failures, and those that QGIS itself tells of."""
+class _RenderAttempt:
+    """One try: failed requests, and the errors that QGIS itself reports."""
 
-    failed: list[_Reply] = field(default_factory=list)
-    told: list[str] = field(default_factory=list)
+    failed: list[_FailedRequest] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
 
 
 class LayerPainter:
@@ -86,43 +86,45 @@ class LayerPainter:
     def paint(self, part: Grid, progress: Progress) -> NDArray[np.uint8]:
         """See Painter. What may pass is tried again, after a pause."""
         for pause in (*PAUSES, None):
-            drawing = _Drawing()
-            pixels = self._draw(part, progress, drawing)
+            attempt = _RenderAttempt()
+            pixels = self._render(part, progress, attempt)
             progress.check()
-            if pixels is not None and not drawing.failed and not drawing.told:
+            if pixels is not None and not attempt.failed and not attempt.errors:
                 return pixels
-            if pause is None or not all(each.may_pass for each in drawing.failed):
+            if pause is None or not all(failure.is_temporary for failure in attempt.failed):
                 break
             _wait(pause, progress)
-        raise self._error(drawing, part)
+        raise self._error(attempt, part)
 
-    def _draw(self, part: Grid, progress: Progress, drawing: _Drawing) -> NDArray[np.uint8] | None:
+    def _render(
+        self, part: Grid, progress: Progress, attempt: _RenderAttempt
+    ) -> NDArray[np.uint8] | None:
         feedback = QgsRasterBlockFeedback()
-        with self._listening(drawing), _cancelling(feedback, progress):
+        with self._network_failures(attempt), _cancel_passed_on(feedback, progress):
             # Not through a job of a map, which would bring in the screen's resolution.
             block = self._renderer.block(1, _extent(part), part.cols, part.rows, feedback)
-        drawing.told += [str(each) for each in feedback.errors()]
+        attempt.errors += [str(error) for error in feedback.errors()]
         if block is None or not block.isValid() or block.isEmpty():
             return None
         data = np.frombuffer(bytes(block.data()), dtype=np.uint8)
         if data.size != part.rows * part.cols * 4:
             return None
-        return _straight(data.reshape(part.rows, part.cols, 4))
+        return _unpremultiplied(data.reshape(part.rows, part.cols, 4))
 
     @contextmanager
-    def _listening(self, drawing: _Drawing) -> Iterator[None]:
+    def _network_failures(self, attempt: _RenderAttempt) -> Iterator[None]:
         """Look at the replies that this thread gets meanwhile: each has a network manager."""
-        late: set[str] = set()
+        timed_out_urls: set[str] = set()
 
         def finished(reply: Any) -> None:
             if not reply.attribute(QNetworkRequest.Attribute.SourceIsFromCacheAttribute):
                 self.requests += 1
-            found = _failure(reply)
+            found = _failure_of(reply)
             if found is not None:
-                drawing.failed.append(found)
+                attempt.failed.append(found)
 
         def timed_out(request: Any) -> None:
-            late.add(request.request().url().toString())
+            timed_out_urls.add(request.request().url().toString())
 
         manager = QgsNetworkAccessManager.instance()
         manager.finished[QgsNetworkReplyContent].connect(finished)
@@ -132,35 +134,35 @@ class LayerPainter:
         finally:
             manager.finished[QgsNetworkReplyContent].disconnect(finished)
             manager.requestTimedOut[QgsNetworkRequestParameters].disconnect(timed_out)
-            for each in drawing.failed:
-                if each.address in late:
-                    each.problem = "no answer in time"
+            for failure in attempt.failed:
+                if failure.address in timed_out_urls:
+                    failure.problem = "no answer in time"
 
-    def _error(self, drawing: _Drawing, part: Grid) -> InputError:
+    def _error(self, attempt: _RenderAttempt, part: Grid) -> InputError:
         """What will not pass by itself, or the first failure, as a sentence; all as the detail."""
-        failed, told = drawing.failed, [address_of(each) for each in drawing.told]
-        addresses = [f"{address_of(each.address)}: {each.problem}" for each in failed]
-        detail = "\n".join([*addresses[:_MOST_TOLD], *told[:_MOST_TOLD]])
-        first = min(failed, key=lambda each: each.may_pass, default=None)
-        problem: str | Message = (told or ["no image"])[0] if first is None else first.problem
+        failed, errors = attempt.failed, [address_of(address) for address in attempt.errors]
+        addresses = [f"{address_of(failure.address)}: {failure.problem}" for failure in failed]
+        detail = "\n".join([*addresses[:_MAX_LISTED], *errors[:_MAX_LISTED]])
+        first = min(failed, key=lambda failure: failure.is_temporary, default=None)
+        problem: str | Message = (errors or ["no image"])[0] if first is None else first.problem
         if first is not None and first.status >= 400:
             text = translate("ScasNet", "HTTP status {status}")
             problem = message(text, status=first.status)
         x, y = part.to_map(part.rows / 2, part.cols / 2)
-        place: dict[str, Any] = {"x": x, "y": y, "reference": part.reference_name}
-        return InputError(_sentence(first), detail, name=self._name, problem=problem, **place)
+        where: dict[str, Any] = {"x": x, "y": y, "reference": part.reference_name}
+        return InputError(_error_template(first), detail, name=self._name, problem=problem, **where)
 
 
-def _sentence(first: _Reply | None) -> str:
+def _error_template(first: _FailedRequest | None) -> str:
     """A template of name, x, y, reference and problem."""
-    if first is None or first.may_pass:
+    if first is None or first.is_temporary:
         return translate(
             "ScasNet",
             "The service of the layer {name} does not give its image near {x:.8g}, {y:.8g} "
             "in {reference} ({problem}): check the connection, and run the same command again "
             "later, which goes on with what is finished.",
         )
-    if first.status in _REFUSALS:
+    if first.status in _ACCESS_DENIED:
         return translate(
             "ScasNet",
             "The service of the layer {name} refuses its image near {x:.8g}, {y:.8g} in "
@@ -181,18 +183,18 @@ def _sentence(first: _Reply | None) -> str:
     )
 
 
-def _failure(reply: Any) -> _Reply | None:
+def _failure_of(reply: Any) -> _FailedRequest | None:
     """What is wrong with a reply; None for an image, and for a way to another address."""
     status = reply.attribute(QNetworkRequest.Attribute.HttpStatusCodeAttribute) or 0
     address = reply.request().url().toString()
     if status >= 400 or reply.error() != QNetworkReply.NetworkError.NoError:
-        return _Reply(address, int(status), str(reply.errorString()))
+        return _FailedRequest(address, int(status), str(reply.errorString()))
     if not 200 <= status < 300:  # a way to another address, or no HTTP
         return None
     if status == _NO_CONTENT or bytes(reply.rawHeader(b"Content-Length")) == b"0":
-        return _Reply(address, int(status), "an empty answer")
+        return _FailedRequest(address, int(status), "an empty answer")
     kind = bytes(reply.rawHeader(b"Content-Type")).decode("latin-1").strip().lower()
-    return _Reply(address, int(status), kind) if kind.startswith(_NO_IMAGE) else None
+    return _FailedRequest(address, int(status), kind) if kind.startswith(_NON_IMAGE_TYPES) else None
 
 
 def _extent(part: Grid) -> QgsRectangle:
@@ -205,7 +207,7 @@ def _extent(part: Grid) -> QgsRectangle:
     return QgsRectangle(left, bottom, right, top)
 
 
-def _straight(bgra: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _unpremultiplied(bgra: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Red, green, blue, alpha [4, rows, cols] from Qt's 32-bit pixels, multiplied by alpha."""
     alpha = bgra[..., 3]
     result = np.ascontiguousarray(bgra[..., (2, 1, 0, 3)].transpose(2, 0, 1))
@@ -217,7 +219,7 @@ def _straight(bgra: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 @contextmanager
-def _cancelling(feedback: QgsRasterBlockFeedback, progress: Progress) -> Iterator[None]:
+def _cancel_passed_on(feedback: QgsRasterBlockFeedback, progress: Progress) -> Iterator[None]:
     """Pass a cancel on to QGIS, which waits for the network meanwhile."""
     ended = threading.Event()
 

@@ -1,4 +1,4 @@
-"""Layers of QGIS as files that GDAL can open, and the classes that their legends show."""
+"""QGIS layers as files that GDAL can open, and the classes of their legends."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ def layer_file(
             name=name_of(layer),
         )
     check_saved(layer)
-    path, inner = _vector_path(layer, context, feedback)
-    return LayerFile(path, inner, True, wkt)
+    path, layer_name = _vector_path(layer, context, feedback)
+    return LayerFile(path, layer_name, True, wkt)
 
 
 def check_saved(layer: QgsVectorLayer) -> None:
@@ -101,26 +101,26 @@ def _vector_path(
     fields = layer.fields()
     origins = {fields.fieldOrigin(index) for index in range(fields.count())}
     # Joined and computed fields are in no file.
-    complete = origins <= {QgsFields.FieldOrigin.OriginProvider}
-    path, inner = QgsProcessingUtils.convertToCompatibleFormatAndLayerName(
+    all_in_file = origins <= {QgsFields.FieldOrigin.OriginProvider}
+    path, layer_name = QgsProcessingUtils.convertToCompatibleFormatAndLayerName(
         layer,
         False,
         "labels",
-        QgsVectorFileWriter.supportedFormatExtensions() if complete else [],
+        QgsVectorFileWriter.supportedFormatExtensions() if all_in_file else [],
         "gpkg",
         context,
         feedback,
     )
-    return path, name_inside(layer, path, inner)
+    return path, name_inside(layer, path, layer_name)
 
 
-def name_inside(layer: QgsVectorLayer, path: str, inner: str) -> str:
+def name_inside(layer: QgsVectorLayer, path: str, layer_name: str) -> str:
     """The name of a layer in its file; QGIS gives none where it knows it by its number."""
     parts = QgsProviderRegistry.instance().decodeUri(layer.providerType(), layer.source())
     number = parts.get("layerId")
-    if not inner and path == parts.get("path") and number is not None:
+    if not layer_name and path == parts.get("path") and number is not None:
         return _name_of_layer(path, int(number))
-    return inner
+    return layer_name
 
 
 def _name_of_layer(path: str, number: int) -> str:
@@ -133,7 +133,7 @@ def _name_of_layer(path: str, number: int) -> str:
 
 def check_field(layer: QgsVectorLayer, field: str) -> None:
     """Raise SettingError, which lists the fields, where ``field`` is none of the layer's."""
-    names = [field.name() for field in layer.fields()]
+    names = [known.name() for known in layer.fields()]
     if not field:
         raise SettingError(
             translate(
@@ -175,15 +175,15 @@ def classes_in_legend(layer: QgsMapLayer, field: str) -> list[LabelClass]:
 
 def _classes_of_vector(layer: QgsVectorLayer, field: str) -> list[LabelClass]:
     check_field(layer, field)
-    names, colors = _categories(layer, field)
+    names, colors = _legend_categories(layer, field)
     values = layer.uniqueValues(layer.fields().indexOf(field), MAX_CLASSES + 2)
-    occurring = set(_texts(values))
-    ordered = [value for value in names if value in occurring]
+    occurring = set(_value_texts(values))
+    ordered = [name for name in names if name in occurring]
     ordered += by_number(occurring - set(ordered))
-    return make_classes(ordered, _real_names(names), colors, name_of(layer))
+    return make_classes(ordered, _without_plain_values(names), colors, name_of(layer))
 
 
-def _categories(layer: QgsVectorLayer, field: str) -> tuple[dict[str, str], dict[str, str]]:
+def _legend_categories(layer: QgsVectorLayer, field: str) -> tuple[dict[str, str], dict[str, str]]:
     """Labels and colours by value, in the order of the legend."""
     names: dict[str, str] = {}
     colors: dict[str, str] = {}
@@ -195,7 +195,7 @@ def _categories(layer: QgsVectorLayer, field: str) -> tuple[dict[str, str], dict
     for category in renderer.categories():
         value = category.value()
         several = isinstance(value, (list, tuple))
-        for text in _texts(value if several else [value]):
+        for text in _value_texts(value if several else [value]):
             # One entry for several values would give them one name, and they are several classes.
             names[text] = text if several else category.label().strip()
             if category.symbol() is not None:
@@ -203,7 +203,7 @@ def _categories(layer: QgsVectorLayer, field: str) -> tuple[dict[str, str], dict
     return names, colors
 
 
-def _texts(values: Iterable[Any]) -> list[str]:
+def _value_texts(values: Iterable[Any]) -> list[str]:
     """The texts of field values; nothing and empty texts are no values."""
     kept = [value for value in values if value is not None and value != NULL]
     texts = [value_text(int(value) if isinstance(value, bool) else value) for value in kept]
@@ -222,9 +222,9 @@ def _classes_of_palette(layer: QgsRasterLayer) -> list[LabelClass]:
         entries.pop(value_text(float(provider.sourceNoDataValue(1))), None)
     names = {value: entry.label.strip() for value, entry in entries.items()}
     colors = {value: entry.color.name() for value, entry in entries.items()}
-    return make_classes(by_number(entries), _real_names(names), colors, name_of(layer))
+    return make_classes(by_number(entries), _without_plain_values(names), colors, name_of(layer))
 
 
-def _real_names(names: dict[str, str]) -> dict[str, str]:
+def _without_plain_values(names: dict[str, str]) -> dict[str, str]:
     """Without those that are the value itself, which QGIS writes where there is no name."""
     return {value: name for value, name in names.items() if value_text(name) != value}

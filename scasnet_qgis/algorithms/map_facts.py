@@ -1,4 +1,4 @@
-"""All that a map says about the run that made it, and whether it is still what was delivered."""
+"""Metadata and run record of a map, and whether its file is unchanged since the run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from scasnet_qgis.raster.provenance import read_record, stamp_of
 # DELIVERED: byte for byte what the run wrote. CHANGED: the description is of another file.
 # ALONE: there is no description, so nobody can tell.
 DELIVERED, CHANGED, ALONE = "as delivered", "changed", "unknown"
-_MOST_CLASSES = 254
+_MAX_CLASSES = 254
 
 
 def is_map(path: Path) -> bool:
@@ -42,7 +42,7 @@ class MapFacts:
 
     @classmethod
     def glance(cls, path: Path) -> MapFacts:
-        """What can be told without reading all of the map; raises InputError if it is none."""
+        """The facts without the file's checksum; raises InputError if it is no map."""
         if not path.is_file():
             text = translate("ScasNet", "The map {path} does not exist: choose another file.")
             raise InputError(text, path=path)
@@ -64,13 +64,13 @@ class MapFacts:
     @classmethod
     def of(cls, path: Path, check: Callable[[], None]) -> MapFacts:
         """Read the whole file; ``check`` is called between its parts and may raise Cancelled."""
-        seen = cls.glance(path)
+        facts = cls.glance(path)
         try:
             digest, size = sha256_of(path, check), path.stat().st_size
         except OSError as error:
             text = translate("ScasNet", "{path} cannot be read to its end: copy the map again.")
             raise InputError(text, str(error), path=path) from error
-        return cls(path, seen.stamp, seen.classes, seen.record, seen.problem, size, digest)
+        return cls(path, facts.stamp, facts.classes, facts.record, facts.problem, size, digest)
 
     @property
     def delivered(self) -> Record | None:
@@ -78,7 +78,7 @@ class MapFacts:
         if self.record is None:
             return None
         files = self.record.parts("files")
-        return next((each for each in files if each.text("sha256") == self.sha256), None)
+        return next((file for file in files if file.text("sha256") == self.sha256), None)
 
     @property
     def state(self) -> str:
@@ -91,25 +91,25 @@ class MapFacts:
         """Whether the file names another model than its description."""
         if self.record is None:
             return False
-        here, there = self.stamp.get("MODEL_SHA256", ""), self.record.text("model", "sha256")
-        return bool(here and there and here != there)
+        stamped, recorded = self.stamp.get("MODEL_SHA256", ""), self.record.text("model", "sha256")
+        return bool(stamped and recorded and stamped != recorded)
 
 
 def _cleaned(stamp: dict[str, str]) -> dict[str, str]:
     """The items that are texts; the classes are read on their own."""
-    return {clean_name(key): clean_text(each) for key, each in stamp.items() if key != "CLASSES"}
+    return {clean_name(key): clean_text(value) for key, value in stamp.items() if key != "CLASSES"}
 
 
 def _classes(stamp: dict[str, str], record: Record | None) -> list[Record]:
     """Those of the description, which knows their areas, else those of the file."""
     if record is not None:
-        return record.parts("map", "classes")[:_MOST_CLASSES]
+        return record.parts("map", "classes")[:_MAX_CLASSES]
     text = stamp.get("CLASSES", "")
     try:
         listed = json.loads(text) if len(text) <= MAX_VALUE else []
     except (ValueError, RecursionError):
         return []
-    return Record(listed).parts()[:_MOST_CLASSES]
+    return Record(listed).parts()[:_MAX_CLASSES]
 
 
 def as_json(facts: MapFacts) -> str:
@@ -119,7 +119,7 @@ def as_json(facts: MapFacts) -> str:
         "file": {"path": str(facts.path), "bytes": facts.size, "sha256": facts.sha256},
         "state": facts.state,
         "in_the_file": facts.stamp,
-        "classes": [_class(each) for each in facts.classes],
+        "classes": [_class_dict(entry) for entry in facts.classes],
         "description": {
             "path": str(record_file(facts.path)),
             "problem": facts.problem or None,
@@ -130,7 +130,7 @@ def as_json(facts: MapFacts) -> str:
     return json.dumps(content, indent=1, allow_nan=False) + "\n"
 
 
-def _class(entry: Record) -> dict[str, Any]:
+def _class_dict(entry: Record) -> dict[str, Any]:
     return {
         "value": number(entry.at("value"), 0, 255),
         "name": clean_name(entry.at("name")),

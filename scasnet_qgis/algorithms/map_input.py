@@ -1,4 +1,4 @@
-"""The map and the extent that an algorithm judges, as plain values."""
+"""The map raster and extent parameters, as plain values."""
 
 from __future__ import annotations
 

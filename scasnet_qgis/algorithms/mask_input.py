@@ -1,4 +1,4 @@
-"""A polygon layer that says where to map, as plain values."""
+"""The mask parameter (a polygon layer), as plain values."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def read_mask(
     context: QgsProcessingContext,
     feedback: QgsProcessingFeedback,
 ) -> dict[str, Any]:
-    """What an ImageInput is told of the mask; nothing where none is wanted.
+    """The mask arguments of an ImageInput; empty where there is no mask.
 
     A selection, a filter, or a layer that is no file is saved to a temporary GeoPackage. Call it
     in the main thread; raises InputError.
@@ -35,22 +35,22 @@ def read_mask(
     given = parameters.get(MASK)
     if given in (None, ""):
         return {}
-    selection = isinstance(given, QgsProcessingFeatureSourceDefinition)
+    is_selection = isinstance(given, QgsProcessingFeatureSourceDefinition)
     # Older versions of QGIS take no definition where they are asked for a layer.
-    named = {**parameters, MASK: given.source if selection else given}
+    named = {**parameters, MASK: given.source if is_selection else given}
     layer = algorithm.parameterAsVectorLayer(named, MASK, context)
     if layer is None or not layer.isValid():
         text = translate("ScasNet", "The mask cannot be opened: choose a polygon layer, or none.")
         raise InputError(text)
     check_saved(layer)
-    if selection and given.selectedFeaturesOnly:
+    if is_selection and given.selectedFeaturesOnly:
         _check_selection(layer)
     # A reference system that QGIS was told is in no file yet.
-    as_it_is = layer.dataProvider().crs() == layer.crs()
-    path, inner = algorithm.parameterAsCompatibleSourceLayerPathAndLayerName(
-        parameters, MASK, context, _FORMATS if as_it_is else [], "gpkg", feedback
+    same_crs = layer.dataProvider().crs() == layer.crs()
+    path, layer_name = algorithm.parameterAsCompatibleSourceLayerPathAndLayerName(
+        parameters, MASK, context, _FORMATS if same_crs else [], "gpkg", feedback
     )
-    return {"mask": path, "mask_layer": name_inside(layer, path, inner)}
+    return {"mask": path, "mask_layer": name_inside(layer, path, layer_name)}
 
 
 def _check_selection(layer: QgsVectorLayer) -> None:

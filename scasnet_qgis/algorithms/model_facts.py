@@ -1,4 +1,4 @@
-"""All that a model file says about itself and that can be found out about it."""
+"""Metadata of a model file: card, input, output, size and checksum."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ PEER_KEYS = (
     "model_type", "class_names", "names", "resolution", "tile_size", "tiles_size", "tiles_overlap",
     "standardization_mean", "standardization_std", "seg_thresh", "seg_small_segment",
 )  # fmt: skip
-_MOST_KEYS = 100
-_CHUNK = 1 << 20  # bytes
+_MAX_KEYS = 100
+_READ_BYTES = 1 << 20  # bytes
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class ModelFacts:
         except (OSError, ValueError) as error:
             text = translate("ScasNet", "{path} cannot be read to its end: copy the model again.")
             raise ModelError(text, str(error), path=model.path) from error
-        shown = tuple(clean_name(key) for key in inside.keys[:_MOST_KEYS])
+        shown = tuple(clean_name(key) for key in inside.keys[:_MAX_KEYS])
         return cls(model, replace(inside, keys=shown), size, digest)
 
     @property
@@ -63,8 +63,8 @@ class ModelFacts:
 def _digest(path: Path, check: Callable[[], None]) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:
-        while part := file.read(_CHUNK):
-            digest.update(part)
+        while data := file.read(_READ_BYTES):
+            digest.update(data)
             check()
     return digest.hexdigest()
 

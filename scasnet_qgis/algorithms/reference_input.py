@@ -1,4 +1,4 @@
-"""The reference that an algorithm compares with, as plain values."""
+"""The reference layer and class field parameters, as plain values."""
 
 from __future__ import annotations
 
@@ -50,6 +50,6 @@ def read_reference(
 
 def _field_of_sample(layer: QgsVectorLayer) -> str:
     """The field in which a sample is labelled; "" where the layer is no sample."""
-    there = {field.name() for field in layer.fields()}
-    is_sample = there.issuperset((sample_file.REFERENCE, *sample_file.DESIGN_FIELDS))
+    names = {field.name() for field in layer.fields()}
+    is_sample = names.issuperset((sample_file.REFERENCE, *sample_file.DESIGN_FIELDS))
     return sample_file.REFERENCE if is_sample else ""

@@ -1,4 +1,4 @@
-"""A layer without a file as an image: what is rendered, with which pixels, from which service."""
+"""A web layer as input image: its grid, renderer, service and attribution."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from scasnet_qgis.qgis_ui.processing.options import read
 from scasnet_qgis.raster.rendered_grid import Extent, rendered_grid
 from scasnet_qgis.raster.rendered_layer import RenderedLayer
 
-_MOST_RIGHTS = 500  # characters; some services put their whole terms there
+_MAX_RIGHTS = 500  # characters; some services put their whole terms there
 _WEB_TILES = re.compile(r"(?:^|[?&])type=xyz(?:&|$)")
-_PLAIN = "singlebandcolordata"  # the renderer of layers that come as colours
+_COLOR_RENDERER = "singlebandcolordata"  # the renderer of layers that come as colours
 
 
 class WaitingProgress(FeedbackProgress):
@@ -60,26 +60,22 @@ def read_rendered(
     extent: Extent | None,
     card: ModelCard,
 ) -> dict[str, Any]:
-    """What an ImageInput is told of the image.
+    """The image arguments of an ImageInput.
 
     ``extent`` is in the layer's coordinates. Call it in the main thread; raises InputError and
     SettingError.
     """
-    if not layer.isValid() or layer.dataProvider() is None or layer.renderer() is None:
-        text = translate(
-            "ScasNet", "The layer {name} cannot be drawn: its service does not answer as it should."
-        )
-        raise InputError(text, name=name_of(layer))
+    _check_drawable(layer)
     if extent is None:
         text = translate("ScasNet", "The layer {name} is unbounded: set an extent.")
         raise SettingError(text, name=name_of(layer))
-    extent = _within(extent, layer)
+    extent = _covered_extent(extent, layer)
     options = read(algorithm, parameters, context, WebLayerOptions)
     wanted = _pixel_size(options.pixel_size, card)
     provider = layer.dataProvider()
     web = _WEB_TILES.search(provider.dataSourceUri()) is not None
     source = str(provider.dataSourceUri())
-    place = rendered_grid(extent, layer.crs().toWkt(), wanted, _natives(layer), web)
+    place = rendered_grid(extent, layer.crs().toWkt(), wanted, _native_resolutions(layer), web)
     rendered = RenderedLayer(
         name=name_of(layer),
         provider=layer.providerType(),
@@ -88,8 +84,8 @@ def read_rendered(
         pixel_size=wanted,
         limit=options.max_requests,
         painter=LayerPainter(layer, name_of(layer)),
-        look=_look(layer),
-        rights=_rights(layer),
+        look=_renderer_identity(layer),
+        rights=_attribution(layer),
         digest=hashlib.sha256(plain_address(source).encode()).hexdigest(),
     )
     # As QGIS's own algorithms take a layer from the command line.
@@ -97,7 +93,15 @@ def read_rendered(
     return {"source": source, "layer": rendered, "web_layer": options, "extent": extent}
 
 
-def _within(extent: Extent, layer: QgsRasterLayer) -> Extent:
+def _check_drawable(layer: QgsRasterLayer) -> None:
+    if not layer.isValid() or layer.dataProvider() is None or layer.renderer() is None:
+        text = translate(
+            "ScasNet", "The layer {name} cannot be drawn: its service does not answer as it should."
+        )
+        raise InputError(text, name=name_of(layer))
+
+
+def _covered_extent(extent: Extent, layer: QgsRasterLayer) -> Extent:
     """The part of an extent that the layer says it covers, if it says so."""
     covered, wanted = layer.extent(), QgsRectangle(*extent)
     if covered.isEmpty():
@@ -130,15 +134,15 @@ def _pixel_size(given: float | None, card: ModelCard) -> float:
     return float((low * high) ** 0.5)
 
 
-def _natives(layer: QgsRasterLayer) -> tuple[float, ...]:
+def _native_resolutions(layer: QgsRasterLayer) -> tuple[float, ...]:
     """The sizes in map units that a service's pixels have; none where it renders any."""
-    return tuple(float(each) for each in layer.dataProvider().nativeResolutions())
+    return tuple(float(resolution) for resolution in layer.dataProvider().nativeResolutions())
 
 
-def _look(layer: QgsRasterLayer) -> dict[str, str]:
+def _renderer_identity(layer: QgsRasterLayer) -> dict[str, str]:
     """How values become colours, where the layer does not come as colours."""
     renderer = layer.renderer()
-    if renderer.type() == _PLAIN:
+    if renderer.type() == _COLOR_RENDERER:
         return {}
     document = QDomDocument()
     root = document.createElement("look")
@@ -148,15 +152,15 @@ def _look(layer: QgsRasterLayer) -> dict[str, str]:
     return {"renderer": renderer.type(), "sha256": hashlib.sha256(text.encode()).hexdigest()}
 
 
-def _rights(layer: QgsRasterLayer) -> tuple[str, ...]:
+def _attribution(layer: QgsRasterLayer) -> tuple[str, ...]:
     """Who is to be named, and under which terms, as the layer says; each once."""
     said = [layer.metadata().rights(), layer.metadata().licenses()]
-    # A newer QGIS keeps both with what it tells as a server.
+    # A newer QGIS keeps both with the layer's server properties.
     properties = layer if hasattr(layer, "attribution") else layer.serverProperties()
     named = [properties.attribution(), properties.attributionUrl()]
     provider = layer.dataProvider().layerMetadata()
     said += [provider.rights(), provider.licenses()]
-    texts = [*named, *(each for group in said for each in group)]
-    whole = (without_secrets(" ".join(str(each).split())) for each in texts if each)
-    cleaned = (text[:_MOST_RIGHTS] for text in whole)
-    return tuple(dict.fromkeys(each for each in cleaned if each))
+    texts = [*named, *(text for group in said for text in group)]
+    whole = (without_secrets(" ".join(str(text).split())) for text in texts if text)
+    cleaned = (text[:_MAX_RIGHTS] for text in whole)
+    return tuple(dict.fromkeys(text for text in cleaned if text))

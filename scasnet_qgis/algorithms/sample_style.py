@@ -1,4 +1,4 @@
-"""How a sample of points looks in QGIS: a list of classes to choose from, the design hidden."""
+"""Style and attribute form of sample points: a list of classes, the design fields hidden."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def style(layer: QgsVectorLayer, strata: Sequence[Stratum]) -> None:
     """Points without a class stand out; the form offers the classes and hides the map's."""
     layer.setRenderer(_renderer(strata))
     fields = layer.fields()
-    layer.setEditorWidgetSetup(fields.indexOf(REFERENCE), _choice(strata))
+    layer.setEditorWidgetSetup(fields.indexOf(REFERENCE), _class_choice(strata))
     table = layer.attributeTableConfig()
     table.update(fields)
     columns = table.columns()
@@ -44,22 +44,25 @@ def style(layer: QgsVectorLayer, strata: Sequence[Stratum]) -> None:
     layer.setEditFormConfig(form)
 
 
-def _choice(strata: Sequence[Stratum]) -> QgsEditorWidgetSetup:
-    nothing = {translate("ScasNet", "not labelled yet"): QgsValueMapFieldFormatter.NULL_VALUE}
-    entries = [nothing, *({each.name: each.name} for each in strata)]
+def _class_choice(strata: Sequence[Stratum]) -> QgsEditorWidgetSetup:
+    unlabelled = {translate("ScasNet", "not labelled yet"): QgsValueMapFieldFormatter.NULL_VALUE}
+    entries = [unlabelled, *({stratum.name: stratum.name} for stratum in strata)]
     return QgsEditorWidgetSetup("ValueMap", {"map": entries})
 
 
 def _renderer(strata: Sequence[Stratum]) -> QgsCategorizedSymbolRenderer:
-    categories = [QgsRendererCategory(each.name, _symbol(each.color), each.name) for each in strata]
+    categories = [
+        QgsRendererCategory(stratum.name, _symbol(stratum.color), stratum.name)
+        for stratum in strata
+    ]
     label = translate("ScasNet", "not labelled yet")
     categories.append(QgsRendererCategory("", _symbol(UNLABELLED), label))
     return QgsCategorizedSymbolRenderer(REFERENCE, categories)
 
 
 def _symbol(color: str) -> QgsMarkerSymbol:
-    look = {"name": "circle", "color": color, "outline_color": "#000000", "size": "2.6"}
-    return QgsMarkerSymbol.createSimple(look)
+    properties = {"name": "circle", "color": color, "outline_color": "#000000", "size": "2.6"}
+    return QgsMarkerSymbol.createSimple(properties)
 
 
 def write_style(sample: Path, strata: Sequence[Stratum]) -> None:

@@ -1,4 +1,4 @@
-"""Which pixels of a raster lie in the polygons of a layer."""
+"""The mask layer: which pixels have their centre in one of its polygons."""
 
 from __future__ import annotations
 
@@ -64,29 +64,29 @@ class AreaOfInterest:
         self._lock = threading.Lock()  # a layer has one position at a time
         with self._reading():
             self._dataset = gdal.OpenEx(source, gdal.OF_VECTOR)
-            self._layer = self._chosen(layer)
+            self._layer = self._choose_layer(layer)
             self._reference = known_reference(self._layer)
         progress = progress or Progress()
-        self._tell(progress)
+        self._warn_without_crs(progress)
         self._shapes = PlacedShapes(source, self._reference, grid)
-        self._index: _Index | None = None
-        self._window = self._around(progress)
+        self._envelopes: _EnvelopeIndex | None = None
+        self._covered = self._covered_window(progress)
 
     def window(self) -> Window:
         """A window of the area outside of which no pixel is inside."""
-        return self._window
+        return self._covered
 
     def inside(self, window: Window) -> NDArray[np.bool_] | None:
         """Which pixels [rows, cols] of a window of the grid are inside; None: all of them.
 
         Raises InputError where the layer can no longer be read.
         """
-        if window.intersect(self._window).empty:
+        if window.intersect(self._covered).empty:
             return np.zeros((window.rows, window.cols), dtype=np.bool_)
         with self._lock, self._reading():
             shapes = ((1, polygon) for polygon in self._polygons(window))
-            found = self._shapes.burnt(window, shapes) != 0
-        return None if found.all() else found
+            covered = self._shapes.burnt(window, shapes) != 0
+        return None if covered.all() else covered
 
     def _reading(self) -> AbstractContextManager[None]:
         text = translate(
@@ -95,14 +95,14 @@ class AreaOfInterest:
         )
         return reading(text, self._source)
 
-    def _chosen(self, name: str) -> ogr.Layer:
-        placed = layers_with_geometry(self._dataset)
-        fitting = [each for each in placed if name in ("", each.GetName())]
-        if len(fitting) != 1:
-            raise mask_faults.which_layer(self._source, [each.GetName() for each in placed])
-        return fitting[0]
+    def _choose_layer(self, name: str) -> ogr.Layer:
+        layers = layers_with_geometry(self._dataset)
+        matching = [layer for layer in layers if name in ("", layer.GetName())]
+        if len(matching) != 1:
+            raise mask_faults.which_layer(self._source, [layer.GetName() for layer in layers])
+        return matching[0]
 
-    def _tell(self, progress: Progress) -> None:
+    def _warn_without_crs(self, progress: Progress) -> None:
         """Warn where the layer or the raster does not say where on earth it is."""
         if self._reference is None and self._grid.wkt:
             text = translate(
@@ -119,28 +119,28 @@ class AreaOfInterest:
             )
             progress.warn(message(text, source=self._source))
 
-    def _around(self, progress: Progress) -> Window:
+    def _covered_window(self, progress: Progress) -> Window:
         """Go once over the features that may touch the area; raises InputError if none does."""
         bounds = self._shapes.bounds(self._area)
         indexed = bool(self._layer.TestCapability(ogr.OLCFastSpatialFilter))
-        index = _Index()
-        around: Bounds | None = None
+        envelopes = _EnvelopeIndex()
+        extent: Bounds | None = None
         with self._reading():
             for feature in self._features(bounds):
                 progress.check()
                 for polygon in _polygons_in(feature.GetGeometryRef()):
-                    box = envelope_of(polygon)
-                    around = joined(around, box)
+                    polygon_bounds = envelope_of(polygon)
+                    extent = joined(extent, polygon_bounds)
                     if not indexed:
-                        index.add(feature.GetFID(), box)
-                if indexed and bounds and around and joined(around, bounds) == around:
+                        envelopes.add(feature.GetFID(), polygon_bounds)
+                if indexed and bounds and extent and joined(extent, bounds) == extent:
                     break  # nothing of the area is left
-        window = None if around is None else self._shapes.window(around)
+        window = None if extent is None else self._shapes.window(extent)
         window = None if window is None else window.intersect(self._area)
         if window is None or window.empty:
             raise self._no_overlap(progress)
         if not indexed and self._layer.TestCapability(ogr.OLCRandomRead):
-            self._index = index
+            self._envelopes = envelopes
         return window
 
     def _features(self, bounds: Bounds | None) -> Iterator[ogr.Feature]:
@@ -149,17 +149,17 @@ class AreaOfInterest:
     def _polygons(self, window: Window) -> Iterator[ogr.Geometry]:
         """The polygons that may touch a window."""
         bounds = self._shapes.bounds(window)
-        if self._index is None or bounds is None:
+        if self._envelopes is None or bounds is None:
             features = self._features(bounds)
         else:
             ignore_fields(self._layer, field_names(self._layer))
-            features = (self._layer.GetFeature(each) for each in self._index.touching(bounds))
+            features = (self._layer.GetFeature(fid) for fid in self._envelopes.touching(bounds))
         for feature in features:
             yield from _polygons_in(feature.GetGeometryRef())
 
     def _no_overlap(self, progress: Progress) -> InputError:
         """What is wrong with a layer of which nothing lies in the area."""
-        features, around, kinds = 0, None, set()
+        features, extent, kinds = 0, None, set()
         with self._reading():
             for feature in self._features(None):
                 progress.check()
@@ -168,34 +168,34 @@ class AreaOfInterest:
                 if geometry is not None and not geometry.IsEmpty():
                     kinds.add(geometry.GetGeometryName())
                 for polygon in _polygons_in(geometry):
-                    around = joined(around, envelope_of(polygon))
-        if around is None:
+                    extent = joined(extent, envelope_of(polygon))
+        if extent is None:
             return mask_faults.no_polygons(self._source, features, kinds)
         corners = outline(self._grid, self._area)
-        here = mask_faults.Place(bounds_of(corners, curved=False), reference_of(self._grid.wkt))
-        there = mask_faults.Place(around, self._reference)
+        raster = mask_faults.Place(bounds_of(corners, curved=False), reference_of(self._grid.wkt))
+        mask = mask_faults.Place(extent, self._reference)
         return mask_faults.elsewhere(
-            self._source, there, here, is_part=self._area != self._grid.whole
+            self._source, mask, raster, is_part=self._area != self._grid.whole
         )
 
 
-class _Index:
+class _EnvelopeIndex:
     """Numbers and envelopes of polygons, for layers without an index of their own."""
 
     def __init__(self) -> None:
-        self._numbers, self._boxes = array("q"), array("d")
+        self._ids, self._bounds = array("q"), array("d")
 
-    def add(self, number: int, box: Bounds) -> None:
-        self._numbers.append(number)
-        self._boxes.extend(box)
+    def add(self, fid: int, bounds: Bounds) -> None:
+        self._ids.append(fid)
+        self._bounds.extend(bounds)
 
     def touching(self, bounds: Bounds) -> list[int]:
         """Numbers of features with a polygon that may touch the bounds."""
-        left, bottom, right, top = np.frombuffer(self._boxes).reshape(-1, 4).T
+        left, bottom, right, top = np.frombuffer(self._bounds).reshape(-1, 4).T
         touching = (left <= bounds[2]) & (right >= bounds[0])
         touching &= (bottom <= bounds[3]) & (top >= bounds[1])
-        numbers = np.frombuffer(self._numbers, dtype=np.int64)[touching]
-        return [int(each) for each in np.unique(numbers)]
+        fids = np.frombuffer(self._ids, dtype=np.int64)[touching]
+        return [int(fid) for fid in np.unique(fids)]
 
 
 def _polygons_in(geometry: ogr.Geometry | None) -> Iterator[ogr.Geometry]:

@@ -1,4 +1,4 @@
-"""Which band of a raster feeds which band of a model."""
+"""Assigns the bands of a raster to the input bands of a model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from osgeo import gdal
 from scasnet_qgis.core.errors import InputError, SettingError
 from scasnet_qgis.core.messages import translate
 
-_MEANING = {
+_COLOUR_NAMES = {
     gdal.GCI_RedBand: "red",
     gdal.GCI_GreenBand: "green",
     gdal.GCI_BlueBand: "blue",
@@ -30,7 +30,7 @@ def assign_bands(
     """
     count = dataset.RasterCount
     if chosen:
-        return _checked(list(chosen), count, len(wanted))
+        return _check_chosen(list(chosen), count, len(wanted))
     if count < len(wanted):
         raise InputError(
             translate(
@@ -42,11 +42,11 @@ def assign_bands(
             needed=len(wanted),
             names=", ".join(wanted),
         )
-    meanings = [_meaning(dataset, number) for number in range(1, count + 1)]
+    band_names = [_band_name(dataset, number) for number in range(1, count + 1)]
     taken: dict[int, int] = {}
     for index, name in enumerate(wanted):
-        if meanings.count(name.lower()) == 1:
-            taken[index] = meanings.index(name.lower()) + 1
+        if band_names.count(name.lower()) == 1:
+            taken[index] = band_names.index(name.lower()) + 1
     for index, name in enumerate(wanted):
         number = _named_number(name)
         if index not in taken and number in range(1, count + 1) and number not in taken.values():
@@ -79,13 +79,13 @@ def _fallback(dataset: gdal.Dataset, name: str, used: set[int]) -> int:
     rest = [number for number in range(1, dataset.RasterCount + 1) if number not in used]
     infrared = name.lower() in _NEAR_INFRARED
 
-    def doubt(number: int) -> bool:
+    def doubtful(number: int) -> bool:
         return _is_visible(dataset, number) if infrared else is_alpha(dataset, number)
 
-    return min(rest, key=lambda number: (doubt(number), number))
+    return min(rest, key=lambda number: (doubtful(number), number))
 
 
-def _checked(chosen: list[int], count: int, needed: int) -> list[int]:
+def _check_chosen(chosen: list[int], count: int, needed: int) -> list[int]:
     if len(chosen) != needed:
         raise SettingError(
             translate(
@@ -110,12 +110,12 @@ def _checked(chosen: list[int], count: int, needed: int) -> list[int]:
 
 
 def _is_visible(dataset: gdal.Dataset, number: int) -> bool:
-    return dataset.GetRasterBand(number).GetColorInterpretation() in _MEANING
+    return dataset.GetRasterBand(number).GetColorInterpretation() in _COLOUR_NAMES
 
 
-def _meaning(dataset: gdal.Dataset, number: int) -> str:
+def _band_name(dataset: gdal.Dataset, number: int) -> str:
     band = dataset.GetRasterBand(number)
-    known = _MEANING.get(band.GetColorInterpretation())
+    known = _COLOUR_NAMES.get(band.GetColorInterpretation())
     return known or band.GetDescription().strip().lower()
 
 

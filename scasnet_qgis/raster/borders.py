@@ -1,4 +1,4 @@
-"""Black corners, which warping leaves around an image and nothing marks as without data."""
+"""Warns of black corners, as warping leaves them, in a raster without nodata."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from scasnet_qgis.raster.grid import Grid
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_SIDE = 3  # pixels; an image turned by half a degree has larger corners from 400 pixels on
-_ENOUGH = 2  # of the four corners; one may well lie in a deep shadow
+_CORNER_SIZE = 3  # pixels; an image turned by half a degree has larger corners from 400 pixels on
+_MIN_BLACK = 2  # of the four corners; one may well lie in a deep shadow
 
 Read = Callable[[Window], "tuple[NDArray[Any], NDArray[Any] | None]"]
 
@@ -28,7 +28,7 @@ def black_corners_warning(grid: Grid, read: Read) -> Message | None:
         black = sum(not read(corner)[0].any() for corner in _corners(grid))
     except InputError:  # the run says so, should it ever get there
         return None
-    if black < _ENOUGH:
+    if black < _MIN_BLACK:
         return None
     text = translate(
         "ScasNet",
@@ -42,8 +42,8 @@ def black_corners_warning(grid: Grid, read: Read) -> Message | None:
 
 def _corners(grid: Grid) -> Iterator[Window]:
     """Squares in the four corners; none where they would overlap."""
-    if min(grid.rows, grid.cols) < 2 * _SIDE:
+    if min(grid.rows, grid.cols) < 2 * _CORNER_SIZE:
         return
-    for row in (0, grid.rows - _SIDE):
-        for col in (0, grid.cols - _SIDE):
-            yield Window(row, col, _SIDE, _SIDE)
+    for row in (0, grid.rows - _CORNER_SIZE):
+        for col in (0, grid.cols - _CORNER_SIZE):
+            yield Window(row, col, _CORNER_SIZE, _CORNER_SIZE)

@@ -1,4 +1,4 @@
-"""Finished blocks as files of their own.
+"""Chunk files: finished blocks of the map, from which an interrupted run goes on.
 
 A half-written GeoTIFF is worth nothing when its process is gone. So each finished row of tiles of a
 panel also becomes a chunk, from which the very same blocks can be written to a new GeoTIFF.
@@ -29,10 +29,10 @@ from scasnet_qgis.raster.journal import ChunkRecord, Journal
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_LEVEL = 1  # higher ones cost more time than they save space
-_LENGTH = struct.Struct("<Q")
-_PIECE = 1024 * 1024  # bytes read at a time
-_SCORE = np.dtype("<f4")
+_ZLIB_LEVEL = 1  # higher ones cost more time than they save space
+_FRAME_LENGTH = struct.Struct("<Q")
+_READ_BYTES = 1024 * 1024  # bytes read at a time
+_SCORE_DTYPE = np.dtype("<f4")
 
 
 class DamagedChunkError(Exception):
@@ -55,7 +55,7 @@ class ChunkWriter:
         ``refined`` is how many of its pixels each refinement of blocks changed.
         """
         for content in _frames(block):
-            for part in (_LENGTH.pack(len(content)), content):
+            for part in (_FRAME_LENGTH.pack(len(content)), content):
                 self._file.write(part)
                 self._checksum = zlib.crc32(part, self._checksum)
                 self._size += len(part)
@@ -88,19 +88,23 @@ class ChunkWriter:
 def _frames(block: FinishedBlock) -> Iterator[bytes]:
     if block.scores is None:
         labels = block.labels()
-        yield zlib.compress(labels.tobytes(), _LEVEL) if labels.any() else _nothing(labels.size)
+        yield (
+            zlib.compress(labels.tobytes(), _ZLIB_LEVEL)
+            if labels.any()
+            else _empty_labels(labels.size)
+        )
         return
-    yield zlib.compress(np.packbits(block.valid).tobytes(), _LEVEL)
-    scores = np.ascontiguousarray(block.scores, dtype=_SCORE)
-    planes = scores.view(np.uint8).reshape(-1, _SCORE.itemsize)
-    yield zlib.compress(planes[:, -1].tobytes(), _LEVEL)
+    yield zlib.compress(np.packbits(block.valid).tobytes(), _ZLIB_LEVEL)
+    scores = np.ascontiguousarray(block.scores, dtype=_SCORE_DTYPE)
+    planes = scores.view(np.uint8).reshape(-1, _SCORE_DTYPE.itemsize)
+    yield zlib.compress(planes[:, -1].tobytes(), _ZLIB_LEVEL)
     yield planes[:, :-1].tobytes()
 
 
 @lru_cache(maxsize=8)
-def _nothing(count: int) -> bytes:
+def _empty_labels(count: int) -> bytes:
     """So many labels without data, which large rasters consist of."""
-    return zlib.compress(bytes(count), _LEVEL)
+    return zlib.compress(bytes(count), _ZLIB_LEVEL)
 
 
 def is_whole(folder: Path, chunk: ChunkRecord) -> bool:
@@ -108,9 +112,9 @@ def is_whole(folder: Path, chunk: ChunkRecord) -> bool:
     try:
         with (folder / chunk.name).open("rb") as file:
             size = checksum = 0
-            while piece := file.read(_PIECE):
-                size += len(piece)
-                checksum = zlib.crc32(piece, checksum)
+            while data := file.read(_READ_BYTES):
+                size += len(data)
+                checksum = zlib.crc32(data, checksum)
     except OSError:
         return False
     return (size, checksum) == (chunk.size, chunk.checksum)
@@ -124,45 +128,45 @@ def blocks_of(folder: Path, chunk: ChunkRecord, classes: int) -> Iterator[Finish
     with (folder / chunk.name).open("rb") as file:
         for window in chunk.windows:
             if classes:
-                yield _with_scores(file, window, chunk.panel, classes)
+                yield _read_scores(file, window, chunk.panel, classes)
             else:
                 shape = (window.rows, window.cols)
-                labels = _unpacked(_frame(file), np.dtype(np.uint8), shape)
+                labels = _decompressed(_read_frame(file), np.dtype(np.uint8), shape)
                 yield FinishedBlock(window, None, labels != 0, chunk.panel, labels)
 
 
-def _with_scores(
+def _read_scores(
     file: BinaryIO, window: Window, panel: tuple[int, int], classes: int
 ) -> FinishedBlock:
     shape, pixels = (window.rows, window.cols), window.rows * window.cols
-    bits = _unpacked(_frame(file), np.dtype(np.uint8), (-(-pixels // 8),))
+    bits = _decompressed(_read_frame(file), np.dtype(np.uint8), (-(-pixels // 8),))
     valid = np.unpackbits(bits, count=pixels).view(np.bool_).reshape(shape)
-    planes = np.empty((classes * pixels, _SCORE.itemsize), dtype=np.uint8)
-    planes[:, -1] = _unpacked(_frame(file), np.dtype(np.uint8), (classes * pixels,))
-    planes[:, :-1] = _array(_frame(file), np.dtype(np.uint8), (classes * pixels, 3))
-    scores = planes.view(_SCORE).reshape(classes, *shape)
+    planes = np.empty((classes * pixels, _SCORE_DTYPE.itemsize), dtype=np.uint8)
+    planes[:, -1] = _decompressed(_read_frame(file), np.dtype(np.uint8), (classes * pixels,))
+    planes[:, :-1] = _array(_read_frame(file), np.dtype(np.uint8), (classes * pixels, 3))
+    scores = planes.view(_SCORE_DTYPE).reshape(classes, *shape)
     return FinishedBlock(window, scores, valid, panel)
 
 
-def _frame(file: BinaryIO) -> bytes:
-    head = file.read(_LENGTH.size)
-    length = _LENGTH.unpack(head)[0] if len(head) == _LENGTH.size else -1
+def _read_frame(file: BinaryIO) -> bytes:
+    header = file.read(_FRAME_LENGTH.size)
+    length = _FRAME_LENGTH.unpack(header)[0] if len(header) == _FRAME_LENGTH.size else -1
     content = file.read(length) if 0 <= length <= os.fstat(file.fileno()).st_size else b""
     if len(content) != length:
         raise DamagedChunkError("it ends too early")
     return content
 
 
-def _unpacked(content: bytes, kind: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+def _decompressed(content: bytes, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     try:
-        return _array(zlib.decompress(content), kind, shape)
+        return _array(zlib.decompress(content), dtype, shape)
     except zlib.error as error:
         raise DamagedChunkError(str(error)) from error
 
 
-def _array(content: bytes, kind: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+def _array(content: bytes, element_type: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     try:
-        return np.frombuffer(content, dtype=kind).reshape(shape)
+        return np.frombuffer(content, dtype=element_type).reshape(shape)
     except ValueError as error:
         raise DamagedChunkError(str(error)) from error
 
@@ -176,7 +180,7 @@ class Keeper:
 
     def __init__(self, journal: Journal, check: Callable[[], None]) -> None:
         self._journal, self._check = journal, check
-        self._before, self._started = journal.seconds, time.monotonic()
+        self._seconds_before, self._started = journal.seconds, time.monotonic()
         self._writer: ChunkWriter | None = None
 
     def add(self, block: FinishedBlock, refined: tuple[int, ...]) -> None:
@@ -189,7 +193,7 @@ class Keeper:
         row = block.row
         if block.window.col_end == row.col_end:
             self._check()
-            seconds = self._before + time.monotonic() - self._started
+            seconds = self._seconds_before + time.monotonic() - self._started
             writer, self._writer = self._writer, None
             self._journal.add(writer.finish(row, seconds))
 

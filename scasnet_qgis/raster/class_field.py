@@ -1,4 +1,4 @@
-"""The field of a vector layer that says which class its features are of."""
+"""The field of a vector layer that holds the class of its features."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class ClassField:
         self.source = source
         with reading_labels(source):
             self._dataset = gdal.OpenEx(source, gdal.OF_VECTOR)
-            self.layer = self._layer(layer)
+            self.layer = self._choose_layer(layer)
             definition = self.layer.GetLayerDefn()
             names = field_names(self.layer)
         if field not in names:
@@ -64,19 +64,19 @@ class ClassField:
         self._is_number = definition.GetFieldDefn(self._field).GetType() in _NUMBERS
         self._ignorable = [name for name in names if name != field]
 
-    def _layer(self, name: str) -> ogr.Layer:
-        placed = layers_with_geometry(self._dataset)
-        fitting = [each for each in placed if name in ("", each.GetName())]
-        if len(fitting) != 1:
+    def _choose_layer(self, name: str) -> ogr.Layer:
+        layers = layers_with_geometry(self._dataset)
+        matching = [layer for layer in layers if name in ("", layer.GetName())]
+        if len(matching) != 1:
             raise InputError(
                 translate(
                     "ScasNet",
                     "Name the layer of {source} that holds the labels: there is {names}.",
                 ),
                 source=self.source,
-                names=", ".join(each.GetName() for each in placed) or "none",
+                names=", ".join(layer.GetName() for layer in layers) or "none",
             )
-        if ogr.GT_Flatten(fitting[0].GetGeomType()) in LINES:
+        if ogr.GT_Flatten(matching[0].GetGeomType()) in LINES:
             raise InputError(
                 translate(
                     "ScasNet",
@@ -84,7 +84,7 @@ class ClassField:
                 ),
                 source=self.source,
             )
-        return fitting[0]
+        return matching[0]
 
     def features(self, bounds: Bounds | None, *, geometry: bool = True) -> Iterator[ogr.Feature]:
         """Features in the bounds (layer's coordinates), with no more attributes than needed."""

@@ -1,4 +1,4 @@
-"""Parts of a raster that are known to hold nothing, so that they need not be read."""
+"""Windows known to be nodata (sparse blocks, holes of a mosaic), which need not be read."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ def is_without_data(
     What is not stored reads as the nodata value, or as 0 in masks.
     """
     if rule.kind == "values":
-        deciding = [dataset.GetRasterBand(number) for number in dict.fromkeys(bands)]
+        mask_bands = [dataset.GetRasterBand(number) for number in dict.fromkeys(bands)]
     elif rule.kind == "alpha":
-        deciding = [dataset.GetRasterBand(rule.alpha)]
+        mask_bands = [dataset.GetRasterBand(rule.alpha)]
     elif rule.kind == "mask":
-        deciding = [dataset.GetRasterBand(bands[0]).GetMaskBand()]
+        mask_bands = [dataset.GetRasterBand(bands[0]).GetMaskBand()]
     else:
         return False
-    return all(is_missing(band, window) for band in deciding)
+    return all(is_missing(band, window) for band in mask_bands)
 
 
 def where_data_may_be(may_hold_data: Callable[[Window], bool], inside: Inside | None) -> Inside:
     """``inside``, or nothing in windows that hold no data for sure."""
 
     @lru_cache(maxsize=8)
-    def nowhere(rows: int, cols: int) -> NDArray[np.bool_]:
+    def none_inside(rows: int, cols: int) -> NDArray[np.bool_]:
         result = np.zeros((rows, cols), dtype=np.bool_)
         result.flags.writeable = False  # it stands for many windows
         return result
 
     def wanted(window: Window) -> NDArray[np.bool_] | None:
         if not may_hold_data(window):
-            return nowhere(window.rows, window.cols)
+            return none_inside(window.rows, window.cols)
         return None if inside is None else inside(window)
 
     return wanted

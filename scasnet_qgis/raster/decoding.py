@@ -1,4 +1,4 @@
-"""Pixels that a decoder makes up, as it does not find them in a damaged file."""
+"""Turns libjpeg's warnings of damaged files into errors: it would make the pixels up."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from contextlib import contextmanager
 from osgeo import gdal
 
 # What libjpeg only warns of.
-_MADE_UP = ("Corrupt JPEG data", "Premature end of JPEG file")
+_DECODE_WARNINGS = ("Corrupt JPEG data", "Premature end of JPEG file")
 
 
 @contextmanager
 def nothing_made_up() -> Iterator[None]:
     """Raise RuntimeError where pixels that are read here are not those of the file.
 
-    It is said once: GDAL keeps the block, and with it that of the other bands.
+    GDAL warns once: it keeps the block in its cache, and with it those of the other bands.
     """
     gdal.ErrorReset()
     yield
-    told = gdal.GetLastErrorMsg()
-    if any(each in told for each in _MADE_UP):
-        raise RuntimeError(told)
+    warning = gdal.GetLastErrorMsg()
+    if any(phrase in warning for phrase in _DECODE_WARNINGS):
+        raise RuntimeError(warning)

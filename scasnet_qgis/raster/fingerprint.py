@@ -1,4 +1,4 @@
-"""What tells one state of a file from another, at little cost for rasters of any size."""
+"""Size, time and SHA-256 of input files; of large files a sample of their bytes."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Fingerprints:
 
     def as_dict(self) -> dict[str, Any]:
         return {
-            "files": [each.as_dict() for each in self.files],
+            "files": [file.as_dict() for file in self.files],
             "file_count": self.count,
             "bytes": self.size,
             "listing_sha256": self.listing,
@@ -77,7 +77,7 @@ class Fingerprints:
 
     def changed(self) -> list[Fingerprint]:
         """The files, as they were, that are so no longer by their size and time."""
-        return [each for each in self.files if each.size is not None and each.has_changed]
+        return [file for file in self.files if file.size is not None and file.has_changed]
 
 
 def fingerprints(paths: Sequence[str], check: Check) -> Fingerprints:
@@ -85,9 +85,9 @@ def fingerprints(paths: Sequence[str], check: Check) -> Fingerprints:
 
     What viewers write beside a raster is left out, as if it were not there.
     """
-    names = [each for each in dict.fromkeys(paths) if not each.endswith(_WRITTEN_BY_VIEWERS)]
+    names = [path for path in dict.fromkeys(paths) if not path.endswith(_WRITTEN_BY_VIEWERS)]
     parts = max(PARTS // max(min(len(names), MOST_FILES), 1), FEWEST)
-    files = tuple(fingerprint(each, check, parts) for each in names[:MOST_FILES])
+    files = tuple(fingerprint(path, check, parts) for path in names[:MOST_FILES])
     listing, total = hashlib.sha256(), 0
     for name in names:
         check()

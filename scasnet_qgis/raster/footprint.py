@@ -1,4 +1,4 @@
-"""Where windows of one grid lie on another, also between reference systems."""
+"""Transforms windows and bounds from one grid to another, also between reference systems."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from scasnet_qgis.raster.grid import NO_PLACE, Grid
 Point = tuple[float, float]
 Bounds = tuple[float, float, float, float]  # x_min, y_min, x_max, y_max
 
-_STEPS = 20  # an edge becomes a curve in another reference system; so many chords follow it
-_BULGE = 0.01  # what a curve may lie outside its chords, as a share of the outline's size
+_EDGE_POINTS = 20  # an edge becomes a curve in another reference system; so many chords follow it
+_CURVE_MARGIN = 0.01  # what a curve may lie outside its chords, as a share of the outline's size
 _IDENTITY = ((0.0, 1.0, 0.0, 0.0, 0.0, 1.0), NO_PLACE)
 
 
 def has_place(grid: Grid) -> bool:
     """Whether a grid lies anywhere on earth; some programs write a geotransform of pixels."""
-    placed = grid.geotransform
-    return placed is not None and (bool(grid.wkt) or placed not in _IDENTITY)
+    geotransform = grid.geotransform
+    return geotransform is not None and (bool(grid.wkt) or geotransform not in _IDENTITY)
 
 
 def reference_of(wkt: str) -> osr.SpatialReference | None:
@@ -43,15 +43,15 @@ def transformation(
     if source is None or target is None or source.IsSame(target):
         return None
     try:
-        found = osr.CoordinateTransformation(source, target)
+        transform = osr.CoordinateTransformation(source, target)
     except RuntimeError as error:
-        raise _no_way(str(error)) from error
-    if getattr(found, "this", None) is None:  # without GDAL's exceptions
-        raise _no_way("")
-    return found
+        raise _no_transformation(str(error)) from error
+    if getattr(transform, "this", None) is None:  # without GDAL's exceptions
+        raise _no_transformation("")
+    return transform
 
 
-def _no_way(detail: str) -> InputError:
+def _no_transformation(detail: str) -> InputError:
     return InputError(
         translate(
             "ScasNet",
@@ -83,47 +83,47 @@ def outline(grid: Grid, window: Window) -> list[Point]:
         (window.row_end, window.col_end),
         (window.row_end, window.col),
     ]
-    return [grid.to_map(*each) for each in _along(corners)]
+    return [grid.to_map(*corner) for corner in _densified(corners)]
 
 
 def outline_of(bounds: Bounds) -> list[Point]:
     """Points around a rectangle in map coordinates."""
     left, bottom, right, top = bounds
-    return _along([(left, bottom), (right, bottom), (right, top), (left, top)])
+    return _densified([(left, bottom), (right, bottom), (right, top), (left, top)])
 
 
-def _along(corners: list[Point]) -> list[Point]:
+def _densified(corners: list[Point]) -> list[Point]:
     return [
-        (a[0] + (b[0] - a[0]) * step / _STEPS, a[1] + (b[1] - a[1]) * step / _STEPS)
+        (a[0] + (b[0] - a[0]) * step / _EDGE_POINTS, a[1] + (b[1] - a[1]) * step / _EDGE_POINTS)
         for a, b in zip(corners, [*corners[1:], corners[0]])
-        for step in range(_STEPS)
+        for step in range(_EDGE_POINTS)
     ]
 
 
-def transformed(points: list[Point], way: osr.CoordinateTransformation | None) -> list[Point]:
-    """Points in the other system; an empty list where one of them has no place there."""
-    if way is None:
+def transformed(points: list[Point], transform: osr.CoordinateTransformation | None) -> list[Point]:
+    """Points in the other system; an empty list where one of them cannot be transformed."""
+    if transform is None:
         return points
     try:
-        found: list[Any] = way.TransformPoints(points)
+        moved_points: list[Any] = transform.TransformPoints(points)
     except RuntimeError:  # this, or infinity, depending on GDAL's version
         return []
-    moved = [(float(x), float(y)) for x, y, *_ in found]
+    moved = [(float(x), float(y)) for x, y, *_ in moved_points]
     return moved if all(isfinite(x) and isfinite(y) for x, y in moved) else []
 
 
 def bounds_of(points: list[Point], *, curved: bool) -> Bounds:
     """The rectangle around points; ``curved``: with room for what the chords cut off."""
     xs, ys = [x for x, _ in points], [y for _, y in points]
-    room = _BULGE * max(max(xs) - min(xs), max(ys) - min(ys)) if curved else 0.0
-    return min(xs) - room, min(ys) - room, max(xs) + room, max(ys) + room
+    margin = _CURVE_MARGIN * max(max(xs) - min(xs), max(ys) - min(ys)) if curved else 0.0
+    return min(xs) - margin, min(ys) - margin, max(xs) + margin, max(ys) + margin
 
 
 def window_around(grid: Grid, points: list[Point], *, curved: bool) -> Window | None:
     """The smallest window of the grid around map coordinates; None where they lie outside."""
     inverse = inverse_of(grid)
-    places = [tuple(gdal.ApplyGeoTransform(list(inverse), x, y)) for x, y in points]
-    left, top, right, bottom = bounds_of(places, curved=curved)
+    pixels = [tuple(gdal.ApplyGeoTransform(list(inverse), x, y)) for x, y in points]
+    left, top, right, bottom = bounds_of(pixels, curved=curved)
     row, col = floor(top), floor(left)
     found = Window(row, col, ceil(bottom) - row, ceil(right) - col).intersect(grid.whole)
     return None if found.empty else found
@@ -135,6 +135,6 @@ def window_on(target: Grid, source: Grid, window: Window) -> Window | None:
     It may be too large where grids are rotated or differ in their reference system, and is all of
     the target where the place of the source cannot be expressed in its system.
     """
-    way = transformation(reference_of(source.wkt), reference_of(target.wkt))
-    points = transformed(outline(source, window), way)
-    return window_around(target, points, curved=way is not None) if points else target.whole
+    transform = transformation(reference_of(source.wkt), reference_of(target.wkt))
+    points = transformed(outline(source, window), transform)
+    return window_around(target, points, curved=transform is not None) if points else target.whole

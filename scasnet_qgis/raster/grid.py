@@ -1,4 +1,4 @@
-"""The pixel grid of a raster: place, size and ground area of its pixels."""
+"""The pixel grid of a raster: geotransform, reference system, pixel size and ground area."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scasnet_qgis.core.errors import InputError
 from scasnet_qgis.core.messages import Message, message, translate
 from scasnet_qgis.core.windows import Window
 
-_MERCATOR_END = 1e8  # map units; every Mercator map of the earth ends before
+_MERCATOR_LIMIT = 1e8  # map units; every Mercator map of the earth ends before
 _TOLERANCE = 0.01  # pixels; QGIS rounds an extent to 4 decimals, of degrees to 9
 NO_PLACE: tuple[float, ...] = (0.0, 1.0, 0.0, 0.0, 0.0, -1.0)  # as QGIS shows such a raster
 
@@ -48,13 +48,15 @@ class Grid:
     def of(cls, dataset: gdal.Dataset) -> Grid:
         """The grid of an open raster; a geotransform that cannot be inverted is left out."""
         rows, cols = dataset.RasterYSize, dataset.RasterXSize
-        placed = dataset.GetGeoTransform(can_return_null=True)
-        if placed is not None and is_regular(placed):
-            return cls(rows, cols, tuple(placed), dataset.GetProjection() or "")
+        geotransform = dataset.GetGeoTransform(can_return_null=True)
+        if geotransform is not None and is_regular(geotransform):
+            return cls(rows, cols, tuple(geotransform), dataset.GetProjection() or "")
         points = dataset.GetGCPs() or ()
         control = tuple(
-            ControlPoint(each.GCPLine, each.GCPPixel, each.GCPX, each.GCPY, each.GCPZ, each.Id)
-            for each in points
+            ControlPoint(
+                point.GCPLine, point.GCPPixel, point.GCPX, point.GCPY, point.GCPZ, point.Id
+            )
+            for point in points
         )
         wkt = (dataset.GetGCPProjection() if control else "") or dataset.GetProjection() or ""
         return cls(rows, cols, None, wkt, control)
@@ -70,23 +72,23 @@ class Grid:
 
     def part(self, window: Window) -> Grid:
         """The grid of a window of this one."""
-        placed = self.geotransform
-        if placed is not None:
+        geotransform = self.geotransform
+        if geotransform is not None:
             x, y = self.to_map(window.row, window.col)
-            placed = (x, placed[1], placed[2], y, placed[4], placed[5])
+            geotransform = (x, *geotransform[1:3], y, *geotransform[4:])
         elif window != self.whole and not self.control:
-            placed = (float(window.col), 1.0, 0.0, -float(window.row), 0.0, -1.0)
+            geotransform = (float(window.col), 1.0, 0.0, -float(window.row), 0.0, -1.0)
         control = tuple(
-            replace(each, row=each.row - window.row, col=each.col - window.col)
-            for each in self.control
+            replace(point, row=point.row - window.row, col=point.col - window.col)
+            for point in self.control
         )
-        return Grid(window.rows, window.cols, placed, self.wkt, control)
+        return Grid(window.rows, window.cols, geotransform, self.wkt, control)
 
     def window_of(self, x_min: float, y_min: float, x_max: float, y_max: float) -> Window:
         """The pixels that an extent in map coordinates touches; raises InputError if none."""
-        inside = self._touched(x_min, y_min, x_max, y_max).intersect(self.whole)
+        inside = self._touched_window(x_min, y_min, x_max, y_max).intersect(self.whole)
         if inside.empty:
-            raise self._outside()
+            raise self._outside_error()
         return inside
 
     def share_of(self, x_min: float, y_min: float, x_max: float, y_max: float) -> float | None:
@@ -97,11 +99,11 @@ class Grid:
         t = self.geotransform or NO_PLACE
         if t[2] or t[4]:
             return None
-        wanted = self._touched(x_min, y_min, x_max, y_max)
+        wanted = self._touched_window(x_min, y_min, x_max, y_max)
         inside = wanted.intersect(self.whole)
         return inside.rows * inside.cols / (wanted.rows * wanted.cols)
 
-    def _touched(self, x_min: float, y_min: float, x_max: float, y_max: float) -> Window:
+    def _touched_window(self, x_min: float, y_min: float, x_max: float, y_max: float) -> Window:
         """The pixels that an extent touches, also where the raster does not reach."""
         if self.control:
             raise InputError(
@@ -120,16 +122,16 @@ class Grid:
                     "The raster's geotransform is degenerate: assign it a valid position.",
                 )
             )
-        places = [
+        corners = [
             gdal.ApplyGeoTransform(inverse, x, y) for x in (x_min, x_max) for y in (y_min, y_max)
         ]
-        cols, rows = [p[0] for p in places], [p[1] for p in places]
+        cols, rows = [col for col, _ in corners], [row for _, row in corners]
         row, col = floor(min(rows) + _TOLERANCE), floor(min(cols) + _TOLERANCE)
         return Window(
             row, col, ceil(max(rows) - _TOLERANCE) - row, ceil(max(cols) - _TOLERANCE) - col
         )
 
-    def _outside(self) -> InputError:
+    def _outside_error(self) -> InputError:
         """For an extent that touches no pixel: where the raster lies."""
         corners = [self.to_map(row, col) for row in (0, self.rows) for col in (0, self.cols)]
         xs, ys = [x for x, _ in corners], [y for _, y in corners]
@@ -167,24 +169,24 @@ class Grid:
 
     @property
     def area_unit(self) -> str:
-        """The unit is "m2" where the reference system tells lengths."""
+        """ "m2" where the reference system has a unit of length."""
         if self.geotransform is None:
             return "pixels"
         return "m2" if self.metres_per_unit(0.0) is not None else "map units squared"
 
     def metres_per_unit(self, row: float) -> tuple[float, float] | None:
-        """Metres on the ground per map unit in y and x near a row; None where nothing tells."""
+        """Metres on the ground per map unit in y and x near a row; None if unknown."""
         reference = self._reference
         if reference is None:
             return None
         if reference.IsGeographic():
             return metres_per_degree(self.to_map(row, self.cols / 2)[1])
         if reference.IsProjected() or reference.IsLocal():
-            factor = reference.GetLinearUnits() * self._ground_length(reference, row)
+            factor = reference.GetLinearUnits() * self._ground_scale(reference, row)
             return factor, factor
         return None
 
-    def _ground_length(self, reference: osr.SpatialReference, row: float) -> float:
+    def _ground_scale(self, reference: osr.SpatialReference, row: float) -> float:
         """Length on the ground of a length of 1 on the map.
 
         Mercator, which web maps come in, stretches by k0 / cos(latitude) both ways (Snyder 1987,
@@ -194,13 +196,13 @@ class Grid:
         if not (reference.GetAttrValue("PROJECTION") or "").startswith("Mercator"):
             return 1.0
         x, y = self.to_map(row, self.cols / 2)
-        if abs(y) > _MERCATOR_END:  # no place on earth, and PROJ would search for it for minutes
+        if abs(y) > _MERCATOR_LIMIT:  # no place on earth, and PROJ would search for it for minutes
             return 1.0
         parallel = reference.GetProjParm("standard_parallel_1", 0.0)
         scale = reference.GetProjParm("scale_factor", 1.0) * cos(radians(parallel))
         geographic = reference.CloneGeogCS()
-        for each in (reference, geographic):
-            each.SetAxisMappingStrategy(osr.OAMS_TRADITIONAL_GIS_ORDER)
+        for system in (reference, geographic):
+            system.SetAxisMappingStrategy(osr.OAMS_TRADITIONAL_GIS_ORDER)
         transformation = osr.CoordinateTransformation(reference, geographic)
         _, latitude, _ = transformation.TransformPoint(x, y)
         return cos(radians(latitude)) / scale

@@ -1,4 +1,4 @@
-"""What a map can be made from: a raster in a file, or a layer that QGIS renders."""
+"""The protocol of input images: a raster file, or a layer that QGIS renders."""
 
 from __future__ import annotations
 

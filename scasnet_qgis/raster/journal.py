@@ -1,4 +1,4 @@
-"""What a run has finished, written down so that the next one can go on after it.
+"""The journal of finished chunks, from which an interrupted run is resumed.
 
 A list of lines, each with a checksum: first what the run is, then one for each finished chunk. A
 line that is torn, and all that follow it, count for nothing.
@@ -48,7 +48,7 @@ class ChunkRecord:
 
     @property
     def windows(self) -> Iterator[Window]:
-        """The places of the blocks."""
+        """The windows of the blocks, from left to right."""
         for left, right in zip(self.edges, self.edges[1:]):
             yield Window(self.row, left, self.rows, right - left)
 
@@ -84,12 +84,12 @@ class Journal:
         self.header: dict[str, Any] | None = None
         self.chunks: list[ChunkRecord] = []
         self._edges: dict[tuple[int, ...], tuple[int, ...]] = {}
-        self._is_tidy = False
+        self._is_clean = False
         with suppress(OSError):  # no journal, or none that can be read
             self._read((folder / NAME).read_bytes())
 
     def _read(self, content: bytes) -> None:
-        lines = _intact(content)
+        lines = _intact_lines(content)
         header = next(lines, None)
         if header is None or header.get("format") != FORMAT:
             return
@@ -106,7 +106,7 @@ class Journal:
     @property
     def pixels(self) -> int:
         """Pixels of the map that are listed."""
-        return sum(each.pixels for each in self.chunks)
+        return sum(chunk.pixels for chunk in self.chunks)
 
     def begin(self, header: Mapping[str, Any]) -> None:
         """Forget everything and start a journal of another run; raises OSError."""
@@ -118,11 +118,11 @@ class Journal:
 
     def keep_first(self, count: int) -> None:
         """Forget all chunks but the first ones, and whatever else lies there; raises OSError."""
-        if self._is_tidy and count == len(self.chunks):
+        if self._is_clean and count == len(self.chunks):
             return
         self.chunks = self.chunks[:count]
         self._write_all()
-        wanted = {NAME, *(each.name for each in self.chunks)}
+        wanted = {NAME, *(chunk.name for chunk in self.chunks)}
         for file in list(self.folder.iterdir()):
             if file.is_dir():
                 shutil.rmtree(file)
@@ -148,16 +148,16 @@ class Journal:
             self.header or {},
             *map(asdict, self.chunks),
         ]
-        _write_whole(self.folder / NAME, b"".join(map(_line, lines)))
-        self._is_tidy = True
+        _write_atomic(self.folder / NAME, b"".join(map(_line, lines)))
+        self._is_clean = True
 
 
 def same(first: object, second: object) -> bool:
     """Whether two values are the same once they have been in a journal."""
-    return _text(first) == _text(second)
+    return _canonical_json(first) == _canonical_json(second)
 
 
-def _write_whole(path: Path, content: bytes) -> None:
+def _write_atomic(path: Path, content: bytes) -> None:
     """Write a file that has its name only when its content is on the disk; raises OSError."""
     unfinished = path.with_name(f"{path.name}.unfinished")
     with unfinished.open("wb") as file:
@@ -167,16 +167,16 @@ def _write_whole(path: Path, content: bytes) -> None:
     unfinished.replace(path)
 
 
-def _text(values: object) -> bytes:
+def _canonical_json(values: object) -> bytes:
     return json.dumps(values, sort_keys=True, separators=(",", ":")).encode()
 
 
 def _line(values: Mapping[str, Any]) -> bytes:
-    text = _text(values)
+    text = _canonical_json(values)
     return b"%08x %s\n" % (zlib.crc32(text), text)
 
 
-def _intact(content: bytes) -> Iterator[dict[str, Any]]:
+def _intact_lines(content: bytes) -> Iterator[dict[str, Any]]:
     """The lines up to the first that is not as it was written."""
     for line in content.split(b"\n")[:-1]:  # what follows the last end of a line is torn
         checksum, _, text = line.partition(b" ")

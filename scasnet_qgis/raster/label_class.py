@@ -1,4 +1,4 @@
-"""What labels are called: the value a class has in a file, its name and its colour."""
+"""A class of labels: its value in the file, its name and its colour."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from scasnet_qgis.raster.vector_layer import reading
 
 IGNORE = 255  # where a pixel has no label, or none of a class that is asked for
 
-_WHOLE = re.compile(r"([+-]?\d+)\.0*")
+_WHOLE_NUMBER = re.compile(r"([+-]?\d+)\.0*")
 # Names of what is no class, compared without case, blanks and signs.
 _NO_CLASS = re.compile(
     r"(un|not|no)label?led|(no|without)labels?|(no|without|missing)data|nodatavalue"
@@ -37,7 +37,7 @@ def value_text(value: Any) -> str:
     if isinstance(value, float):
         value = f"{value:.15g}"
     text = str(value).strip()
-    whole = _WHOLE.fullmatch(text)
+    whole = _WHOLE_NUMBER.fullmatch(text)
     return whole.group(1) if whole else text
 
 
@@ -54,15 +54,15 @@ def make_classes(
     A value whose name says that it is no class is left out. Raises InputError where there are
     more classes than a map can hold.
     """
-    kept = [each for each in values if not says_no_class(names.get(each, "") or each)]
+    kept = [value for value in values if not says_no_class(names.get(value, "") or value)]
     if len(kept) > MAX_CLASSES:
         raise too_many_classes(source)
-    if len(kept) > 1 and len({colors.get(each) for each in kept}) == 1:
+    if len(kept) > 1 and len({colors.get(value) for value in kept}) == 1:
         colors = {}  # a table that nobody filled
     found: list[LabelClass] = []
     for index, value in enumerate(kept):
         name = names.get(value) or (f"class {value}" if _is_number(value) else value)
-        if any(name == each.name for each in found):
+        if any(name == entry.name for entry in found):
             name = f"{name} ({value})"
         found.append(LabelClass(value, name, colors.get(value) or default_color(index)))
     return found
@@ -71,7 +71,7 @@ def make_classes(
 def by_number(values: Iterable[str]) -> list[str]:
     """Numbers in their order, then texts in theirs."""
     return sorted(
-        values, key=lambda each: (0, float(each), each) if _is_number(each) else (1, 0.0, each)
+        values, key=lambda value: (0, float(value), value) if _is_number(value) else (1, 0.0, value)
     )
 
 

@@ -1,4 +1,4 @@
-"""What tells the polygons of one layer from those of another, wherever they are stored."""
+"""SHA-256 of a layer's geometries, whichever file they are stored in."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def layer_digest(source: str, layer: str, check: Callable[[], None]) -> str:
     )
     with reading(text, source):
         dataset = gdal.OpenEx(source, gdal.OF_VECTOR)
-        for each in layers_with_geometry(dataset):
-            if layer not in ("", each.GetName()):
+        for candidate in layers_with_geometry(dataset):
+            if layer not in ("", candidate.GetName()):
                 continue
-            reference = each.GetSpatialRef()
+            reference = candidate.GetSpatialRef()
             digest.update((reference.ExportToWkt() if reference else "").encode())
-            for feature in read_features(each, None, field_names(each)):
+            for feature in read_features(candidate, None, field_names(candidate)):
                 check()
                 geometry = feature.GetGeometryRef()
                 digest.update(b"" if geometry is None else bytes(geometry.ExportToIsoWkb()))

@@ -1,4 +1,4 @@
-"""Which pixels of a raster hold data."""
+"""Valid pixels of a raster: by its mask band, alpha band or nodata values."""
 
 from __future__ import annotations
 
@@ -72,9 +72,9 @@ def mask_rule(dataset: gdal.Dataset, bands: Sequence[int], progress: Progress) -
             )
             progress.warn(message(text, number=number))
     values = [dataset.GetRasterBand(number).GetNoDataValue() for number in bands]
-    if all(each is not None for each in values):
-        return MaskRule("values", nodata=tuple(float(each) for each in values))
-    if any(each is not None for each in values):
+    if all(value is not None for value in values):
+        return MaskRule("values", nodata=tuple(float(value) for value in values))
+    if any(value is not None for value in values):
         text = translate(
             "ScasNet",
             "Only some of the bands that are used have a nodata value: it is not used, as no pixel "
@@ -105,7 +105,7 @@ def refuse_masks(
 
 def _is_binary(band: gdal.Band, progress: Progress) -> bool:
     whole = Window(0, 0, band.YSize, band.XSize)
-    full = 65535 if band.DataType == gdal.GDT_UInt16 else 255
+    opaque = 65535 if band.DataType == gdal.GDT_UInt16 else 255
     for top in range(0, band.YSize, _SCAN):
         progress.check()
         for left in range(0, band.XSize, _SCAN):
@@ -114,7 +114,7 @@ def _is_binary(band: gdal.Band, progress: Progress) -> bool:
                 continue
             with nothing_made_up():
                 values = band.ReadAsArray(part.col, part.row, part.cols, part.rows)
-            if not np.isin(values, (0, 255, full)).all():
+            if not np.isin(values, (0, 255, opaque)).all():
                 return False
     return True
 
@@ -122,10 +122,10 @@ def _is_binary(band: gdal.Band, progress: Progress) -> bool:
 def is_missing(band: gdal.Band, window: Window) -> bool:
     """Whether the file stores nothing for a window: sparse blocks, holes of a mosaic.
 
-    False where the format cannot tell.
+    False where the format does not know.
     """
-    place = (window.col, window.row, window.cols, window.rows)
-    flags, _share = band.GetDataCoverageStatus(*place)
+    area = (window.col, window.row, window.cols, window.rows)
+    flags, _percent = band.GetDataCoverageStatus(*area)
     return bool(flags & gdal.GDAL_DATA_COVERAGE_STATUS_EMPTY) and not (
         flags & gdal.GDAL_DATA_COVERAGE_STATUS_DATA
     )
@@ -158,10 +158,10 @@ def read_mask(
             )
         valid &= values != 0
     elif rule.kind == "values":
-        holds = np.zeros_like(valid)
+        any_data = np.zeros_like(valid)
         for band_values, nodata in zip(pixels, rule.nodata):
-            holds |= ~_equals(band_values, nodata)
-        valid &= holds
+            any_data |= ~_equals(band_values, nodata)
+        valid &= any_data
     return None if valid.all() else valid
 
 

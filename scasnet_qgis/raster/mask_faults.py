@@ -1,4 +1,4 @@
-"""What can be wrong with a mask, each as one sentence."""
+"""The errors of a mask layer."""
 
 from __future__ import annotations
 
@@ -23,11 +23,13 @@ class Place:
     def text(self) -> Message:
         """x, y and the system, as many digits as people can compare."""
         digits = 5 if self.reference is not None and self.reference.IsGeographic() else 1
-        left, bottom, right, top = (f"{each:.{digits}f}" for each in self.bounds)
+        left, bottom, right, top = (f"{edge:.{digits}f}" for edge in self.bounds)
         text = translate("ScasNet", "x {left} to {right}, y {bottom} to {top} in {system}")
-        return message(text, left=left, right=right, bottom=bottom, top=top, system=self._system())
+        return message(
+            text, left=left, right=right, bottom=bottom, top=top, system=self._crs_name()
+        )
 
-    def _system(self) -> Message | str:
+    def _crs_name(self) -> Message | str:
         if self.reference is None:
             return message(translate("ScasNet", "an unknown coordinate reference system"))
         code = self.reference.GetAuthorityCode(None)

@@ -1,4 +1,4 @@
-"""Which class of a reference is which class of a map.
+"""Matches the classes of a reference to those of a map.
 
 The rule, in this order:
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LEFT_OUT = 254  # what a reference class becomes that is not to be compared; IGNORE is "no label"
-_MOST_LISTED = 40
+_MAX_LISTED = 40
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,12 @@ def name_key(name: str) -> str:
 
 def has_names(classes: Sequence[LabelClass]) -> bool:
     """Whether any class has a name that is more than its value."""
-    return any(not _is_nameless(each) for each in classes)
+    return any(not _is_nameless(label) for label in classes)
 
 
-def _is_nameless(each: LabelClass) -> bool:
+def _is_nameless(label: LabelClass) -> bool:
     """Whether the name is the value, or what raster.label_class makes of a number."""
-    return name_key(each.name) in (name_key(each.value), name_key(f"class {each.value}"))
+    return name_key(label.name) in (name_key(label.value), name_key(f"class {label.value}"))
 
 
 def match_classes(
@@ -66,35 +66,36 @@ def match_classes(
     ``left_out`` are names or values of reference classes that are not compared, separated by
     semicolons or commas. Raises InputError, which lists both sides, where there is no match.
     """
-    ignored = _ignored(reference, left_out)
-    compared = [each for index, each in enumerate(reference) if index not in ignored]
-    names = _lookup([name_key(each.name) for each in mapped])
-    values = _lookup([value_text(each.value) for each in mapped])
+    excluded = _excluded_indices(reference, left_out)
+    compared = [label for index, label in enumerate(reference) if index not in excluded]
+    names = _lookup([name_key(label.name) for label in mapped])
+    values = _lookup([value_text(label.value) for label in mapped])
     by_name = translate("ScasNet", "Classes are matched by name: {pairs}.")
     by_value = translate("ScasNet", "Classes are matched by value: {pairs}.")
     rules: list[tuple[str, dict[str, int], Callable[[LabelClass], str]]] = [
-        (by_name, names, lambda each: name_key(each.name)),
-        (by_name, names, lambda each: name_key(each.value)),
+        (by_name, names, lambda label: name_key(label.name)),
+        (by_name, names, lambda label: name_key(label.value)),
     ]
     if not (has_names(compared) and has_names(mapped)):
-        rules.append((by_value, values, lambda each: value_text(each.value)))
+        rules.append((by_value, values, lambda label: value_text(label.value)))
     for template, known, key in rules:
-        if compared and all(key(each) in known for each in compared):
-            found = [known[key(each)] for each in compared]
-            _refuse_twins([mapped[index] for index in found], mapped, template == by_name)
+        if compared and all(key(label) in known for label in compared):
+            found = [known[key(label)] for label in compared]
+            _refuse_duplicates([mapped[index] for index in found], mapped, template == by_name)
             pairs = zip(compared, (mapped[index] for index in found))
-            text = ", ".join(f"{told(first)} = {told(second)}" for first, second in pairs)
-            ahead = iter(found)
+            text = ", ".join(f"{_class_text(a)} = {_class_text(b)}" for a, b in pairs)
+            remaining = iter(found)
             indices = (
-                LEFT_OUT if index in ignored else next(ahead) for index in range(len(reference))
+                LEFT_OUT if index in excluded else next(remaining)
+                for index in range(len(reference))
             )
             return ClassMatch(tuple(indices), Message(template, {"pairs": text}))
     raise _mismatch(compared, mapped)
 
 
-def told(each: LabelClass) -> str:
-    """A class for people: its name, and its value where that is something else."""
-    return each.name if _is_nameless(each) else f"{each.name} ({each.value})"
+def _class_text(label: LabelClass) -> str:
+    """The name of a class, with its value where that is something else."""
+    return label.name if _is_nameless(label) else f"{label.name} ({label.value})"
 
 
 def _lookup(keys: Sequence[str]) -> dict[str, int]:
@@ -102,14 +103,14 @@ def _lookup(keys: Sequence[str]) -> dict[str, int]:
     return {key: len(keys) - 1 - index for index, key in enumerate(reversed(keys))}
 
 
-def _ignored(reference: Sequence[LabelClass], left_out: str) -> set[int]:
+def _excluded_indices(reference: Sequence[LabelClass], left_out: str) -> set[int]:
     """Indices of the classes that are named; SettingError for one that there is not."""
     result: set[int] = set()
-    for part in filter(None, (each.strip() for each in re.split("[;,]", left_out))):
+    for part in filter(None, (text.strip() for text in re.split("[;,]", left_out))):
         found = {
             index
-            for index, each in enumerate(reference)
-            if name_key(part) == name_key(each.name) or value_text(part) == value_text(each.value)
+            for index, label in enumerate(reference)
+            if name_key(part) == name_key(label.name) or value_text(part) == value_text(label.value)
         }
         if not found:
             raise SettingError(
@@ -118,23 +119,23 @@ def _ignored(reference: Sequence[LabelClass], left_out: str) -> set[int]:
                     "The class {name} cannot be ignored: the reference has {classes}.",
                 ),
                 name=part,
-                classes=_list(reference),
+                classes=_class_list(reference),
             )
         result |= found
     return result
 
 
-def _refuse_twins(used: list[LabelClass], mapped: Sequence[LabelClass], by_name: bool) -> None:
+def _refuse_duplicates(used: list[LabelClass], mapped: Sequence[LabelClass], by_name: bool) -> None:
     """Raise InputError where a name that is asked for belongs to two classes of the map."""
-    keys = [name_key(each.name) for each in mapped]
-    twins = [each.name for each in used if by_name and keys.count(name_key(each.name)) > 1]
-    if twins:
+    keys = [name_key(label.name) for label in mapped]
+    duplicates = [label.name for label in used if by_name and keys.count(name_key(label.name)) > 1]
+    if duplicates:
         raise InputError(
             translate(
                 "ScasNet",
                 "Several classes of the map are called {name}: give each a name of its own.",
             ),
-            name=twins[0],
+            name=duplicates[0],
         )
 
 
@@ -151,8 +152,8 @@ def _mismatch(reference: Sequence[LabelClass], mapped: Sequence[LabelClass]) -> 
                 "The reference seems to count its classes from 0 and the map from 1: add 1 to its "
                 "values first (Raster > Raster Calculator).",
             ),
-            reference=_list(reference),
-            mapped=_list(mapped),
+            reference=_class_list(reference),
+            mapped=_class_list(mapped),
         )
     return InputError(
         translate(
@@ -160,21 +161,21 @@ def _mismatch(reference: Sequence[LabelClass], mapped: Sequence[LabelClass]) -> 
             "The classes do not match: the reference has {reference}; the map has {mapped}. Give "
             "the same classes the same names, or ignore those that the map does not have.",
         ),
-        reference=_list(reference),
-        mapped=_list(mapped),
+        reference=_class_list(reference),
+        mapped=_class_list(mapped),
     )
 
 
 def _counts_from_zero(reference: Sequence[LabelClass], mapped: Sequence[LabelClass]) -> bool:
     """Whether values 0, 1, 2 ... stand opposite to 1, 2, 3 ..., but for one that means nothing."""
-    values = {each.value for each in reference}
-    shifted = {str(int(each.value) - 1) for each in mapped if each.value.isdecimal()}
+    values = {label.value for label in reference}
+    shifted = {str(int(label.value) - 1) for label in mapped if label.value.isdecimal()}
     return "0" in values and len(mapped) > 1 and shifted <= values and len(values - shifted) <= 1
 
 
-def _list(classes: Sequence[LabelClass]) -> Message | str:
-    text = ", ".join(told(each) for each in classes[:_MOST_LISTED])
-    more = len(classes) - _MOST_LISTED
+def _class_list(classes: Sequence[LabelClass]) -> Message | str:
+    text = ", ".join(_class_text(label) for label in classes[:_MAX_LISTED])
+    more = len(classes) - _MAX_LISTED
     if more <= 0:
         return text
     return message(translate("ScasNet", "{names} and {more} more"), names=text, more=more)

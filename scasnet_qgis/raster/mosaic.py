@@ -1,4 +1,4 @@
-"""Virtual rasters (.vrt), whose pixels lie in other files."""
+"""Checks of virtual rasters (.vrt): missing files and holes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scasnet_qgis.core.errors import InputError
 from scasnet_qgis.core.messages import Message, message, translate
 
 _SOURCE = re.compile(r"<(?:SourceFilename|SourceDataset)([^>]*)>([^<]*)</")
-_NO_FILE = re.compile(r"/vsi|[A-Za-z0-9_]{2,}:|\s*$")  # of another kind, or of a driver
+_NOT_A_PATH = re.compile(r"/vsi|[A-Za-z0-9_]{2,}:|\s*$")  # of another kind, or of a driver
 
 
 def check_sources(dataset: gdal.Dataset, source: str) -> None:
@@ -21,7 +21,7 @@ def check_sources(dataset: gdal.Dataset, source: str) -> None:
 
     Reading would say so too, but perhaps after hours. Files of mosaics in mosaics are left to that.
     """
-    for path in _files(dataset):
+    for path in _source_files(dataset):
         if not path.exists():
             raise InputError(
                 translate(
@@ -34,7 +34,7 @@ def check_sources(dataset: gdal.Dataset, source: str) -> None:
             )
 
 
-def _files(dataset: gdal.Dataset) -> Iterator[Path]:
+def _source_files(dataset: gdal.Dataset) -> Iterator[Path]:
     if dataset.GetDriver().ShortName != "VRT":
         return
     folder = Path(dataset.GetDescription()).parent
@@ -42,7 +42,7 @@ def _files(dataset: gdal.Dataset) -> Iterator[Path]:
     for text in dataset.GetMetadata_List("xml:VRT") or []:
         for attributes, escaped in _SOURCE.findall(text):
             name = unescape(escaped)
-            if name in seen or _NO_FILE.match(name):
+            if name in seen or _NOT_A_PATH.match(name):
                 continue
             seen.add(name)
             yield folder / name if 'relativeToVRT="1"' in attributes else Path(name)

@@ -1,4 +1,4 @@
-"""The disk's word that something is there to stay, also after a loss of power."""
+"""fsync of files and folders."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 # What file systems answer that know no such request for a folder.
-_UNKNOWN = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EISDIR, errno.EACCES, errno.EPERM)
+_UNSUPPORTED = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EISDIR, errno.EACCES, errno.EPERM)
 
 
 def file_to_disk(file: Path) -> None:
@@ -25,11 +25,11 @@ def folder_to_disk(folder: Path) -> None:
     if os.name != "posix":
         return
     try:
-        opened = os.open(folder, os.O_RDONLY)
+        descriptor = os.open(folder, os.O_RDONLY)
         try:
-            os.fsync(opened)
+            os.fsync(descriptor)
         finally:
-            os.close(opened)
+            os.close(descriptor)
     except OSError as error:
-        if error.errno not in _UNKNOWN:
+        if error.errno not in _UNSUPPORTED:
             raise

@@ -1,4 +1,4 @@
-"""Reduced copies inside a GeoTIFF, made while it is written.
+"""Overviews (reduced copies) inside a GeoTIFF, made while it is written.
 
 GDAL's own function reads everything back, in strips as wide as the raster, so that its memory
 grows with the width. Here GDAL only makes room for the levels; each is filled from what the one
@@ -30,34 +30,34 @@ OPEN_BYTES = 40 * 1024 * 1024
 Reduce = Callable[["NDArray[np.generic]"], "NDArray[np.generic]"]
 
 
-def most_frequent(four: NDArray[np.generic]) -> NDArray[np.generic]:
+def most_frequent(quad: NDArray[np.generic]) -> NDArray[np.generic]:
     """The value that occurs most often; the earlier one where two occur equally often."""
-    result = four[0].copy()
-    seen_once = (result != four[1]) & (result != four[2]) & (result != four[3])
-    at = np.flatnonzero(seen_once)  # few pixels of a map
-    first, second, third, fourth = four.reshape(4, -1)[:, at]
+    result = quad[0].copy()
+    seen_once = (result != quad[1]) & (result != quad[2]) & (result != quad[3])
+    positions = np.flatnonzero(seen_once)  # few pixels of a map
+    first, second, third, fourth = quad.reshape(4, -1)[:, positions]
     others = np.where(third == fourth, third, first)
-    result.ravel()[at] = np.where((second == third) | (second == fourth), second, others)
+    result.ravel()[positions] = np.where((second == third) | (second == fourth), second, others)
     return result
 
 
 def mean_of(nodata: float) -> Reduce:
     """The mean of the pixels that hold data."""
 
-    def mean(four: NDArray[np.generic]) -> NDArray[np.generic]:
-        valid = four != nodata
+    def mean(quad: NDArray[np.generic]) -> NDArray[np.generic]:
+        valid = quad != nodata
         if valid.all():
-            return np.asarray((four.sum(axis=0) / 4).astype(four.dtype))
+            return np.asarray((quad.sum(axis=0) / 4).astype(quad.dtype))
         count = valid.sum(axis=0)
-        total = np.where(valid, four, 0).sum(axis=0)
+        total = np.where(valid, quad, 0).sum(axis=0)
         means = np.where(count > 0, total / np.maximum(count, 1), nodata)
-        return np.asarray(means.astype(four.dtype))
+        return np.asarray(means.astype(quad.dtype))
 
     return mean
 
 
 @dataclass
-class _Open:
+class _PartialBlock:
     """A block of which ``missing`` pixels are still to come; ``values`` [bands, rows, cols]."""
 
     values: NDArray[np.generic]
@@ -71,7 +71,7 @@ class _Level:
         """At most ``limit`` blocks wait; of more the one that got nothing for longest is let go."""
         self._whole, self._block, self._limit = Window(0, 0, rows, cols), block, limit
         self._done = np.zeros((-(-rows // block), -(-cols // block)), dtype=np.bool_)
-        self._open: dict[tuple[int, int], _Open] = {}
+        self._open: dict[tuple[int, int], _PartialBlock] = {}
 
     def gather(
         self, window: Window, values: NDArray[np.generic]
@@ -80,21 +80,21 @@ class _Level:
         size = self._block
         for row in range(window.row // size, -(-window.row_end // size)):
             for col in range(window.col // size, -(-window.col_end // size)):
-                at = self._window(row, col)
+                target = self._window(row, col)
                 block = self._open.pop((row, col), None)
                 if block is None:
-                    shape = (len(values), at.rows, at.cols)
-                    block = _Open(np.empty(shape, values.dtype), at.rows * at.cols)
-                part = at.intersect(window)
-                block.values[part_of(part, at)] = values[part_of(part, window)]
+                    shape = (len(values), target.rows, target.cols)
+                    block = _PartialBlock(np.empty(shape, values.dtype), target.rows * target.cols)
+                part = target.intersect(window)
+                block.values[part_of(part, target)] = values[part_of(part, window)]
                 block.missing -= part.rows * part.cols
                 if block.missing:
                     self._wait(row, col, block)
                 else:
                     self._done[row, col] = True
-                    yield at, block.values
+                    yield target, block.values
 
-    def _wait(self, row: int, col: int, block: _Open) -> None:
+    def _wait(self, row: int, col: int, block: _PartialBlock) -> None:
         self._open[row, col] = block
         if len(self._open) > self._limit:
             del self._open[next(iter(self._open))]
@@ -110,7 +110,7 @@ class _Level:
 
 
 class Pyramid:
-    """Reduced copies of an open GeoTIFF, each half as large, until one fits into a block.
+    """Overviews of an open GeoTIFF by factors 2, 4, 8 ..., until one fits into a block.
 
     Methods raise RuntimeError where GDAL cannot read or write. Must not be used when the dataset
     is closed.
@@ -148,45 +148,45 @@ class Pyramid:
         half = Window(
             window.row // 2, window.col // 2, (window.rows + 1) // 2, (window.cols + 1) // 2
         )
-        reduced = self._reduce(_fours(values))
-        for at, block in self._levels[depth].gather(half, reduced):
+        reduced = self._reduce(_quads(values))
+        for target, block in self._levels[depth].gather(half, reduced):
             for number in self._bands:
-                self._write(depth + 1, number, at, block[number - 1])
-            self.add(at, block, depth + 1)
+                self._write(depth + 1, number, target, block[number - 1])
+            self.add(target, block, depth + 1)
 
     def finish(self, progress: Progress) -> None:
         """Fill what is left from what is in the file; raises Cancelled."""
-        rests = [level.rest() for level in self._levels]
-        total = max(sum(len(rest) for rest in rests) * len(self._bands), 1)
+        incomplete = [level.rest() for level in self._levels]
+        total = max(sum(len(rest) for rest in incomplete) * len(self._bands), 1)
         done = 0
-        for depth, rest in enumerate(rests, start=1):
+        for depth, rest in enumerate(incomplete, start=1):
             for number in self._bands:
-                for at in rest:
+                for target in rest:
                     progress.check()
-                    reduced = self._reduce(_fours(self._read(depth - 1, number, at)[None]))
-                    self._write(depth, number, at, reduced[0])
+                    reduced = self._reduce(_quads(self._read(depth - 1, number, target)[None]))
+                    self._write(depth, number, target, reduced[0])
                     done += 1
                     progress.report(done / total)
         progress.report(1.0)
 
-    def _read(self, depth: int, number: int, at: Window) -> NDArray[np.generic]:
+    def _read(self, depth: int, number: int, target: Window) -> NDArray[np.generic]:
         """The pixels under a window of the next reduced copy, [rows, cols]."""
         band = self._band(depth, number)
-        fine = Window(2 * at.row, 2 * at.col, 2 * at.rows, 2 * at.cols)
+        fine = Window(2 * target.row, 2 * target.col, 2 * target.rows, 2 * target.cols)
         fine = fine.intersect(Window(0, 0, band.YSize, band.XSize))
         pixels = np.asarray(band.ReadAsArray(fine.col, fine.row, fine.cols, fine.rows))
         band.FlushCache()  # or what nobody asks for again would fill GDAL's cache
         return pixels
 
-    def _write(self, depth: int, number: int, at: Window, values: NDArray[np.generic]) -> None:
+    def _write(self, depth: int, number: int, target: Window, values: NDArray[np.generic]) -> None:
         if (values == self._nodata).all():
             return  # GDAL fills what is missing when it closes the file
         band = self._band(depth, number)
-        band.WriteArray(values, at.col, at.row)
+        band.WriteArray(values, target.col, target.row)
         band.FlushCache()  # or a full disk would show anywhere else
 
 
-def _fours(values: NDArray[np.generic]) -> NDArray[np.generic]:
+def _quads(values: NDArray[np.generic]) -> NDArray[np.generic]:
     """[bands, rows, cols] -> [4, bands, rows / 2, cols / 2]; odd ends are doubled."""
     rows, cols = values.shape[1:]
     if rows % 2 or cols % 2:

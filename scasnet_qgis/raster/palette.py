@@ -1,4 +1,4 @@
-"""Rasters of numbers that stand for colours, read as their colours."""
+"""Expands paletted rasters to red, green and blue."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scasnet_qgis.core.errors import InputError, SettingError
 from scasnet_qgis.core.messages import translate
 from scasnet_qgis.raster.bands import is_alpha
 
-_DOMAIN, _MARK = "SCASNET", "PALETTE"
+_METADATA_DOMAIN, _METADATA_KEY = "SCASNET", "PALETTE"
 
 
 def is_paletted(dataset: gdal.Dataset) -> bool:
@@ -43,27 +43,27 @@ def expanded(dataset: gdal.Dataset, chosen: Sequence[int]) -> gdal.Dataset:
                 "and blue by themselves: leave the bands empty.",
             )
         )
-    colours = _colours(dataset)
-    colours.SetMetadataItem(_MARK, "expanded", _DOMAIN)
-    return colours
+    rgb = _to_rgb(dataset)
+    rgb.SetMetadataItem(_METADATA_KEY, "expanded", _METADATA_DOMAIN)
+    return rgb
 
 
-def _colours(dataset: gdal.Dataset) -> gdal.Dataset:
-    numbers = gdal.Translate("", dataset, format="VRT", noData="none", maskBand="auto")
+def _to_rgb(dataset: gdal.Dataset) -> gdal.Dataset:
+    indexed = gdal.Translate("", dataset, format="VRT", noData="none", maskBand="auto")
     first = dataset.GetRasterBand(1)
     if first.GetMaskFlags() & gdal.GMF_PER_DATASET:
         return gdal.Translate(
-            "", numbers, format="VRT", bandList=[1], rgbExpand="rgb", maskBand="mask,1"
+            "", indexed, format="VRT", bandList=[1], rgbExpand="rgb", maskBand="mask,1"
         )
-    if not _mark_transparent(numbers.GetRasterBand(1), first.GetNoDataValue()):
-        return gdal.Translate("", numbers, format="VRT", rgbExpand="rgb")
-    four = gdal.Translate("", numbers, format="VRT", rgbExpand="rgba")
-    return gdal.Translate("", four, format="VRT", bandList=[1, 2, 3], maskBand=4)
+    if not _mark_transparent(indexed.GetRasterBand(1), first.GetNoDataValue()):
+        return gdal.Translate("", indexed, format="VRT", rgbExpand="rgb")
+    rgba = gdal.Translate("", indexed, format="VRT", rgbExpand="rgba")
+    return gdal.Translate("", rgba, format="VRT", bandList=[1, 2, 3], maskBand=4)
 
 
 def is_expanded(dataset: gdal.Dataset) -> bool:
     """Whether a dataset comes from ``expanded``."""
-    return dataset.GetMetadataItem(_MARK, _DOMAIN) is not None
+    return dataset.GetMetadataItem(_METADATA_KEY, _METADATA_DOMAIN) is not None
 
 
 def _mark_transparent(band: gdal.Band, nodata: float | None) -> bool:

@@ -1,4 +1,4 @@
-"""Shapes of a vector layer on a raster's grid: where windows lie in it, and what fills them."""
+"""Rasterizes the geometries of a vector layer onto windows of a grid."""
 
 from __future__ import annotations
 
@@ -30,34 +30,38 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, ogr.Geometry]  # the value to burn, 0-255, and where; in the layer's coordinates
 
-_NO_REFERENCE = "Undefined"  # a GeoPackage cannot but name some reference system
+_UNDEFINED_CRS = "Undefined"  # a GeoPackage cannot but name some reference system
 _VALUE = "value"
-_AT_ONCE = 1000  # shapes that are held in memory at a time
-# Geometries come to the grid's system before they are burnt; GDAL is to see nothing to transform.
-_PLANE = 'LOCAL_CS["grid",UNIT["metre",1]]'
+_BATCH = 1000  # shapes that are held in memory at a time
+# Geometries are reprojected before GDAL rasterizes them, so it must find nothing to transform.
+_PLANE_WKT = 'LOCAL_CS["grid",UNIT["metre",1]]'
 
 
 def known_reference(layer: ogr.Layer) -> osr.SpatialReference | None:
     """A layer's reference system as the layer gives it: it says which coordinate is which."""
-    own = layer.GetSpatialRef()
-    return None if own is None or (own.GetName() or "").startswith(_NO_REFERENCE) else own
+    layer_crs = layer.GetSpatialRef()
+    return (
+        None
+        if layer_crs is None or (layer_crs.GetName() or "").startswith(_UNDEFINED_CRS)
+        else layer_crs
+    )
 
 
 class PlacedShapes:
     """The way from a layer's coordinates to a grid and back.
 
-    ``own`` is the layer's reference system; None is taken for the grid's. ``source`` is the
+    ``layer_crs`` is the layer's reference system; None is taken for the grid's. ``source`` is the
     layer's name in errors.
     """
 
-    def __init__(self, source: str, own: osr.SpatialReference | None, grid: Grid) -> None:
+    def __init__(self, source: str, layer_crs: osr.SpatialReference | None, grid: Grid) -> None:
         self._source, self._grid = source, grid
-        other = reference_of(grid.wkt if grid.geotransform is not None else "")
-        self._way = transformation(own, other)
-        self._way_back = transformation(other, own)
-        self._limits = self._far_around()
+        grid_crs = reference_of(grid.wkt if grid.geotransform is not None else "")
+        self._to_grid = transformation(layer_crs, grid_crs)
+        self._to_layer = transformation(grid_crs, layer_crs)
+        self._clip = self._clip_bounds()
 
-    def _far_around(self) -> Bounds | None:
+    def _clip_bounds(self) -> Bounds | None:
         """Three times the grid's size each way, in the layer's coordinates."""
         bounds = self.bounds(self._grid.whole)
         if bounds is None:
@@ -68,18 +72,18 @@ class PlacedShapes:
 
     def bounds(self, window: Window) -> Bounds | None:
         """The window in the layer's coordinates; None where they do not reach so far."""
-        points = transformed(outline(self._grid, window), self._way_back)
-        return bounds_of(points, curved=self._way_back is not None) if points else None
+        points = transformed(outline(self._grid, window), self._to_layer)
+        return bounds_of(points, curved=self._to_layer is not None) if points else None
 
     def window(self, around: Bounds) -> Window | None:
         """The part of the grid that bounds in the layer's coordinates may touch; None: nothing."""
-        if self._limits is not None:
-            low, high = np.maximum(around, self._limits), np.minimum(around, self._limits)
+        if self._clip is not None:
+            low, high = np.maximum(around, self._clip), np.minimum(around, self._clip)
             around = (float(low[0]), float(low[1]), float(high[2]), float(high[3]))
-        points = transformed(outline_of(around), self._way)
+        points = transformed(outline_of(around), self._to_grid)
         if not points:
             return self._grid.whole
-        found = window_around(self._grid, points, curved=self._way is not None)
+        found = window_around(self._grid, points, curved=self._to_grid is not None)
         return found.grow(1).intersect(self._grid.whole) if found else None
 
     def burnt(
@@ -92,18 +96,18 @@ class PlacedShapes:
             return np.full((window.rows, window.cols), background, dtype=np.uint8)
         raster = gdal.GetDriverByName("MEM").Create("", window.cols, window.rows, 1)
         raster.SetGeoTransform(self._grid.part(window).geotransform or NO_PLACE)
-        raster.SetProjection(_PLANE)
+        raster.SetProjection(_PLANE_WKT)
         raster.GetRasterBand(1).Fill(background)
         remaining = chain((first,), remaining)
         bounds = bounds_of(outline(self._grid, window), curved=False)
-        while self._burn(raster, islice(remaining, _AT_ONCE), bounds) == _AT_ONCE:
+        while self._burn(raster, islice(remaining, _BATCH), bounds) == _BATCH:
             pass
         pixels: NDArray[np.uint8] = raster.GetRasterBand(1).ReadAsArray()
         return pixels
 
     def _burn(self, raster: gdal.Dataset, shapes: Iterator[Shape], bounds: Bounds) -> int:
         """Burn shapes and count them; ``bounds`` are those of the raster."""
-        plane = osr.SpatialReference(_PLANE)
+        plane = osr.SpatialReference(_PLANE_WKT)
         file = _memory().CreateDataSource("")
         layer = file.CreateLayer("shapes", plane, ogr.wkbUnknown)
         layer.CreateField(ogr.FieldDefn(_VALUE, ogr.OFTInteger))
@@ -111,25 +115,25 @@ class PlacedShapes:
         for value, geometry in shapes:
             feature = ogr.Feature(layer.GetLayerDefn())
             feature.SetField(_VALUE, value)
-            here = self._brought_here(geometry.GetLinearGeometry())
-            feature.SetGeometry(thinned(here, bounds))
+            projected = self._to_grid_crs(geometry.GetLinearGeometry())
+            feature.SetGeometry(thinned(projected, bounds))
             layer.CreateFeature(feature)
             count += 1
         if count:
             gdal.RasterizeLayer(raster, [1], layer, options=[f"ATTRIBUTE={_VALUE}"])
         return count
 
-    def _brought_here(self, geometry: ogr.Geometry) -> ogr.Geometry:
+    def _to_grid_crs(self, geometry: ogr.Geometry) -> ogr.Geometry:
         """The geometry in the grid's system, without what lies far from the grid.
 
         A corner on the other side of the earth would come out anywhere, without an error.
         """
-        if self._way is None:
+        if self._to_grid is None:
             return geometry
         try:
-            if self._limits is not None and not _within(geometry, self._limits):
-                geometry = geometry.Intersection(_rectangle(self._limits))
-            if geometry.Transform(self._way) != ogr.OGRERR_NONE:
+            if self._clip is not None and not _within(geometry, self._clip):
+                geometry = geometry.Intersection(_rectangle(self._clip))
+            if geometry.Transform(self._to_grid) != ogr.OGRERR_NONE:
                 raise RuntimeError(gdal.GetLastErrorMsg())
         except (RuntimeError, AttributeError) as error:
             raise InputError(
@@ -160,8 +164,8 @@ def joined(one: Bounds | None, other: Bounds) -> Bounds:
     )  # fmt: skip
 
 
-def _within(geometry: ogr.Geometry, limits: Bounds) -> bool:
-    return joined(envelope_of(geometry), limits) == limits
+def _within(geometry: ogr.Geometry, clip: Bounds) -> bool:
+    return joined(envelope_of(geometry), clip) == clip
 
 
 def _rectangle(bounds: Bounds) -> ogr.Geometry:

@@ -1,4 +1,4 @@
-"""Where a map comes from: in the file what every run repeats, beside it all about the run."""
+"""Provenance of a map: metadata in the GeoTIFF, and the run record (JSON) beside it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MAP, PROBABILITIES = "map", "probabilities"
 def stamp(dataset: gdal.Dataset, origin: Mapping[str, str]) -> None:
     """Put into a file what is the same in every run; to be called before its first pixels.
 
-    Nothing of it may tell one run from another: no time, no path.
+    It must be the same in every run: no time, no path.
     """
     if origin:
         dataset.SetMetadata(dict(origin), DOMAIN)
@@ -44,12 +44,12 @@ def stamp_of(path: Path) -> dict[str, str]:
     """
     try:
         dataset = gdal.OpenEx(str(path), gdal.OF_RASTER, allowed_drivers=["GTiff"])
-        found = None if dataset is None else dataset.GetMetadata(DOMAIN) or {}
+        metadata = None if dataset is None else dataset.GetMetadata(DOMAIN) or {}
     except RuntimeError as error:
-        raise _no_map(path, str(error)) from error
-    if found is None:
-        raise _no_map(path, gdal.GetLastErrorMsg())
-    return dict(list(found.items())[:MAX_ITEMS])
+        raise _not_a_map(path, str(error)) from error
+    if metadata is None:
+        raise _not_a_map(path, gdal.GetLastErrorMsg())
+    return dict(list(metadata.items())[:MAX_ITEMS])
 
 
 def write_records(
@@ -128,17 +128,17 @@ def origin_of(
     model_name: str, model_sha256: str, classes: Sequence[Mapping[str, Any]], **more: str
 ) -> dict[str, str]:
     """The items of ``stamp``, empty ones left out; JSON where an item is a list."""
-    listed = [{"value": value, **each} for value, each in enumerate(classes, start=1)]
+    listed = [{"value": value, **entry} for value, entry in enumerate(classes, start=1)]
     items = {
         "MODEL": model_name,
         "MODEL_SHA256": model_sha256,
-        **{key.upper(): each for key, each in more.items()},
+        **{key.upper(): value for key, value in more.items()},
         "CLASSES": json.dumps(listed, ensure_ascii=False),
     }
-    return {key: each for key, each in items.items() if each}
+    return {key: value for key, value in items.items() if value}
 
 
-def _no_map(path: Path, detail: str) -> InputError:
+def _not_a_map(path: Path, detail: str) -> InputError:
     return InputError(
         translate("ScasNet", "{path} cannot be read as a GeoTIFF: choose a map of this plugin."),
         detail,

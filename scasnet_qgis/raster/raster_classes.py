@@ -1,4 +1,4 @@
-"""The classes that a raster of labels names, or else the values that it holds."""
+"""Classes of a label raster: category names, attribute table, or the values that occur."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from scasnet_qgis.raster.label_class import (
 )
 from scasnet_qgis.raster.raster_labels import open_labels, read_values
 
-_ROWS, _COLS = 512, 2048  # pixels looked at in one go
+_SCAN_ROWS, _SCAN_COLS = 512, 2048  # pixels looked at in one go
 _VALUE_NAMES = ("value", "id", "class_id", "code")
 _CLASS_NAMES = ("class_name", "class_names", "classname", "class", "name", "label", "category")
 
@@ -35,11 +35,11 @@ def raster_classes(source: str, progress: Progress) -> list[LabelClass]:
     with reading_labels(source):
         dataset.GetGeoTransform()  # else GDAL 3.6 does not see the category names of a GeoTIFF
         band = dataset.GetRasterBand(1)
-        table = _Table(band.GetDefaultRAT())
+        table = _AttributeTable(band.GetDefaultRAT())
         names = {**table.names(), **_category_names(band)}
         colors = {**table.colors(), **_color_table(band)}
         nodata = band.GetNoDataValue()
-        values = set(names) or _distinct(band, source, progress)
+        values = set(names) or _distinct_values(band, source, progress)
     if nodata is not None:
         values.discard(value_text(float(nodata)))
     return make_classes(by_number(values), names, colors, source)
@@ -62,7 +62,7 @@ def _hex(rgb: Iterable[float]) -> str:
     return "#" + "".join(f"{min(max(round(part), 0), 255):02x}" for part in rgb)
 
 
-class _Table:
+class _AttributeTable:
     """A raster attribute table, of which columns are known by their use or by their name."""
 
     def __init__(self, table: gdal.RasterAttributeTable | None) -> None:
@@ -79,8 +79,8 @@ class _Table:
             for column in columns:
                 if self._table.GetUsageOfCol(column) == use:
                     return column
-        titles = [self._table.GetNameOfCol(column).strip().lower() for column in columns]
-        return next((titles.index(each) for each in names if each in titles), None)
+        headings = [self._table.GetNameOfCol(column).strip().lower() for column in columns]
+        return next((headings.index(name) for name in names if name in headings), None)
 
     def _text(self, row: int, column: int) -> str:
         table: Any = self._table
@@ -97,7 +97,9 @@ class _Table:
 
     def colors(self) -> dict[str, str]:
         uses = (gdal.GFU_Red, gdal.GFU_Green, gdal.GFU_Blue)
-        columns = [each for each in map(self._column, ((use,) for use in uses)) if each is not None]
+        columns = [
+            column for column in map(self._column, ((use,) for use in uses)) if column is not None
+        ]
         if len(columns) < len(uses):
             return {}
         table: Any = self._table
@@ -106,23 +108,23 @@ class _Table:
             for value, row in self._rows.items()
         }
         # HFA files hold shares, all others 0 to 255.
-        scale = 255.0 if all(part <= 1 for each in parts.values() for part in each) else 1.0
-        return {value: _hex(scale * part for part in each) for value, each in parts.items()}
+        scale = 255.0 if all(part <= 1 for channels in parts.values() for part in channels) else 1.0
+        return {value: _hex(scale * part for part in channels) for value, channels in parts.items()}
 
 
-def _distinct(band: gdal.Band, source: str, progress: Progress) -> set[str]:
+def _distinct_values(band: gdal.Band, source: str, progress: Progress) -> set[str]:
     found: set[str] = set()
-    for top in range(0, band.YSize, _ROWS):
+    for top in range(0, band.YSize, _SCAN_ROWS):
         progress.report(top / band.YSize)
-        for left in range(0, band.XSize, _COLS):
+        for left in range(0, band.XSize, _SCAN_COLS):
             progress.check()
-            cols, rows = min(_COLS, band.XSize - left), min(_ROWS, band.YSize - top)
-            values, holds = read_values(band, (left, top, cols, rows))
-            chosen = values.ravel() if holds is None else values[holds]
+            cols, rows = min(_SCAN_COLS, band.XSize - left), min(_SCAN_ROWS, band.YSize - top)
+            values, valid = read_values(band, (left, top, cols, rows))
+            chosen = values.ravel() if valid is None else values[valid]
             if chosen.dtype.kind == "f":
                 chosen = chosen[np.isfinite(chosen)]
             # As the file's type writes it: 0.1 of a 32-bit raster is not 0.100000001490116.
-            found |= {value_text(str(each)) for each in np.unique(chosen)}
+            found |= {value_text(str(value)) for value in np.unique(chosen)}
             if len(found) > MAX_CLASSES + 1:  # one may be nodata, or be said to be no class
                 raise too_many_classes(source)
     return found

@@ -1,4 +1,4 @@
-"""Labels in a raster, brought onto the grid of another one."""
+"""Labels of a raster, resampled (nearest) onto the grid of another one."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from scasnet_qgis.raster.reader import open_raster
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_MANY_BANDS = 3  # a value, at most with its alpha; more are an image
-_ALIGNED = 0.05  # pixels that a corner may lie off before labels are resampled
+_IMAGE_BANDS = 3  # a value, at most with its alpha; more are an image
+_ALIGNMENT_TOLERANCE = 0.05  # pixels that a corner may lie off before labels are resampled
 
 
 def open_labels(source: str) -> gdal.Dataset:
     """Open a raster of class values; InputError where it is an image."""
     dataset = open_raster(source)
     band = dataset.GetRasterBand(1)
-    if dataset.RasterCount >= _MANY_BANDS or gdal.DataTypeIsComplex(band.DataType):
+    if dataset.RasterCount >= _IMAGE_BANDS or gdal.DataTypeIsComplex(band.DataType):
         raise InputError(
             translate(
                 "ScasNet",
@@ -49,20 +49,25 @@ class RasterLabels:
         self._source, self._grid = source, grid
         self._dataset = open_labels(source)
         with reading_labels(source):
-            self._own = Grid.of(self._dataset)  # also makes GDAL read the side files
-            self._kind = int(self._dataset.GetRasterBand(1).DataType)
-        self._shift = self._find_shift(by_place)
-        self._index = _Index(classes, gdal_array.GDALTypeCodeToNumericTypeCode(self._kind))
-        self._flat: gdal.Dataset | None = None
+            self._source_grid = Grid.of(self._dataset)  # also makes GDAL read the side files
+            self._gdal_type = int(self._dataset.GetRasterBand(1).DataType)
+        self._offset_in_grid = self._find_offset(by_place)
+        self._class_index = _ClassIndex(
+            classes, gdal_array.GDALTypeCodeToNumericTypeCode(self._gdal_type)
+        )
+        self._with_mask: gdal.Dataset | None = None
 
-    def _find_shift(self, by_place: bool) -> tuple[int, int] | None:
+    def _find_offset(self, by_place: bool) -> tuple[int, int] | None:
         """Row and column on the grid where the labels begin; None where they do not align."""
-        same_size = (self._own.rows, self._own.cols) == (self._grid.rows, self._grid.cols)
-        if not by_place or not (has_place(self._own) or has_place(self._grid)):
+        same_size = (self._source_grid.rows, self._source_grid.cols) == (
+            self._grid.rows,
+            self._grid.cols,
+        )
+        if not by_place or not (has_place(self._source_grid) or has_place(self._grid)):
             if not same_size:
                 raise self._differs_in_size()
             return 0, 0
-        if not (has_place(self._own) and has_place(self._grid)):
+        if not (has_place(self._source_grid) and has_place(self._grid)):
             raise InputError(
                 translate(
                     "ScasNet",
@@ -71,10 +76,10 @@ class RasterLabels:
                 ),
                 source=self._source,
             )
-        own, grid = reference_of(self._own.wkt), reference_of(self._grid.wkt)
-        if own is not None and grid is not None and not own.IsSame(grid):
+        source_crs, grid_crs = reference_of(self._source_grid.wkt), reference_of(self._grid.wkt)
+        if source_crs is not None and grid_crs is not None and not source_crs.IsSame(grid_crs):
             return None
-        return _offset(self._own, self._grid)
+        return _pixel_offset(self._source_grid, self._grid)
 
     def _differs_in_size(self) -> InputError:
         return InputError(
@@ -84,56 +89,60 @@ class RasterLabels:
                 "{cols} x {rows}: both must be of one size unless they are matched by place.",
             ),
             source=self._source,
-            own_cols=self._own.cols,
-            own_rows=self._own.rows,
+            own_cols=self._source_grid.cols,
+            own_rows=self._source_grid.rows,
             cols=self._grid.cols,
             rows=self._grid.rows,
         )
 
     def labelled_window(self) -> Window | None:
-        if self._shift is None:
-            return window_on(self._grid, self._own, self._own.whole)
-        found = self._own.whole.shift(*self._shift).intersect(self._grid.whole)
+        if self._offset_in_grid is None:
+            return window_on(self._grid, self._source_grid, self._source_grid.whole)
+        found = self._source_grid.whole.shift(*self._offset_in_grid).intersect(self._grid.whole)
         return None if found.empty else found
 
     def read(self, window: Window) -> NDArray[np.uint8]:
         labels = np.full((window.rows, window.cols), IGNORE, dtype=np.uint8)
         covered = self.labelled_window()
-        part = window.intersect(covered) if covered else None
-        if part is None or part.empty:
+        overlap = window.intersect(covered) if covered else None
+        if overlap is None or overlap.empty:
             return labels
         with reading_labels(self._source):
-            values, holds = self._aligned(part) if self._shift is not None else self._warped(part)
-        found = self._index.of(values)
-        if holds is not None:
-            found[~holds] = IGNORE
-        top, left = part.row - window.row, part.col - window.col
-        labels[top : top + part.rows, left : left + part.cols] = found
+            values, valid = (
+                self._aligned(overlap)
+                if self._offset_in_grid is not None
+                else self._warped(overlap)
+            )
+        found = self._class_index.of(values)
+        if valid is not None:
+            found[~valid] = IGNORE
+        top, left = overlap.row - window.row, overlap.col - window.col
+        labels[top : top + overlap.rows, left : left + overlap.cols] = found
         return labels
 
     def _aligned(self, part: Window) -> tuple[NDArray[np.generic], NDArray[np.bool_] | None]:
-        rows, cols = self._shift or (0, 0)
-        own = part.shift(-rows, -cols)
-        place = (own.col, own.row, own.cols, own.rows)
-        return read_values(self._dataset.GetRasterBand(1), place)
+        rows, cols = self._offset_in_grid or (0, 0)
+        source_window = part.shift(-rows, -cols)
+        region = (source_window.col, source_window.row, source_window.cols, source_window.rows)
+        return read_values(self._dataset.GetRasterBand(1), region)
 
     def _warped(self, part: Window) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
         """The value at the label pixel in which the centre of each pixel lies."""
-        if self._flat is None:  # the mask as a band of its own: outside of the labels it is 0
-            self._flat = gdal.Translate(
+        if self._with_mask is None:  # the mask as a band of its own: outside of the labels it is 0
+            self._with_mask = gdal.Translate(
                 "", self._dataset, format="VRT", bandList=[1, "mask"], noData="none"
             )
-        place = self._grid.part(part)
+        target_grid = self._grid.part(part)
         target = gdal.GetDriverByName("MEM").Create("", part.cols, part.rows, 0)
-        target.AddBand(self._kind)
+        target.AddBand(self._gdal_type)
         target.AddBand(gdal.GDT_Byte)
-        target.SetGeoTransform(place.geotransform)
-        wkt = place.wkt or self._own.wkt
+        target.SetGeoTransform(target_grid.geotransform)
+        wkt = target_grid.wkt or self._source_grid.wkt
         target.SetProjection(wkt)
         gdal.Warp(
             target,
-            self._flat,
-            srcSRS=self._own.wkt or wkt or None,
+            self._with_mask,
+            srcSRS=self._source_grid.wkt or wkt or None,
             resampleAlg="near",
             errorThreshold=0,
         )
@@ -142,43 +151,45 @@ class RasterLabels:
 
 
 def read_values(
-    band: gdal.Band, place: tuple[int, int, int, int]
+    band: gdal.Band, region: tuple[int, int, int, int]
 ) -> tuple[NDArray[np.generic], NDArray[np.bool_] | None]:
-    """Values [rows, cols] and where they hold data (None: all); ``place``: x, y, width, height."""
-    values = band.ReadAsArray(*place)
+    """Values [rows, cols] and where they hold data (None: all); ``region``: x, y, width, height."""
+    values = band.ReadAsArray(*region)
     if values is None:
         raise RuntimeError(gdal.GetLastErrorMsg())
     if band.GetMaskFlags() & gdal.GMF_ALL_VALID:
         return values, None
-    return values, band.GetMaskBand().ReadAsArray(*place) != 0
+    return values, band.GetMaskBand().ReadAsArray(*region) != 0
 
 
-def _offset(own: Grid, grid: Grid) -> tuple[int, int] | None:
-    """Row and column of ``grid`` where ``own`` begins, if its pixels are pixels of the grid."""
+def _pixel_offset(source: Grid, grid: Grid) -> tuple[int, int] | None:
+    """Row and column of ``grid`` where ``source`` begins, if its pixels are pixels of the grid."""
     inverse = list(inverse_of(grid))
-    col, row = gdal.ApplyGeoTransform(inverse, *own.to_map(0, 0))
-    corners = ((0, 0), (own.rows, 0), (0, own.cols))
+    col, row = gdal.ApplyGeoTransform(inverse, *source.to_map(0, 0))
+    corners = ((0, 0), (source.rows, 0), (0, source.cols))
     for down, right in corners:
-        found_col, found_row = gdal.ApplyGeoTransform(inverse, *own.to_map(down, right))
+        found_col, found_row = gdal.ApplyGeoTransform(inverse, *source.to_map(down, right))
         off = (found_row - round(row) - down, found_col - round(col) - right)
-        if max(map(abs, off)) > _ALIGNED:
+        if max(map(abs, off)) > _ALIGNMENT_TOLERANCE:
             return None
     return round(row), round(col)
 
 
-class _Index:
+class _ClassIndex:
     """From values of one type to positions in a list of classes."""
 
-    def __init__(self, classes: Sequence[LabelClass], kind: type) -> None:
-        numbers = [(number_of(each.value), index) for index, each in enumerate(classes)]
+    def __init__(self, classes: Sequence[LabelClass], scalar_type: type) -> None:
+        numbers = [(number_of(label.value), index) for index, label in enumerate(classes)]
         known = {
             value: index
             for number, index in reversed(numbers)  # of two classes of one value, the first
-            if number is not None and (value := _as(kind, number)) is not None
+            if number is not None and (value := _as_dtype(scalar_type, number)) is not None
         }
-        self._values: NDArray[np.generic] = np.array(sorted(known), dtype=kind)
-        self._classes = np.array([known[each] for each in sorted(known)], dtype=np.uint8)
-        self._table = self._search(np.arange(256, dtype=kind)) if kind is np.uint8 else None
+        self._values: NDArray[np.generic] = np.array(sorted(known), dtype=scalar_type)
+        self._classes = np.array([known[number] for number in sorted(known)], dtype=np.uint8)
+        self._table = (
+            self._search(np.arange(256, dtype=scalar_type)) if scalar_type is np.uint8 else None
+        )
 
     def of(self, values: NDArray[np.generic]) -> NDArray[np.uint8]:
         return self._search(values) if self._table is None else self._table[values]
@@ -186,14 +197,14 @@ class _Index:
     def _search(self, values: NDArray[np.generic]) -> NDArray[np.uint8]:
         if not self._values.size:
             return np.full(values.shape, IGNORE, dtype=np.uint8)
-        place = np.searchsorted(self._values, values).clip(max=len(self._values) - 1)
-        hit = self._values[place] == values
-        return np.where(hit, self._classes[place], np.uint8(IGNORE))
+        index = np.searchsorted(self._values, values).clip(max=len(self._values) - 1)
+        hit = self._values[index] == values
+        return np.where(hit, self._classes[index], np.uint8(IGNORE))
 
 
-def _as(kind: type, number: float | int) -> float | int | None:
+def _as_dtype(scalar_type: type, number: float | int) -> float | int | None:
     """A number as an array of this type holds it; None where it holds none like it."""
-    dtype: np.dtype[Any] = np.dtype(kind)
+    dtype: np.dtype[Any] = np.dtype(scalar_type)
     if dtype.kind in "iu":
         limits = np.iinfo(dtype)
         whole = isinstance(number, int) or number.is_integer()

@@ -1,4 +1,4 @@
-"""A raster that is read in windows."""
+"""Reads windows of a raster file with GDAL."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ from scasnet_qgis.raster.values import bits_of, is_rescaled, scaling_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_OPTION = "|option:"  # what QGIS puts before each option of a layer
-_OF_SOME_BUILDS = {".ecw": "ECW", ".sid": "MrSID", ".jp2": "JP2OpenJPEG", ".nc": "netCDF"}
-_TALLEST_BLOCK = 512  # rows; of larger ones, a file in one piece say, no whole ones are read
+_OPTION_PREFIX = "|option:"  # what QGIS puts before each option of a layer
+_OPTIONAL_DRIVERS = {".ecw": "ECW", ".sid": "MrSID", ".jp2": "JP2OpenJPEG", ".nc": "netCDF"}
+_MAX_BLOCK_ROWS = 512  # rows; of larger ones, a file in one piece say, no whole ones are read
 
 
 def open_raster(source: str) -> gdal.Dataset:
@@ -41,7 +41,7 @@ def open_raster(source: str) -> gdal.Dataset:
 
     ``source`` may end in options for GDAL's driver, as in "scan.pdf|option:DPI=300" of QGIS.
     """
-    name, *options = source.split(_OPTION)
+    name, *options = source.split(_OPTION_PREFIX)
     try:
         dataset = gdal.OpenEx(name, gdal.OF_RASTER, open_options=options)
     except RuntimeError as error:
@@ -58,7 +58,7 @@ def open_raster(source: str) -> gdal.Dataset:
 
 def file_of(source: str) -> str:
     """``source`` without QGIS's options for GDAL's driver."""
-    return source.split(_OPTION)[0]
+    return source.split(_OPTION_PREFIX)[0]
 
 
 def open_image(source: str, chosen: Sequence[int]) -> gdal.Dataset:
@@ -77,17 +77,17 @@ def open_image(source: str, chosen: Sequence[int]) -> gdal.Dataset:
 def files_of(source: str) -> list[str]:
     """The files that a raster is made of, also those behind virtual rasters in virtual rasters."""
     found: dict[str, None] = {}  # in order; a mosaic may have tens of thousands
-    waiting = [source]
-    while waiting:
-        name = waiting.pop()
+    pending = [source]
+    while pending:
+        source_file = pending.pop()
         try:
-            dataset = open_raster(name)
+            dataset = open_raster(source_file)
         except InputError:  # a side file, or a source that is missing
             continue
-        fresh = [each for each in dataset.GetFileList() or [] if each not in found]
-        found.update(dict.fromkeys(fresh))
+        new_files = [path for path in dataset.GetFileList() or [] if path not in found]
+        found.update(dict.fromkeys(new_files))
         if dataset.GetDriver().ShortName == "VRT":
-            waiting += [each for each in fresh if each != name]
+            pending += [path for path in new_files if path != source_file]
     return list(found)
 
 
@@ -97,7 +97,7 @@ def _not_opened(source: str, detail: str) -> InputError:
         "The raster {source} cannot be read: it is damaged or no raster that GDAL knows.",
     )
     source = file_of(source)
-    driver = _OF_SOME_BUILDS.get(Path(source).suffix.lower())
+    driver = _OPTIONAL_DRIVERS.get(Path(source).suffix.lower())
     if driver is not None and gdal.GetDriverByName(driver) is None:
         text = translate(
             "ScasNet",
@@ -146,11 +146,11 @@ class RasterReader:
         self.grid = Grid.of(self._dataset)
         self.bands = assign_bands(self._dataset, wanted, chosen)
         self.advised_bands = advised_bands(self._dataset, wanted) if chosen else self.bands
-        self._kind = _common_type(self._dataset, self.bands)
+        self._gdal_type = _common_type(self._dataset, self.bands)
         self.bits = bits_of(self._dataset, self.bands)
-        self.is_byte = self._kind == gdal.GDT_Byte and self.bits is None
+        self.is_byte = self._gdal_type == gdal.GDT_Byte and self.bits is None
         block_rows = int(self._dataset.GetRasterBand(self.bands[0]).GetBlockSize()[1])
-        self.block_rows = block_rows if block_rows <= _TALLEST_BLOCK else 1
+        self.block_rows = block_rows if block_rows <= _MAX_BLOCK_ROWS else 1
         with _reading():
             if not chosen:
                 refuse_masks(self._dataset, self.bands, wanted, progress)
@@ -160,7 +160,7 @@ class RasterReader:
     @property
     def dtype(self) -> np.dtype[Any]:
         """Numpy's type of the values."""
-        return np.dtype(gdal_array.GDALTypeCodeToNumericTypeCode(self._kind))
+        return np.dtype(gdal_array.GDALTypeCodeToNumericTypeCode(self._gdal_type))
 
     @property
     def marks_gaps(self) -> bool:
@@ -231,7 +231,7 @@ class RasterReader:
                 window.row,
                 window.cols,
                 window.rows,
-                buf_type=self._kind,
+                buf_type=self._gdal_type,
                 band_list=self.bands,
             )
         pixels = np.frombuffer(data, dtype=self.dtype).reshape(
@@ -246,8 +246,8 @@ class RasterReader:
 
 def _common_type(dataset: gdal.Dataset, bands: Sequence[int]) -> int:
     """GDAL's data type that holds the values of all ``bands``; InputError for complex ones."""
-    kinds = {dataset.GetRasterBand(number).DataType for number in bands}
-    if any(gdal.DataTypeIsComplex(kind) for kind in kinds):
+    gdal_types = {dataset.GetRasterBand(number).DataType for number in bands}
+    if any(gdal.DataTypeIsComplex(gdal_type) for gdal_type in gdal_types):
         raise InputError(
             translate(
                 "ScasNet",
@@ -262,7 +262,7 @@ def _common_type(dataset: gdal.Dataset, bands: Sequence[int]) -> int:
                 "to Int16 first (Raster > Conversion > Translate).",
             )
         )
-    return int(kinds.pop()) if len(kinds) == 1 else int(gdal.GDT_Float64)
+    return int(gdal_types.pop()) if len(gdal_types) == 1 else int(gdal.GDT_Float64)
 
 
 def _is_signed_byte(band: gdal.Band) -> bool:

@@ -1,4 +1,4 @@
-"""The pixels of a layer that has none of its own: a grid for an extent and a ground resolution."""
+"""The grid on which a web layer is rendered, from an extent and a ground resolution."""
 
 from __future__ import annotations
 
@@ -50,19 +50,22 @@ def rendered_grid(
     ``natives`` are the pixel sizes of a service's own tiles in map units, none where it renders any
     size. Pixels and blocks are counted from the origin of the reference system, where the tiles of
     ``web`` maps meet: extents that overlap share their pixels, and blocks are made of whole tiles.
-    Raises InputError where the reference system tells no lengths.
+    Raises InputError where the reference system has no unit of length.
     """
-    width, height = _pixel(extent, wkt, wanted)
+    width, height = _pixel_size(extent, wkt, wanted)
     # QGIS takes the tiles whose pixels are nearest in width.
-    native = min(natives, key=lambda each: abs(each - width)) if natives else 0.0
-    own = _near(native, width) and _near(native, height)
+    native = min(natives, key=lambda size: abs(size - width)) if natives else 0.0
+    own = _is_near(native, width) and _is_near(native, height)
     if own:
         width = height = native
     x_min, y_min, x_max, y_max = extent
-    cols, rows = _blocks(x_min / width, x_max / width), _blocks(-y_max / height, -y_min / height)
+    cols, rows = (
+        _whole_blocks(x_min / width, x_max / width),
+        _whole_blocks(-y_max / height, -y_min / height),
+    )
     placed = (cols[0] * width, width, 0.0, -rows[0] * height, 0.0, -height)
     grid = Grid(rows[1] - rows[0], cols[1] - cols[0], placed, wkt)
-    y, x = _unit(extent, wkt)
+    y, x = _metres_per_unit(extent, wkt)
     tiles = BLOCK**2 * width * height / (SERVICE_TILE * native) ** 2 if native else 1.0
     metres = (x * y) ** 0.5
     return RenderedGrid(
@@ -75,7 +78,7 @@ def rendered_grid(
     )
 
 
-def _unit(extent: Extent, wkt: str) -> tuple[float, float]:
+def _metres_per_unit(extent: Extent, wkt: str) -> tuple[float, float]:
     """Metres per map unit in y and x at the middle of an extent."""
     x_min, y_min, x_max, y_max = extent
     middle = Grid(1, 1, ((x_min + x_max) / 2, 1.0, 0.0, (y_min + y_max) / 2, 0.0, -1.0), wkt)
@@ -91,17 +94,17 @@ def _unit(extent: Extent, wkt: str) -> tuple[float, float]:
     return found
 
 
-def _pixel(extent: Extent, wkt: str, wanted: float) -> tuple[float, float]:
+def _pixel_size(extent: Extent, wkt: str, wanted: float) -> tuple[float, float]:
     """Width and height in map units of a pixel that is square on the ground."""
-    y, x = _unit(extent, wkt)
+    y, x = _metres_per_unit(extent, wkt)
     return wanted / x, wanted / y
 
 
-def _near(native: float, size: float) -> bool:
+def _is_near(native: float, size: float) -> bool:
     return abs(native - size) <= NEAR * size
 
 
-def _blocks(first: float, last: float) -> tuple[int, int]:
+def _whole_blocks(first: float, last: float) -> tuple[int, int]:
     """Pixels from ``first`` to ``last``, both ends moved outwards to whole blocks."""
     start = floor(first / BLOCK + 1e-6)
     return start * BLOCK, max(ceil(last / BLOCK - 1e-6), start + 1) * BLOCK

@@ -1,4 +1,4 @@
-"""Windows of a layer that is rendered block by block."""
+"""Reads windows of a layer that is rendered block by block."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from scasnet_qgis.raster.walk import windows_over
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_COLOURS = (gdal.GCI_RedBand, gdal.GCI_GreenBand, gdal.GCI_BlueBand)
+_RGB = (gdal.GCI_RedBand, gdal.GCI_GreenBand, gdal.GCI_BlueBand)
 _ALPHA = 4  # the number of the band
-_OPAQUE = 128  # from here on a pixel is more there than not
-_KEPT = 32  # blocks of 1 MiB: what tiles side by side share
+_MIN_OPAQUE = 128  # from here on a pixel is more there than not
+_MAX_BLOCKS = 32  # blocks of 1 MiB: what tiles side by side share
 
 
 class Painter(Protocol):
@@ -100,18 +100,18 @@ class RenderedImage:
         indices = [number - 1 for number in self.bands]
         for block in blocks_over(window):
             common = block.intersect(window)
-            painted = self._painted(block)[part_of(common, block)]
-            pixels[part_of(common, window)] = painted[indices]
-            valid[part_of(common, window)[1:]] = painted[_ALPHA - 1] >= _OPAQUE
+            rendered = self._rendered_block(block)[part_of(common, block)]
+            pixels[part_of(common, window)] = rendered[indices]
+            valid[part_of(common, window)[1:]] = rendered[_ALPHA - 1] >= _MIN_OPAQUE
         return pixels, None if valid.all() else valid
 
-    def _painted(self, block: Window) -> NDArray[np.uint8]:
+    def _rendered_block(self, block: Window) -> NDArray[np.uint8]:
         found = self._blocks.get(block)
         if found is None:
             self._progress.check()
             found = self._painter.paint(self.grid.part(block), self._progress)
             self._blocks[block] = found
-            if len(self._blocks) > _KEPT:
+            if len(self._blocks) > _MAX_BLOCKS:
                 self._blocks.popitem(last=False)
         self._blocks.move_to_end(block)
         return found
@@ -125,7 +125,7 @@ def blocks_over(window: Window) -> Iterator[Window]:
 
 def _colour_file() -> gdal.Dataset:
     """A file with a red, a green and a blue band."""
-    file = gdal.GetDriverByName("MEM").Create("", 1, 1, len(_COLOURS))
-    for number, colour in enumerate(_COLOURS, start=1):
+    file = gdal.GetDriverByName("MEM").Create("", 1, 1, len(_RGB))
+    for number, colour in enumerate(_RGB, start=1):
         file.GetRasterBand(number).SetColorInterpretation(colour)
     return file

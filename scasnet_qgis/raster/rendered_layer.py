@@ -1,4 +1,4 @@
-"""A layer without a file: what is told about it, and how much its service is asked for."""
+"""A web layer as input image: its identity, attribution and limit of requests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_MOST_BLOCKS = 200_000  # that are held against the polygons of a mask, which takes seconds
+_MAX_BLOCKS = 200_000  # that are held against the polygons of a mask, which takes seconds
 COARSE = 1.5  # by which a service's pixels may be larger than those rendered, without a word
 
 
@@ -51,7 +51,7 @@ class RenderedLayer:
 
     @property
     def identity(self) -> list[Any]:
-        """What tells this image from another one, without a look at its pixels."""
+        """What identifies this image without reading its pixels, to resume a run."""
         return [self.provider, self.address, self.digest, dict(self.look)]
 
     @property
@@ -93,7 +93,7 @@ class RenderedLayer:
 
         Raises SettingError where that is more than the limit, and Cancelled.
         """
-        needed = self.place.requests(self._blocks(area, inside, progress))
+        needed = self.place.requests(self._count_blocks(area, inside, progress))
         if needed > self.limit:
             raise SettingError(
                 translate(
@@ -106,9 +106,9 @@ class RenderedLayer:
                 name=self.name,
                 limit=self.limit,
             )
-        self._tell(needed, progress)
+        self._log_rendering(needed, progress)
 
-    def _blocks(
+    def _count_blocks(
         self,
         area: Window,
         inside: Callable[[Window], NDArray[np.bool_] | None] | None,
@@ -116,7 +116,7 @@ class RenderedLayer:
     ) -> int:
         """How many blocks will be rendered; tiles that reach beyond the mask may add a few."""
         count = count_over(area, BLOCK)
-        if inside is None or count > _MOST_BLOCKS:
+        if inside is None or count > _MAX_BLOCKS:
             return count
         count = 0
         for window in windows_over(area, BLOCK):
@@ -125,7 +125,7 @@ class RenderedLayer:
             count += found is None or bool(found.any())
         return count
 
-    def _tell(self, needed: int, progress: Progress) -> None:
+    def _log_rendering(self, needed: int, progress: Progress) -> None:
         text = translate(
             "ScasNet",
             "The layer {name} is rendered with pixels of {size:.3g} m on the ground, for about "

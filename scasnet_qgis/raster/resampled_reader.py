@@ -1,4 +1,4 @@
-"""Windows of a raster brought to another pixel size while it is read."""
+"""Resamples a raster to another pixel size while it is read."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class ResampledReader:
     def cache_for(self, tile: tuple[int, int]) -> int:
         """Bytes of GDAL's cache for tiles (rows, cols) of what the model sees."""
         rows, cols = self._piece_size(tile[1])
-        own = ceil(rows * self._down.factor), ceil(max(cols, tile[1]) * self._across.factor)
-        return self._reader.cache_for(own)
+        source_tile = ceil(rows * self._down.factor), ceil(max(cols, tile[1]) * self._across.factor)
+        return self._reader.cache_for(source_tile)
 
     def may_hold_data(self, window: Window) -> bool:
         """As of the raster, for a window of its own pixels."""
@@ -64,8 +64,8 @@ class ResampledReader:
         valid = np.ones(shape, dtype=np.bool_)
         for piece in self._pieces(window):
             at = part_of(piece, window)
-            pixels[at], holds = self._resampled(piece)
-            valid[at[1:]] = True if holds is None else holds
+            pixels[at], has_data = self._resampled(piece)
+            valid[at[1:]] = True if has_data is None else has_data
         return pixels, None if valid.all() else valid
 
     def _pieces(self, window: Window) -> Iterator[Window]:
@@ -84,19 +84,19 @@ class ResampledReader:
     def _resampled(self, window: Window) -> tuple[NDArray[np.generic], NDArray[np.bool_] | None]:
         down, across = self._taps(window, cubic=True)
         row, col = int(down[0].min()), int(across[0].min())
-        own = Window(row, col, int(down[0].max()) + 1 - row, int(across[0].max()) + 1 - col)
+        source = Window(row, col, int(down[0].max()) + 1 - row, int(across[0].max()) + 1 - col)
         with self._lock:
-            raw, valid = self._reader.read(own)
-        smooth = (down[0] - row, down[1]), (across[0] - col, across[1])
+            raw, valid = self._reader.read(source)
+        cubic_taps = (down[0] - row, down[1]), (across[0] - col, across[1])
         down, across = self._taps(window, cubic=False)
-        plain = (down[0] - row, down[1]), (across[0] - col, across[1])
-        means = _means(raw, _gaps(raw, valid), smooth, plain)
-        kind: np.dtype[Any] = raw.dtype
-        if kind.kind in "iu":
-            limits = np.iinfo(kind)
+        positive_taps = (down[0] - row, down[1]), (across[0] - col, across[1])
+        means = _valid_means(raw, _missing_values(raw, valid), cubic_taps, positive_taps)
+        dtype: np.dtype[Any] = raw.dtype
+        if dtype.kind in "iu":
+            limits = np.iinfo(dtype)
             np.clip(np.rint(means, out=means), limits.min, limits.max, out=means)
-        holds = None if valid is None else _mean(valid[None], *plain)[0] > 0
-        return means.astype(kind, copy=False), holds
+        has_data = None if valid is None else _weighted_mean(valid[None], *positive_taps)[0] > 0
+        return means.astype(dtype, copy=False), has_data
 
     def _taps(self, window: Window, *, cubic: bool) -> tuple[Taps, Taps]:
         down, across = self._down, self._across
@@ -106,7 +106,7 @@ class ResampledReader:
         )
 
 
-def _gaps(raw: NDArray[Any], valid: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
+def _missing_values(raw: NDArray[Any], valid: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
     """Where values do not count, [bands or 1, rows, cols]; None where all do."""
     gaps = None if valid is None else ~valid[None]
     if np.issubdtype(raw.dtype, np.floating):
@@ -116,43 +116,43 @@ def _gaps(raw: NDArray[Any], valid: NDArray[np.bool_] | None) -> NDArray[np.bool
     return gaps
 
 
-def _means(
+def _valid_means(
     raw: NDArray[Any],
     gaps: NDArray[np.bool_] | None,
-    smooth: tuple[Taps, Taps],
-    plain: tuple[Taps, Taps],
+    cubic_taps: tuple[Taps, Taps],
+    positive_taps: tuple[Taps, Taps],
 ) -> NDArray[Any]:
     """Weighted means without the gaps; where there is nothing else, 0 or, for floats, NaN.
 
-    Weights that are all positive, the ``plain`` ones, are used beside gaps.
+    Weights that are all positive, the ``positive_taps`` ones, are used beside gaps.
     """
     if gaps is None:
-        return _mean(raw, *smooth)
+        return _weighted_mean(raw, *cubic_taps)
     filled = np.where(gaps, raw.dtype.type(0), raw)
-    means, counted = _mean(filled, *plain), _mean(~gaps, *plain)
+    means, counted = _weighted_mean(filled, *positive_taps), _weighted_mean(~gaps, *positive_taps)
     np.divide(means, counted, out=means, where=counted > 0)
     if raw.dtype.kind == "f":
         np.copyto(means, np.nan, where=counted == 0)
     # Elsewhere a gap in the window must make no difference, not even by rounding.
-    down, across = ((places, np.abs(weights)) for places, weights in smooth)
-    beside = np.broadcast_to(_mean(gaps, down, across) > 0, means.shape)
-    np.copyto(means, _mean(filled, *smooth), where=~beside)
+    down, across = ((indices, np.abs(weights)) for indices, weights in cubic_taps)
+    beside = np.broadcast_to(_weighted_mean(gaps, down, across) > 0, means.shape)
+    np.copyto(means, _weighted_mean(filled, *cubic_taps), where=~beside)
     return means
 
 
-def _mean(values: NDArray[Any], down: Taps, across: Taps) -> NDArray[Any]:
+def _weighted_mean(values: NDArray[Any], down: Taps, across: Taps) -> NDArray[Any]:
     """Weighted sums [planes, rows, cols] along both axes, whose weights add up to 1."""
     return _weighted(_weighted(values, 1, down), 2, across)
 
 
-def _weighted(values: NDArray[Any], axis: int, made_of: Sequence[NDArray[Any]]) -> NDArray[Any]:
+def _weighted(values: NDArray[Any], axis: int, axis_taps: Sequence[NDArray[Any]]) -> NDArray[Any]:
     """Tap by tap, so that a pixel's sum has one order whatever is computed with it."""
     small = values.dtype.itemsize <= 2 or values.dtype == np.float32
-    kind = np.float32 if small else np.float64
+    sum_dtype = np.float32 if small else np.float64
     total: NDArray[Any] | None = None
-    for places, weights in zip(*made_of):
+    for indices, weights in zip(*axis_taps):
         weight = weights if axis == 2 else weights[:, None]
-        part = np.multiply(np.take(values, places, axis=axis), weight, dtype=kind)
+        part = np.multiply(np.take(values, indices, axis=axis), weight, dtype=sum_dtype)
         total = part if total is None else np.add(total, part, out=total)
     if total is None:
         raise ValueError("pixels that are made of nothing")

@@ -12,7 +12,7 @@ CACHE_BYTES = 32 * 1024 * 1024
 LARGEST_CACHE = 256 * 1024 * 1024
 
 # The settings found by the first of the runs that last; the last of them puts them back.
-_before: list[tuple[int, int]] = []
+_saved: list[tuple[int, int]] = []
 _lock = threading.Lock()
 
 
@@ -38,18 +38,18 @@ def grow_cache(wanted: int) -> None:
 
 def _enter(cache_bytes: int) -> None:
     with _lock:
-        if not _before:
-            _before.append((gdal.GetUseExceptions(), gdal.GetCacheMax()))
+        if not _saved:
+            _saved.append((gdal.GetUseExceptions(), gdal.GetCacheMax()))
             gdal.UseExceptions()
             gdal.SetCacheMax(cache_bytes)
         else:
-            _before.append(_before[0])
+            _saved.append(_saved[0])
 
 
 def _leave() -> None:
     with _lock:
-        had_exceptions, had_cache = _before.pop()
-        if not _before:
+        had_exceptions, had_cache = _saved.pop()
+        if not _saved:
             gdal.SetCacheMax(had_cache)
             if not had_exceptions:
                 gdal.DontUseExceptions()

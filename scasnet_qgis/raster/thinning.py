@@ -1,4 +1,4 @@
-"""Polygons with very many corners, without those that do not matter to a small window."""
+"""Drops vertices of polygons that lie far outside a window, before they are rasterized."""
 
 from __future__ import annotations
 
@@ -14,42 +14,44 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MANY = 1000  # corners from which on it is worth while
-_HEAD = struct.Struct("<BII")  # byte order, type, count of rings
-_COUNT = struct.Struct("<I")
+_WKB_HEADER = struct.Struct("<BII")  # byte order, type, count of rings
+_WKB_COUNT = struct.Struct("<I")
 
 
 def thinned(geometry: ogr.Geometry, bounds: Bounds) -> ogr.Geometry:
     """A geometry that is the same in the bounds; only plain polygons with many corners change.
 
-    GDAL looks at each edge of a polygon for each row of pixels, which would make the work grow
-    with the coastline of a whole country.
+    GDAL visits each edge of a polygon for each row of pixels: the time would grow with the
+    coastline of a whole country.
     """
     if ogr.GT_Flatten(geometry.GetGeometryType()) != ogr.wkbPolygon:
         return geometry
     rings = range(geometry.GetGeometryCount())
-    if sum(geometry.GetGeometryRef(each).GetPointCount() for each in rings) < MANY:
+    if sum(geometry.GetGeometryRef(index).GetPointCount() for index in rings) < MANY:
         return geometry
     geometry.FlattenTo2D()
-    found = [_ring_near(each, bounds) for each in _rings(geometry)]
-    kept = [each for each in found if len(each) > 3]
-    parts = (_COUNT.pack(len(each)) + each.astype("<f8").tobytes() for each in kept)
-    return ogr.CreateGeometryFromWkb(_HEAD.pack(1, ogr.wkbPolygon, len(kept)) + b"".join(parts))
+    found = [_clipped_ring(ring, bounds) for ring in _rings(geometry)]
+    kept = [ring for ring in found if len(ring) > 3]
+    parts = (_WKB_COUNT.pack(len(ring)) + ring.astype("<f8").tobytes() for ring in kept)
+    return ogr.CreateGeometryFromWkb(
+        _WKB_HEADER.pack(1, ogr.wkbPolygon, len(kept)) + b"".join(parts)
+    )
 
 
 def _rings(polygon: ogr.Geometry) -> list[NDArray[np.float64]]:
     """The corners [n, 2] of each ring."""
     content = bytes(polygon.ExportToWkb(ogr.wkbNDR))
-    _, _, count = _HEAD.unpack_from(content)
-    place, rings = _HEAD.size, []
+    _, _, count = _WKB_HEADER.unpack_from(content)
+    offset, rings = _WKB_HEADER.size, []
     for _ in range(count):
-        (corners,) = _COUNT.unpack_from(content, place)
-        place += _COUNT.size
-        rings.append(np.frombuffer(content, "<f8", 2 * corners, place).reshape(-1, 2))
-        place += 16 * corners
+        (corners,) = _WKB_COUNT.unpack_from(content, offset)
+        offset += _WKB_COUNT.size
+        rings.append(np.frombuffer(content, "<f8", 2 * corners, offset).reshape(-1, 2))
+        offset += 16 * corners
     return rings
 
 
-def _ring_near(xy: NDArray[np.float64], bounds: Bounds) -> NDArray[np.float64]:
+def _clipped_ring(xy: NDArray[np.float64], bounds: Bounds) -> NDArray[np.float64]:
     """Without corners beyond one side of the bounds whose neighbours lie there, too.
 
     What joins the neighbours instead stays beyond that side, and so does what lies between.

@@ -1,4 +1,4 @@
-"""Which values of a raster become 0 and 1: one rule for the whole raster, told in the log.
+"""The value range by which a raster is scaled to 0 to 1, one for the whole raster.
 
 The rules, the first that fits: what the user gives; the range on the model's card; for a model
 that knows 8-bit images (0 to 255 on the card) what the raster's type and its values say.
@@ -29,9 +29,9 @@ BYTE_RANGE = (0.0, 255.0)
 _SAMPLE = 64
 _SAMPLE_GRIDS = (16, 64)
 _ENOUGH = 100_000  # pixels with data that percentiles can be taken from
-_PERCENTILES = (2.0, 98.0)
-_LEAST_SHARE = 0.05  # of the card's range, which a raster's values fill, before a run warns
-_WIDEST = 256.0  # the highest value on a card that bytes can nearly reach
+_DEFAULT_PERCENTILES = (2.0, 98.0)
+_MIN_SHARE = 0.05  # of the card's range, which a raster's values fill, before a run warns
+_MAX_BYTE_VALUE = 256.0  # the highest value on a card that bytes can nearly reach
 
 Limits = Sequence[tuple[float, float]]  # band by band
 
@@ -59,11 +59,11 @@ def scaling_of(
     """
     count = len(raster.bands)
     if given is not None:
-        limits, rule = _as_given(raster, given, progress)
+        limits, rule = _given_limits(raster, given, progress)
     elif card.value_range != BYTE_RANGE:
-        limits, rule = _as_on_card(raster, card, progress)
+        limits, rule = _card_limits(raster, card, progress)
     elif raster.is_byte:
-        limits, rule = [card.value_range] * count, _by_card(card)
+        limits, rule = [card.value_range] * count, _card_rule(card)
     elif raster.bits is not None:
         high = 2.0**raster.bits - 1
         text = translate(
@@ -71,19 +71,21 @@ def scaling_of(
         )
         limits, rule = [(0.0, high)] * count, message(text, bits=raster.bits, high=high)
     else:
-        limits, rule = _by_values(_sample(raster, progress))
+        limits, rule = _limits_by_values(_sample(raster, progress))
     fill = card.mean if card.mean and len(card.mean) == count else (0.5,) * count
     lows, highs = zip(*limits)
     return Scaling(lows, highs, tuple(fill), rule)
 
 
-def _as_given(raster: Readable, given: ValueRange, progress: Progress) -> tuple[Limits, Message]:
+def _given_limits(
+    raster: Readable, given: ValueRange, progress: Progress
+) -> tuple[Limits, Message]:
     pairs = given.of_bands(len(raster.bands))
     if not given.percentiles:
         if raster.is_local:
-            _compare_given(_sample(raster, progress), pairs, progress)
+            _warn_outside_given(_sample(raster, progress), pairs, progress)
         text = translate("ScasNet", "Values are scaled as you gave it, band by band: {limits}.")
-        return pairs, message(text, limits=_spelled(pairs))
+        return pairs, message(text, limits=_limits_text(pairs))
     first, last = given.pairs[0]
     limits = _percentiles(_sample(raster, progress), first, last)
     text = translate(
@@ -91,13 +93,13 @@ def _as_given(raster: Readable, given: ValueRange, progress: Progress) -> tuple[
         "As you wish, each band is scaled by its {first:g} and {last:g} percentiles over the whole "
         "raster ({limits}).",
     )
-    return limits, message(text, first=first, last=last, limits=_spelled(limits))
+    return limits, message(text, first=first, last=last, limits=_limits_text(limits))
 
 
-def _as_on_card(raster: Readable, card: ModelCard, progress: Progress) -> tuple[Limits, Message]:
+def _card_limits(raster: Readable, card: ModelCard, progress: Progress) -> tuple[Limits, Message]:
     """The card's range, unless an 8-bit raster cannot hold such values."""
     count, (low, high) = len(raster.bands), card.value_range
-    if raster.is_byte and not 1 < high <= _WIDEST:
+    if raster.is_byte and not 1 < high <= _MAX_BYTE_VALUE:
         text = translate(
             "ScasNet",
             "The raster is 8-bit, but the model was trained on values from {low:g} to {high:g}: it "
@@ -107,22 +109,22 @@ def _as_on_card(raster: Readable, card: ModelCard, progress: Progress) -> tuple[
         progress.warn(rule)
         return [BYTE_RANGE] * count, rule
     if not raster.is_byte:
-        _compare(_sample(raster, progress), low, high, progress)
-    return [card.value_range] * count, _by_card(card)
+        _warn_outside_card(_sample(raster, progress), low, high, progress)
+    return [card.value_range] * count, _card_rule(card)
 
 
-def _by_card(card: ModelCard) -> Message:
+def _card_rule(card: ModelCard) -> Message:
     low, high = card.value_range
     text = translate("ScasNet", "Values are scaled by the model's range, {low:g} to {high:g}.")
     return message(text, low=low, high=high)
 
 
-def _compare_given(sample: list[NDArray[Any]], pairs: Limits, progress: Progress) -> None:
-    """As ``_compare``, of the range that the user gave, where each band has its own."""
+def _warn_outside_given(sample: list[NDArray[Any]], pairs: Limits, progress: Progress) -> None:
+    """As ``_warn_outside_card``, of the range that the user gave, where each band has its own."""
     if not min(values.size for values in sample):
         return
-    found = _percentiles(sample, *_PERCENTILES)
-    if not any(map(_hardly_in, found, pairs)):
+    found = _percentiles(sample, *_DEFAULT_PERCENTILES)
+    if not any(map(_barely_overlaps, found, pairs)):
         return
     text = translate(
         "ScasNet",
@@ -130,22 +132,24 @@ def _compare_given(sample: list[NDArray[Any]], pairs: Limits, progress: Progress
         "from {found}, and the range from {limits}. Nearly all of them become black, white or one "
         "grey, so check the range.",
     )
-    progress.warn(message(text, found=_spelled(found), limits=_spelled(pairs)))
+    progress.warn(message(text, found=_limits_text(found), limits=_limits_text(pairs)))
 
 
-def _hardly_in(found: tuple[float, float], limits: tuple[float, float]) -> bool:
+def _barely_overlaps(found: tuple[float, float], limits: tuple[float, float]) -> bool:
     """Whether values reach through next to nothing of a range."""
     (first, last), (low, high) = found, limits
-    return min(last, high) - max(first, low) < _LEAST_SHARE * (high - low)
+    return min(last, high) - max(first, low) < _MIN_SHARE * (high - low)
 
 
-def _compare(sample: list[NDArray[Any]], low: float, high: float, progress: Progress) -> None:
+def _warn_outside_card(
+    sample: list[NDArray[Any]], low: float, high: float, progress: Progress
+) -> None:
     """Warn where nearly all values would become black, white or one grey."""
     if not min(values.size for values in sample):
         return
-    found = _percentiles(sample, *_PERCENTILES)
-    first, last = min(each[0] for each in found), max(each[1] for each in found)
-    if not _hardly_in((first, last), (low, high)):
+    found = _percentiles(sample, *_DEFAULT_PERCENTILES)
+    first, last = min(limits[0] for limits in found), max(limits[1] for limits in found)
+    if not _barely_overlaps((first, last), (low, high)):
         return
     text = translate(
         "ScasNet",
@@ -156,12 +160,12 @@ def _compare(sample: list[NDArray[Any]], low: float, high: float, progress: Prog
     progress.warn(message(text, first=first, last=last, low=low, high=high))
 
 
-def _by_values(sample: list[NDArray[Any]]) -> tuple[Limits, Message]:
+def _limits_by_values(sample: list[NDArray[Any]]) -> tuple[Limits, Message]:
     """For a model that knows 8-bit images and a raster that is none, by what it holds."""
-    limits = _percentiles(sample, *_PERCENTILES)
+    limits = _percentiles(sample, *_DEFAULT_PERCENTILES)
     for top in (255.0, 1.0):
         # Values of sensors and reflectances are much darker than images made for the eye.
-        if _fills(sample, limits, top):
+        if _fills_range(sample, limits, top):
             text = translate(
                 "ScasNet",
                 "The raster holds values from 0 to {top:g} like an 8-bit image: it is scaled by "
@@ -173,11 +177,11 @@ def _by_values(sample: list[NDArray[Any]]) -> tuple[Limits, Message]:
         "The raster is not 8-bit, but the model was trained on 8-bit images: each band is "
         "scaled by its {first:g} and {last:g} percentiles over the whole raster ({limits}).",
     )
-    first, last = _PERCENTILES
-    return limits, message(text, first=first, last=last, limits=_spelled(limits))
+    first, last = _DEFAULT_PERCENTILES
+    return limits, message(text, first=first, last=last, limits=_limits_text(limits))
 
 
-def _fills(sample: list[NDArray[Any]], limits: Limits, top: float) -> bool:
+def _fills_range(sample: list[NDArray[Any]], limits: Limits, top: float) -> bool:
     """Whether all values lie in 0 to ``top``, and some band reaches into the upper half of it."""
     if not min(values.size for values in sample):
         return False
@@ -187,7 +191,7 @@ def _fills(sample: list[NDArray[Any]], limits: Limits, top: float) -> bool:
     return inside and max(high for _, high in limits) > top / 2
 
 
-def _spelled(limits: Limits) -> str:
+def _limits_text(limits: Limits) -> str:
     return ", ".join(f"{low:g} to {high:g}" for low, high in limits)
 
 
@@ -207,7 +211,7 @@ def _sample(raster: Readable, progress: Progress) -> list[NDArray[Any]]:
     found: list[NDArray[Any]] = []
     for grid in _SAMPLE_GRIDS:
         parts: list[list[NDArray[Any]]] = [[] for _ in raster.bands]
-        for window in _spread(raster.grid, grid):
+        for window in _sample_windows(raster.grid, grid):
             progress.check()
             pixels, valid = raster.read(window)
             for part, band in zip(parts, pixels):
@@ -218,7 +222,7 @@ def _sample(raster: Readable, progress: Progress) -> list[NDArray[Any]]:
     return found
 
 
-def _spread(grid: Grid, count: int) -> Iterator[Window]:
+def _sample_windows(grid: Grid, count: int) -> Iterator[Window]:
     """Windows over all of a raster, or in the middle of ``count`` parts where it is longer."""
     for row in _starts(grid.rows, count):
         for col in _starts(grid.cols, count):
@@ -233,15 +237,17 @@ def _starts(length: int, count: int) -> list[int]:
 
 def bits_of(dataset: gdal.Dataset, bands: Sequence[int]) -> int | None:
     """How many bits are stored for a value where that is less than 8, so that 255 is not white."""
-    stated = (
+    bit_depths = (
         dataset.GetRasterBand(number).GetMetadataItem("NBITS", "IMAGE_STRUCTURE")
         for number in bands
     )
-    few = [int(each) for each in stated if each is not None and int(each) < 8]
+    few = [int(depth) for depth in bit_depths if depth is not None and int(depth) < 8]
     return max(few, default=None)
 
 
 def is_rescaled(dataset: gdal.Dataset, bands: Sequence[int]) -> bool:
     """Whether the file states a scale or an offset, which physical values would follow from."""
-    each = (dataset.GetRasterBand(number) for number in bands)
-    return any((band.GetScale() or 1.0) != 1.0 or (band.GetOffset() or 0.0) != 0.0 for band in each)
+    raster_bands = (dataset.GetRasterBand(number) for number in bands)
+    return any(
+        (band.GetScale() or 1.0) != 1.0 or (band.GetOffset() or 0.0) != 0.0 for band in raster_bands
+    )

@@ -1,4 +1,4 @@
-"""Labels in a vector layer, burnt onto a raster's grid window by window."""
+"""Labels of a vector layer, rasterized window by window."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from scasnet_qgis.raster.placed_shapes import PlacedShapes, envelope_of, joined,
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_AREAS = (ogr.wkbPolygon, ogr.wkbMultiPolygon, ogr.wkbCurvePolygon, ogr.wkbMultiSurface)
+_POLYGONS = (ogr.wkbPolygon, ogr.wkbMultiPolygon, ogr.wkbCurvePolygon, ogr.wkbMultiSurface)
 _POINTS = (ogr.wkbPoint, ogr.wkbMultiPoint)
 
 
@@ -34,31 +34,33 @@ class VectorLabels:
     ) -> None:
         self._grid, self._field = grid, ClassField(source, layer, field)
         self._source = source
-        self._index = {value_text(each.value): index for index, each in enumerate(classes)}
-        self._index.pop("", None)
+        self._class_index = {value_text(label.value): index for index, label in enumerate(classes)}
+        self._class_index.pop("", None)
         self._shapes = PlacedShapes(source, known_reference(self._field.layer), grid)
 
     def labelled_window(self) -> Window | None:
         """Around all features with a known class that may touch the grid."""
-        around: Bounds | None = None
+        bounds: Bounds | None = None
         with reading_labels(self._source):
-            for _, _, geometry in self._known(self._shapes.bounds(self._grid.whole)):
-                around = joined(around, envelope_of(geometry))
-        return None if around is None else self._shapes.window(around)
+            for _, _, geometry in self._labelled_features(self._shapes.bounds(self._grid.whole)):
+                bounds = joined(bounds, envelope_of(geometry))
+        return None if bounds is None else self._shapes.window(bounds)
 
-    def _known(self, bounds: Bounds | None) -> Iterator[tuple[int, int, ogr.Geometry]]:
+    def _labelled_features(self, bounds: Bounds | None) -> Iterator[tuple[int, int, ogr.Geometry]]:
         """Number, class and geometry of features that carry a class."""
         for feature in self._field.features(bounds):
-            index = self._index.get(self._field.value(feature))
+            index = self._class_index.get(self._field.value(feature))
             geometry = feature.GetGeometryRef()
             if index is None or geometry is None or geometry.IsEmpty():
                 continue
-            if ogr.GT_Flatten(geometry.GetGeometryType()) in _AREAS + _POINTS:
+            if ogr.GT_Flatten(geometry.GetGeometryType()) in _POLYGONS + _POINTS:
                 yield feature.GetFID(), index, geometry.Clone()
 
     def read(self, window: Window) -> NDArray[np.uint8]:
         with reading_labels(self._source):
             # An index of the layer gives its features in any order.
-            found = sorted(self._known(self._shapes.bounds(window)), key=lambda each: each[0])
+            found = sorted(
+                self._labelled_features(self._shapes.bounds(window)), key=lambda shape: shape[0]
+            )
             shapes = ((index, geometry) for _, index, geometry in found)
             return self._shapes.burnt(window, shapes, IGNORE)

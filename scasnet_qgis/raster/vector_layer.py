@@ -1,4 +1,4 @@
-"""Layers of a vector file and their features, as GDAL gives them."""
+"""Reads layers and features of a vector file with OGR."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def reading(template: str, source: str) -> Iterator[None]:
 def layers_with_geometry(dataset: gdal.Dataset) -> list[ogr.Layer]:
     """All layers but plain tables."""
     layers = [dataset.GetLayerByIndex(index) for index in range(dataset.GetLayerCount())]
-    return [each for each in layers if ogr.GT_Flatten(each.GetGeomType()) != ogr.wkbNone]
+    return [layer for layer in layers if ogr.GT_Flatten(layer.GetGeomType()) != ogr.wkbNone]
 
 
 def field_names(layer: ogr.Layer) -> list[str]:

@@ -1,4 +1,4 @@
-"""A raster walked over in windows of one size."""
+"""Windows of one size that cover an area, aligned to the raster's corner."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the files that a run reads stay what they were when it began."""
+"""Checks that input files do not change while a run reads them."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ class Watch:
         What was read before a check that raises nothing is of one and the same state. A file that
         was removed has no other content: as long as it can be read, it is what it was.
         """
-        for each in self._files.changed():
-            status = status_of(each.path)[:2]
-            if self._accepted.get(each.path) == status:
+        for file in self._files.changed():
+            status = status_of(file.path)[:2]
+            if self._accepted.get(file.path) == status:
                 continue
             if status[0] is None:
-                self.gone.append(each.path)
-            elif not self._same(each):
+                self.gone.append(file.path)
+            elif not self._same(file):
                 raise InputError(
                     translate(
                         "ScasNet",
                         "{path} was changed while the map was made, which would hold some of both: "
                         "make the map again.",
                     ),
-                    path=each.path,
+                    path=file.path,
                 )
-            elif each.parts:
-                self.doubtful.append(each.path)
-            self._accepted[each.path] = status
+            elif file.parts:
+                self.doubtful.append(file.path)
+            self._accepted[file.path] = status
 
 
 def same_bytes(check: Check) -> Same:

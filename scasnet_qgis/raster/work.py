@@ -1,4 +1,4 @@
-"""Where a run works, and what stays of it when it is interrupted."""
+"""The work folders of a run, kept where it is interrupted."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def open_work(output: Path, probabilities: Path | None, progress: Progress) -> I
         except BaseException:
             if journal.seconds >= WORTH_SECONDS:
                 deliveries[-1].leave()
-                _tell_kept(folder, progress)
+                _log_kept(folder, progress)
             raise
 
 
-def _tell_kept(folder: Path, progress: Progress) -> None:
+def _log_kept(folder: Path, progress: Progress) -> None:
     text = translate(
         "ScasNet",
         "What was finished is kept in the folder {folder}: the same command goes on from there. "

@@ -1,4 +1,4 @@
-"""The hidden folder in which a run works: one run at a time, and found again by the next one."""
+"""The hidden work folder of an output, locked for one run and found again by the next."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from scasnet_qgis.core.errors import OutputError
 from scasnet_qgis.core.messages import translate
 
 LOCK = "lock"
-_HELD = (errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK, errno.EDEADLK)
+_LOCKED_ERRORS = (errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK, errno.EDEADLK)
 _ATTEMPTS = 20  # the run that had the folder may just be removing it
 
 
@@ -33,10 +33,10 @@ class WorkFolder:
 
     def __init__(self, output: Path) -> None:
         self.path = work_folder_of(output)
-        self._lock: int | None = self._claim(output)
-        self._sweep()
+        self._lock: int | None = self._acquire(output)
+        self._remove_leftovers()
 
-    def _claim(self, output: Path) -> int:
+    def _acquire(self, output: Path) -> int:
         for _ in range(_ATTEMPTS):
             self.path.mkdir(exist_ok=True)
             try:
@@ -73,12 +73,12 @@ class WorkFolder:
         if os.name != "posix":  # elsewhere nothing can be moved that holds an open file
             self.release()
         # Under its name the folder may be another run's as soon as the lock is gone.
-        gone = self.path.with_name(f"{self.path.name}-gone-{uuid.uuid4().hex[:8]}")
+        removed = self.path.with_name(f"{self.path.name}-gone-{uuid.uuid4().hex[:8]}")
         try:
-            self.path.replace(gone)
+            self.path.replace(removed)
         except OSError:  # a file in it is open, on Windows: what can be removed is
-            gone = self.path
-        shutil.rmtree(gone, ignore_errors=True)
+            removed = self.path
+        shutil.rmtree(removed, ignore_errors=True)
         self.release()
 
     def release(self) -> None:
@@ -87,12 +87,12 @@ class WorkFolder:
             lock, self._lock = self._lock, None
             os.close(lock)
 
-    def _sweep(self) -> None:
+    def _remove_leftovers(self) -> None:
         """Remove what runs left that were killed while they cleaned up."""
         pattern = f"{glob.escape(self.path.name)}-gone-*"
         with suppress(OSError):
-            for each in self.path.parent.glob(pattern):
-                shutil.rmtree(each, ignore_errors=True)
+            for path in self.path.parent.glob(pattern):
+                shutil.rmtree(path, ignore_errors=True)
 
 
 if sys.platform == "win32":
@@ -103,7 +103,7 @@ if sys.platform == "win32":
         try:
             msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
         except OSError as error:
-            return error.errno not in _HELD
+            return error.errno not in _LOCKED_ERRORS
         return True
 
 else:
@@ -117,7 +117,7 @@ else:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            return error.errno not in _HELD
+            return error.errno not in _LOCKED_ERRORS
         return True
 
 

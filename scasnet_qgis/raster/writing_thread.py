@@ -1,4 +1,4 @@
-"""A thread that works off what it is handed, in order: computing need not wait for a disk."""
+"""A writer thread with a bounded queue: computing need not wait for a disk."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class WritingThread(Generic[Item]):
         self._work, self._limit = work, waiting
         self._items: deque[Item] = deque()
         self._changed = threading.Condition()
-        self._no_more = self._stopped = False
+        self._finished = self._stopped = False
         self._error: BaseException | None = None
         self._thread: threading.Thread | None = None
 
     def put(self, item: Item) -> None:
         """Hand over an item; blocks while too many wait. Raises Cancelled once it is stopped."""
         with self._changed:
-            self._changed.wait_for(lambda: self._over or len(self._items) < self._limit)
+            self._changed.wait_for(lambda: self._ended or len(self._items) < self._limit)
             self._check()
             self._items.append(item)
             self._changed.notify_all()
@@ -46,7 +46,7 @@ class WritingThread(Generic[Item]):
     def finish(self, progress: Progress) -> None:
         """Come back when all is worked off and the thread has ended; raises Cancelled soon."""
         with self._changed:
-            self._no_more = True
+            self._finished = True
             self._changed.notify_all()
         while self._thread is not None and self._thread.is_alive():
             progress.check()
@@ -63,7 +63,7 @@ class WritingThread(Generic[Item]):
             self._thread.join()
 
     @property
-    def _over(self) -> bool:
+    def _ended(self) -> bool:
         return self._stopped or self._error is not None
 
     def _check(self) -> None:
@@ -85,7 +85,7 @@ class WritingThread(Generic[Item]):
     def _work_next(self) -> bool:
         """Wait for an item and work it off; False when there is none to come."""
         with self._changed:
-            self._changed.wait_for(lambda: self._items or self._no_more or self._stopped)
+            self._changed.wait_for(lambda: self._items or self._finished or self._stopped)
             if not self._items:
                 return False
             item = self._items.popleft()

@@ -70,9 +70,9 @@ def test_what_qgis_does_itself_is_not_overridden(provider) -> None:
     """It calls these from C++ without looking at Python, and scripts call them from Python."""
     own = {"create", "prepare", "run", "runPrepared", "postProcess"}
     for algorithm in provider.algorithms():
-        ours = [each for each in type(algorithm).__mro__ if each.__module__.startswith("scasnet")]
+        ours = [kind for kind in type(algorithm).__mro__ if kind.__module__.startswith("scasnet")]
         assert len(ours) >= 2
-        assert not any(own & set(vars(each)) for each in ours), algorithm.id()
+        assert not any(own & set(vars(kind)) for kind in ours), algorithm.id()
 
 
 def test_what_is_checked_before_is_said(picky, context) -> None:

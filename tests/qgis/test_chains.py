@@ -81,7 +81,7 @@ def test_model_of_segment_and_zonal_histogram(provider, context, feedback, image
     parameters = {"image": str(image), name: str(tmp_path / "zones.gpkg")}
     outputs = processing.run(model, parameters, context=context, feedback=feedback)
     zones = QgsVectorLayer(outputs[name], "zones")
-    columns = [each.name() for each in zones.fields() if each.name().startswith("class_")]
+    columns = [field.name() for field in zones.fields() if field.name().startswith("class_")]
     assert columns
     counted = sum(feature[column] or 0 for feature in zones.getFeatures() for column in columns)
     assert counted == 300 * 260
@@ -119,7 +119,7 @@ def test_batch_gives_each_image_its_map(run, provider, image, tmp_path):
         assert labels.shape == shape
         assert (labels == pixels(tmp_path / f"single{number}.tif")).all()
     layers = QgsProject.instance().mapLayers().values()
-    assert [legend_of(each) for each in layers] == [CLASSES] * 3
+    assert [legend_of(layer) for layer in layers] == [CLASSES] * 3
     QgsProject.instance().removeAllMapLayers()
 
 
@@ -136,7 +136,7 @@ def test_command_line_makes_the_same_map(run, image, tmp_path):
     assert done.returncode == 0, done.stderr
     results = json.loads(done.stdout)["results"]
     statistics = json.loads(results["CLASS_STATISTICS"])
-    assert [each["name"] for each in statistics] == CLASSES
+    assert [entry["name"] for entry in statistics] == CLASSES
     assert (pixels(tmp_path / "here.tif") == pixels(tmp_path / "there.tif")).all()
     assert (tmp_path / "there.qml").exists()
 

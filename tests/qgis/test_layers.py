@@ -73,7 +73,7 @@ def styled(layer, field, entries):
 
 
 def facts(classes):
-    return [(each.value, each.name, each.color) for each in classes]
+    return [(entry.value, entry.name, entry.color) for entry in classes]
 
 
 def covers(file) -> list[str]:
@@ -123,7 +123,7 @@ def test_filtered_layer_has_only_what_the_filter_leaves(polygons, context, feedb
     file = layer_file(layer, context, feedback)
     assert file.path != str(tmp_path / "land.gpkg")
     assert covers(file) == ["forest", "lake", "forest"]
-    assert [each.value for each in classes_of_layer(layer, "cover")] == ["forest", "lake"]
+    assert [entry.value for entry in classes_of_layer(layer, "cover")] == ["forest", "lake"]
 
 
 def test_computed_field_is_saved(polygons, context, feedback, tmp_path):
@@ -131,7 +131,7 @@ def test_computed_field_is_saved(polygons, context, feedback, tmp_path):
     layer.addExpressionField("upper(cover)", QgsField("loud", QVariant.String))
     file = layer_file(layer, context, feedback)
     dataset = gdal.OpenEx(file.path, gdal.OF_VECTOR)
-    assert [each.GetField("loud") for each in dataset.GetLayer(0)][:2] == ["FOREST", "LAKE"]
+    assert [feature.GetField("loud") for feature in dataset.GetLayer(0)][:2] == ["FOREST", "LAKE"]
 
 
 def test_shapefile_is_taken_as_it_is(polygons, context, feedback, tmp_path):
@@ -168,7 +168,7 @@ def test_legend_of_a_layer_gives_order_names_and_colours(polygons):
     styled(polygons, "cover", entries)
     found = facts(classes_of_layer(polygons, "cover"))
     assert found[:2] == [("lake", "Open water", "#0000ff"), ("forest", "Wood", "#00ff00")]
-    assert [each[:2] for each in found[2:]] == [("sand", "sand")]
+    assert [entry[:2] for entry in found[2:]] == [("sand", "sand")]
 
 
 def test_legend_of_numbers_names_them(polygons):
@@ -183,25 +183,25 @@ def test_legend_of_numbers_names_them(polygons):
 def test_legend_about_another_field_is_not_used(polygons):
     styled(polygons, "cover", [("lake", "Open water", "#0000ff")])
     found = classes_of_layer(polygons, "code")
-    assert [(each.value, each.name) for each in found] == [
+    assert [(entry.value, entry.name) for entry in found] == [
         ("1", "class 1"),
         ("3", "class 3"),
         ("20", "class 20"),
     ]
-    assert len({each.color for each in found}) == 3
+    assert len({entry.color for entry in found}) == 3
 
 
 @pytest.mark.parametrize(
     ("field", "values"), [("share", ["0.5", "1.5", "10"]), ("wet", ["0", "1"])]
 )
 def test_values_are_written_as_in_the_file(polygons, field, values):
-    assert [each.value for each in classes_of_layer(polygons, field)] == values
+    assert [entry.value for entry in classes_of_layer(polygons, field)] == values
 
 
 def test_legend_entry_of_several_values_keeps_them_apart(polygons):
     styled(polygons, "cover", [(["lake", "sand"], "bare", "#0000ff"), ("forest", "W", "#00ff00")])
     found = classes_of_layer(polygons, "cover")
-    assert [(each.value, each.name) for each in found] == [
+    assert [(entry.value, entry.name) for entry in found] == [
         ("lake", "lake"),
         ("sand", "sand"),
         ("forest", "W"),
@@ -210,7 +210,7 @@ def test_legend_entry_of_several_values_keeps_them_apart(polygons):
 
 def test_polygons_without_a_value_are_no_class(polygons):
     polygons.dataProvider().changeAttributeValues({1: {0: None}, 2: {0: ""}, 3: {0: None}})
-    assert [each.value for each in classes_of_layer(polygons, "cover")] == ["sand"]
+    assert [entry.value for entry in classes_of_layer(polygons, "cover")] == ["sand"]
 
 
 def test_field_that_is_missing_lists_those_that_are_there(polygons):
@@ -257,12 +257,12 @@ def test_value_of_nodata_is_no_class(labels):
     dataset = None
     layer = QgsRasterLayer(labels.source(), "labels")
     palette(layer, [(0, "none of them", "#000000"), (1, "a", "#00ff00"), (2, "b", "#0000ff")])
-    assert [each.value for each in classes_of_layer(layer, "")] == ["1", "2"]
+    assert [entry.value for entry in classes_of_layer(layer, "")] == ["1", "2"]
 
 
 def test_grey_raster_has_no_legend_but_classes(labels):
     assert classes_in_legend(labels, "") == []
-    assert [each.value for each in classes_of_layer(labels, "")] == ["0", "1", "2", "3"]
+    assert [entry.value for entry in classes_of_layer(labels, "")] == ["0", "1", "2", "3"]
 
 
 def test_colour_table_of_the_file_is_no_list_of_classes(labels):
@@ -277,14 +277,14 @@ def test_colour_table_of_the_file_is_no_list_of_classes(labels):
     layer = QgsRasterLayer(path, "labels")
     assert isinstance(layer.renderer(), QgsPalettedRasterRenderer)
     found = facts(classes_of_layer(layer, ""))
-    assert [each[0] for each in found] == ["0", "1", "2", "3"]
+    assert [entry[0] for entry in found] == ["0", "1", "2", "3"]
     assert found[1][2] == "#00ff00"
 
 
 def test_own_map_as_labels_has_the_classes_of_its_legend(run, image, tmp_path):
     run("scasnet:segment", INPUT=str(image), OUTPUT=str(tmp_path / "map.tif"))
     found = classes_of_layer(QgsRasterLayer(str(tmp_path / "map.tif"), "map"), "")
-    assert [(each.value, each.name) for each in found] == [
+    assert [(entry.value, entry.name) for entry in found] == [
         ("1", "building"),
         ("2", "land"),
         ("3", "road"),

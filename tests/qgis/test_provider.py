@@ -21,8 +21,8 @@ IDS = {f"scasnet:{name}" for name in NAMES}
 
 def test_provider_lists_its_algorithms(provider):
     assert provider.id() == "scasnet"
-    assert {each.id() for each in provider.algorithms()} == IDS
-    assert all(re.fullmatch(r"[a-z0-9]+", each.name()) for each in provider.algorithms())
+    assert {algorithm.id() for algorithm in provider.algorithms()} == IDS
+    assert all(re.fullmatch(r"[a-z0-9]+", algorithm.name()) for algorithm in provider.algorithms())
 
 
 @pytest.mark.parametrize("name", sorted(IDS))
@@ -38,7 +38,11 @@ def test_every_parameter_has_a_label_and_help(provider, name):
 def test_expert_parameters_are_folded_away(provider):
     algorithm = QgsApplication.processingRegistry().algorithmById("scasnet:segment")
     flag = QgsProcessingParameterDefinition.Flag.FlagAdvanced
-    advanced = {each.name() for each in algorithm.parameterDefinitions() if each.flags() & flag}
+    advanced = {
+        parameter.name()
+        for parameter in algorithm.parameterDefinitions()
+        if parameter.flags() & flag
+    }
     computing = {"VALUE_RANGE", "DEVICE", "TILE_SIZE", "OVERLAP", "BATCH_SIZE", "THREADS"}
     options = [option for kind in REFINEMENTS for option in options_of(kind).values()]
     refining = {"SCALES", "FLIPS", *(option.parameter for option in options)}
@@ -55,7 +59,9 @@ def test_icon_is_there(provider):
 def test_settings_are_in_the_options_of_processing(provider):
     from processing.core.ProcessingConfig import ProcessingConfig
 
-    keys = {each.name for each in ProcessingConfig.settings.values() if each.group == "ScasNet"}
+    keys = {
+        setting.name for setting in ProcessingConfig.settings.values() if setting.group == "ScasNet"
+    }
     assert keys == {"SCASNET_PACKAGES_FOLDER", "SCASNET_TORCH_PYTHON", "SCASNET_DEFAULT_DEVICE"}
 
 
@@ -66,7 +72,7 @@ def test_options_page_of_processing_shows_the_settings(provider):
     dialog = ConfigDialog()
     try:
         flag = Qt.MatchFlag.MatchExactly | Qt.MatchFlag.MatchRecursive
-        groups = [each.rowCount() for each in dialog.model.findItems("ScasNet", flag)]
+        groups = [item.rowCount() for item in dialog.model.findItems("ScasNet", flag)]
         assert 3 in groups
         device = dialog.items[ProcessingConfig.settings["SCASNET_DEFAULT_DEVICE"]]
         assert device.text() == "auto"
@@ -79,7 +85,7 @@ def test_every_algorithm_has_a_window_and_something_to_show_in_it(provider, name
     """QGIS runs what has no parameter at once, and shows only layers and pages."""
     algorithm = QgsApplication.processingRegistry().algorithmById(name)
     assert algorithm.countVisibleParameters() > 0
-    shown = {each.type() for each in algorithm.outputDefinitions()}
+    shown = {output.type() for output in algorithm.outputDefinitions()}
     assert shown & {"outputRaster", "outputVector", "outputHtml", "outputFile"}
 
 

@@ -61,7 +61,7 @@ def test_tiles_give_the_map_of_the_same_pixels_in_a_file(
     run("scasnet:segment", INPUT=str(file), EXTENT=box(100, 150), OUTPUT=str(expected), **TILES)
     np.testing.assert_array_equal(pixels(target), pixels(expected))
     assert len(np.unique(pixels(target))) > 1
-    places = [gdal.Open(str(each)).GetGeoTransform() for each in (target, expected)]
+    places = [gdal.Open(str(path)).GetGeoTransform() for path in (target, expected)]
     assert places[0] == pytest.approx(places[1], abs=1e-4)
     # Two blocks of two by two tiles, each tile once.
     tiles = {Service.path(row, col) for row in (0, 1) for col in range(4)}
@@ -100,7 +100,7 @@ def test_what_the_mask_leaves_out_is_not_asked_for(run, layer, service, tmp_path
         return LEFT + col * PIXEL, TOP - row * PIXEL
 
     corners = [(20, 20), (90, 20), (90, 90), (20, 90)]
-    shape = polygon([place(*each) for each in corners])
+    shape = polygon([place(*corner) for corner in corners])
     mask = write_layer(tmp_path / "mask.gpkg", [("a", shape)], epsg=3857)
     how = {"EXTENT": box(0, 0, 1000, 1000), "MASK": mask, "MAX_REQUESTS": 4}
     target = tmp_path / "map.tif"

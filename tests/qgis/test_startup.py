@@ -57,7 +57,9 @@ def started() -> dict[str, list[str]]:
 
 def within(modules: list[str], packages: tuple[str, ...]) -> list[str]:
     """Those of the modules that are one of the packages or lie in one."""
-    return [each for each in modules if f"{each}.".startswith(tuple(f"{p}." for p in packages))]
+    return [
+        module for module in modules if f"{module}.".startswith(tuple(f"{p}." for p in packages))
+    ]
 
 
 def test_every_algorithm_is_there(started) -> None:

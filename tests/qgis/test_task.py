@@ -76,7 +76,7 @@ def test_layer_is_styled_when_the_task_is_done(project, image, tmp_path):
     assert handleAlgorithmResults(run.algorithm, run.context, run.feedback, True, parameters)
     (layer,) = project.mapLayers().values()
     assert legend_of(layer) == CLASSES
-    assert [each.label for each in layer.renderer().classes()] == CLASSES
+    assert [entry.label for entry in layer.renderer().classes()] == CLASSES
 
 
 def test_layer_of_the_project_can_be_the_input(project, image, tmp_path):

@@ -96,14 +96,14 @@ class Service:
             return "text/xml", text.encode()
         if path == "/wms":
             return "image/png", self._map(query)
-        zoom, col, row = (int(each) for each in path.strip("/").split(".")[0].split("/"))
+        zoom, col, row = (int(part) for part in path.strip("/").split(".")[0].split("/"))
         if zoom != ZOOM:
             return None
         tile = self._part((row - ROW) * TILE, (col - COLUMN) * TILE, TILE, TILE)
         return "image/png", _png(tile)
 
     def _map(self, query: dict[str, str]) -> bytes:
-        west, south, east, north = (float(each) for each in query["BBOX"].split(","))
+        west, south, east, north = (float(part) for part in query["BBOX"].split(","))
         cols, rows = int(query["WIDTH"]), int(query["HEIGHT"])
         # What is drawn lies on the image's own pixels, but for a hair that QGIS leaves out.
         assert abs((east - west) / cols - WMS_PIXEL) < 1e-4

@@ -27,7 +27,7 @@ def wkt(epsg: int) -> str:
 
 
 def classes(*values: str) -> list[LabelClass]:
-    return [LabelClass(each, f"class {each}", default_color(i)) for i, each in enumerate(values)]
+    return [LabelClass(value, f"class {value}", default_color(i)) for i, value in enumerate(values)]
 
 
 def polygon(points: Sequence[tuple[float, float]]) -> str:

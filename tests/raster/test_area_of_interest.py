@@ -38,7 +38,7 @@ pytestmark = pytest.mark.usefixtures("session")
 
 
 def write(path: Path, *shapes: str | None, **how) -> str:
-    return write_layer(path, [("x", each) for each in shapes], **how)
+    return write_layer(path, [("x", shape) for shape in shapes], **how)
 
 
 def mapped(area: AreaOfInterest, grid: Grid, size: int = 50) -> np.ndarray:
@@ -275,12 +275,12 @@ def test_a_polygon_around_the_world_covers_everything(tmp_path):
 
 
 def test_it_may_be_asked_from_several_threads(tmp_path):
-    shapes = [square(500000 + each, 3999940 + each % 50, 3) for each in range(0, 75, 2)]
+    shapes = [square(500000 + offset, 3999940 + offset % 50, 3) for offset in range(0, 75, 2)]
     area = AreaOfInterest(write(tmp_path / "a.gpkg", *shapes), GRID)
     expected = mapped(area, GRID, 40)
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda size: mapped(area, GRID, size), (20, 30, 40, 50)))
-    assert all(np.array_equal(each, expected) for each in found)
+    assert all(np.array_equal(inside, expected) for inside in found)
 
 
 def test_a_search_through_a_large_layer_can_be_cancelled(tmp_path, recorder):

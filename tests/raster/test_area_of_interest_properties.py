@@ -55,7 +55,7 @@ def by_hand(rings: list[Ring], rows: int, cols: int) -> tuple[np.ndarray, np.nda
     inside, unsure = np.zeros((2, rows, cols), dtype=bool)
     for row, col in np.ndindex(rows, cols):
         found = [crossings(ring, row + 0.5, col + 0.5) for ring in rings]
-        inside[row, col] = any(each for each, _ in found)
+        inside[row, col] = any(covered for covered, _ in found)
         unsure[row, col] = any(near < NEAR for _, near in found)
     return inside, unsure
 

@@ -63,7 +63,7 @@ def test_an_extent_that_qgis_rounded_adds_no_row(placed: tuple[float, ...], deci
     grid = Grid(4000, 4000, placed)
     for row in range(0, 3000, 37):
         window = Window(row, row + 11, 501, 302)
-        rounded = (round(each, decimals) for each in extent_of(grid, window))
+        rounded = (round(edge, decimals) for edge in extent_of(grid, window))
         assert grid.window_of(*rounded) == window
 
 
@@ -176,8 +176,8 @@ def test_mercator_with_a_standard_parallel_is_true_there() -> None:
     reference = osr.SpatialReference()
     reference.ImportFromEPSG(3994)
     geographic = reference.CloneGeogCS()
-    for each in (reference, geographic):
-        each.SetAxisMappingStrategy(osr.OAMS_TRADITIONAL_GIS_ORDER)
+    for system in (reference, geographic):
+        system.SetAxisMappingStrategy(osr.OAMS_TRADITIONAL_GIS_ORDER)
     x, y, _ = osr.CoordinateTransformation(geographic, reference).TransformPoint(100.0, -41.0)
     grid = Grid(2, 2, (x, 1.0, 0.0, y, 0.0, -1.0), wkt(3994))
     assert grid.resolution == pytest.approx(1.0, rel=1e-3)

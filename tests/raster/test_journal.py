@@ -48,8 +48,8 @@ def folder() -> Iterator[Path]:
 def written(path: Path, chunks: list[ChunkRecord]) -> Journal:
     journal = Journal(path)
     journal.begin(HEADER)
-    for each in chunks:
-        journal.add(each)
+    for chunk in chunks:
+        journal.add(chunk)
     return journal
 
 
@@ -62,7 +62,7 @@ def test_what_is_written_is_read_again(chunks: list[ChunkRecord]) -> None:
         assert found.header is not None
         assert same({key: found.header[key] for key in HEADER}, HEADER)
         assert found.seconds == (chunks[-1].seconds if chunks else 0)
-        assert found.pixels == sum(each.pixels for each in chunks)
+        assert found.pixels == sum(chunk.pixels for chunk in chunks)
 
 
 @settings(deadline=None, max_examples=100)
@@ -130,10 +130,10 @@ def test_beginning_and_cutting_remove_what_is_not_wanted(tmp_path: Path) -> None
     (path / "000003.chunk.unfinished").write_text("half")
     assert len(chunks) == 4
     journal.keep_first(2)
-    assert sorted(each.name for each in path.iterdir()) == ["000000.chunk", "000001.chunk", NAME]
+    assert sorted(file.name for file in path.iterdir()) == ["000000.chunk", "000001.chunk", NAME]
     assert Journal(path).chunks == chunks[:2]
     journal.begin({"other": 1})
-    assert [each.name for each in path.iterdir()] == [NAME]
+    assert [file.name for file in path.iterdir()] == [NAME]
 
 
 def blocks(rows: int, cols: int, step: int, *, scores: bool = True) -> list[FinishedBlock]:
@@ -168,14 +168,14 @@ def test_chunks_give_back_the_same_blocks(rows: int, cols: int, step: int, score
         journal = written(path, [])
         chunks = kept(journal, rows, cols, step, scores=scores)
         assert len(chunks) == 2 * -(-rows // step)
-        assert sum(each.pixels for each in chunks) == rows * cols
-        assert len({id(each.edges) for each in journal.chunks}) == 2, "memory does not grow"
+        assert sum(chunk.pixels for chunk in chunks) == rows * cols
+        assert len({id(chunk.edges) for chunk in journal.chunks}) == 2, "memory does not grow"
         found = [
-            block for each in chunks for block in blocks_of(path, each, CLASSES if scores else 0)
+            block for chunk in chunks for block in blocks_of(path, chunk, CLASSES if scores else 0)
         ]
         expected = blocks(rows, cols, step, scores=scores)
-        assert [each.window for each in found] == [each.window for each in expected]
-        assert [each.row for each in found] == [each.row for each in expected]
+        assert [block.window for block in found] == [block.window for block in expected]
+        assert [block.row for block in found] == [block.row for block in expected]
         for block, before in zip(found, expected):
             np.testing.assert_array_equal(block.labels(), before.labels())
             if scores:

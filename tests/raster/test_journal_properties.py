@@ -64,7 +64,9 @@ def believed(folder: Path, classes: int) -> list[FinishedBlock]:
 
 
 def same(one: FinishedBlock, other: FinishedBlock) -> bool:
-    scores = [each.scores.tobytes() if each.scores is not None else None for each in (one, other)]
+    scores = [
+        block.scores.tobytes() if block.scores is not None else None for block in (one, other)
+    ]
     labels = np.array_equal(one.labels(), other.labels())
     return labels and scores[0] == scores[1] and (one.window, one.row) == (other.window, other.row)
 
@@ -97,8 +99,8 @@ def test_damage_to_any_files_leaves_the_beginning_or_nothing(
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "journal"
         journal = keep(folder, work)
-        assert [each.row for each in believed(folder, classes)] == [each.row for each in work]
-        files = sorted(each.name for each in folder.iterdir())
+        assert [block.row for block in believed(folder, classes)] == [block.row for block in work]
+        files = sorted(file.name for file in folder.iterdir())
         for file in data.draw(st.sets(st.sampled_from(files), min_size=1, max_size=2)):
             damage(folder / file, data)
         found = believed(folder, classes)
@@ -118,7 +120,7 @@ def test_a_run_that_goes_on_ends_as_if_nothing_had_happened(
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "journal"
         keep(folder, work)
-        files = sorted(each.name for each in folder.iterdir() if each.name != NAME)
+        files = sorted(file.name for file in folder.iterdir() if file.name != NAME)
         damage(folder / data.draw(st.sampled_from(files)), data)
         found, journal = believed(folder, classes), Journal(folder)
         kept, blocks = 0, 0

@@ -117,21 +117,21 @@ def test_a_raster_elsewhere_has_no_labels_here(make_raster, image_grid):
     ],
 )
 def test_values_of_all_types(make_raster, kind, values):
-    known = [each for each in values if each != "forest"]
+    known = [value for value in values if value != "forest"]
     limits = (-1e9, 1e9) if kind is np.float32 else (np.iinfo(kind).min, np.iinfo(kind).max)
     possible = [
-        each
-        for each in known
-        if limits[0] <= float(each) <= limits[1]
-        and (kind is np.float32 or float(each).is_integer())
+        value
+        for value in known
+        if limits[0] <= float(value) <= limits[1]
+        and (kind is np.float32 or float(value).is_integer())
     ]
-    pixels = np.array([float(each) for each in possible]).astype(kind)[None].repeat(3, axis=0)
+    pixels = np.array([float(value) for value in possible]).astype(kind)[None].repeat(3, axis=0)
     source = make_raster(pixels, "labels.tif")
     grid = Grid(*pixels.shape, NORTH_UP, wkt(32640))
     found = Labels(source, grid, classes(*values)).read(grid.whole)
-    assert found[0].tolist() == [values.index(each) for each in possible]
-    assert {each.value for each in classes_of(source)} == {
-        value_text(float(each)) for each in possible
+    assert found[0].tolist() == [values.index(value) for value in possible]
+    assert {entry.value for entry in classes_of(source)} == {
+        value_text(float(value)) for value in possible
     }
 
 

@@ -29,15 +29,15 @@ def rasters(draw: st.DrawFn) -> tuple[np.ndarray, list[float | None]]:
     nodata = st.sampled_from([0.0, 1.0, 255.0])
     if kind is np.float32:
         nodata = nodata | st.just(float("nan"))
-    each = draw(st.lists(st.none() | nodata, min_size=shape[0], max_size=shape[0]))
-    return draw(arrays(kind, shape, elements=values)), each
+    nodata_values = draw(st.lists(st.none() | nodata, min_size=shape[0], max_size=shape[0]))
+    return draw(arrays(kind, shape, elements=values)), nodata_values
 
 
 def holds_data(pixel: list[float], nodata: list[float | None]) -> bool:
     """By its values: not where all are NaN, nor where each is its band's nodata value."""
-    if all(math.isnan(each) for each in pixel):
+    if all(math.isnan(value) for value in pixel):
         return False
-    if any(each is None for each in nodata):
+    if any(value is None for value in nodata):
         return True
     return not all(
         value == none or (math.isnan(value) and math.isnan(none))
@@ -68,7 +68,7 @@ def test_pixels_without_data_are_those_of_the_rule(
     found = read_mask(dataset, rule, bands, window, part)
     expected = np.array(
         [
-            [holds_data(part[:, r, c].tolist(), [nodata[each] for each in used])]
+            [holds_data(part[:, r, c].tolist(), [nodata[band] for band in used])]
             for r, c in np.ndindex(*part.shape[1:])
         ]
     ).reshape(part.shape[1:])

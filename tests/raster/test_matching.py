@@ -11,7 +11,7 @@ from scasnet_qgis.raster.matching import LEFT_OUT, match_classes, name_key
 
 def classes(*texts: str) -> list[LabelClass]:
     """ "1 water" is value and name; "3" is a value without a name."""
-    parts = [each.partition(" ") for each in texts]
+    parts = [text.partition(" ") for text in texts]
     return [LabelClass(v, name or (f"class {v}" if v.isdigit() else v), "#000000")
             for v, _, name in parts]  # fmt: skip
 

@@ -313,4 +313,4 @@ def test_an_enormous_image_is_not_read_where_it_is_empty(
         if reader.may_hold_data(Window(row, col, step, step))
     ]
     assert held == [(68_000, 120_000), (196_000, 0)]
-    assert [each.rows for each in windows] == [1], "one pixel shows what missing blocks read as"
+    assert [window.rows for window in windows] == [1], "one pixel shows what missing blocks read as"

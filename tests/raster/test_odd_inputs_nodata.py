@@ -66,7 +66,7 @@ def test_black_corners(make_raster: MakeRaster, tmp_path: Path) -> None:
     )
     for number, (options, warnings) in enumerate(ways):
         path = warped(source, tmp_path / f"{number}.tif", *options)
-        found = [str(each) for each in RasterReader(path, RGB, (), Progress()).warnings]
+        found = [str(warning) for warning in RasterReader(path, RGB, (), Progress()).warnings]
         assert len(found) == warnings
         assert all("black" in each for each in found)
 

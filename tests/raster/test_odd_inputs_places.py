@@ -68,7 +68,7 @@ def test_the_map_has_the_system_of_the_image(
     assert found.GetGeoTransform() == image.GetGeoTransform()
     assert found.GetSpatialRef().IsSame(image.GetSpatialRef())
     assert result.area_unit == "m2"
-    assert sum(each.area for each in result.areas) > 0
+    assert sum(entry.area for entry in result.areas) > 0
 
 
 @pytest.mark.fault(
@@ -105,7 +105,7 @@ def only_points(source: str, shift: float = 0.0) -> str:
 
 def points_of(path: Path | str) -> list[tuple[float, ...]]:
     points = gdal.Open(str(path)).GetGCPs()
-    return [(each.GCPLine, each.GCPPixel, each.GCPX, each.GCPY, each.GCPZ) for each in points]
+    return [(point.GCPLine, point.GCPPixel, point.GCPX, point.GCPY, point.GCPZ) for point in points]
 
 
 @pytest.mark.fault(

@@ -201,7 +201,7 @@ def test_a_given_range(
     image = dark("uint16")
     given = parse_value_range(text)
     labels, _ = run(make_raster(image), tmp_path, value_range=given)
-    low, high = (np.array(each)[:, None, None] for each in (lows, highs))
+    low, high = (np.array(limits)[:, None, None] for limits in (lows, highs))
     np.testing.assert_array_equal(labels, direct(np.clip((image - low) / (high - low), 0, 1)))
     record = read_record(tmp_path / "map.tif")
     assert record.text("input", "scaling", "rule")

@@ -141,7 +141,7 @@ def test_many_bands_wait_in_bounded_memory(
     for row in range(0, 1100, 256):
         pyramid.add(Window(row, 0, min(256, 1100 - row), 2600), values[:, row : row + 256])
         assert [len(level._open) for level in pyramid._levels][2:] == [0, 0]
-        held = [each.values.nbytes for level in pyramid._levels for each in level._open.values()]
+        held = [block.values.nbytes for level in pyramid._levels for block in level._open.values()]
         assert sum(held) <= 2 * overviews.OPEN_BYTES
     pyramid.finish(Progress())
     check(dataset, values, mean_of(-1.0))

@@ -25,18 +25,18 @@ fours = st.integers(1, 30).flatmap(
 
 def frequent_by_hand(four: list[int]) -> int:
     counts = Counter(four)
-    return next(each for each in four if counts[each] == max(counts.values()))
+    return next(value for value in four if counts[value] == max(counts.values()))
 
 
 def mean_by_hand(four: list[float]) -> float:
-    known = [each for each in four if each != NODATA]
+    known = [value for value in four if value != NODATA]
     return sum(known) / len(known) if known else NODATA
 
 
 @settings(max_examples=100, deadline=None)
 @given(fours)
 def test_the_most_frequent_as_counted(four: np.ndarray) -> None:
-    expected = [frequent_by_hand(each) for each in four[:, 0].T.tolist()]
+    expected = [frequent_by_hand(values) for values in four[:, 0].T.tolist()]
     assert most_frequent(four)[0].tolist() == expected
 
 
@@ -44,7 +44,7 @@ def test_the_most_frequent_as_counted(four: np.ndarray) -> None:
 @given(fours)
 def test_the_mean_of_what_holds_data(four: np.ndarray) -> None:
     values = four.astype(np.float32) - 1  # a fifth of them -1
-    expected = [mean_by_hand(each) for each in values[:, 0].T.tolist()]
+    expected = [mean_by_hand(block) for block in values[:, 0].T.tolist()]
     np.testing.assert_allclose(mean_of(NODATA)(values)[0], expected, atol=1e-6)
 
 
@@ -55,7 +55,7 @@ def quarters(values: np.ndarray) -> np.ndarray:
     for row, col in np.ndindex(*result.shape):
         below, right = min(2 * row + 1, rows - 1), min(2 * col + 1, cols - 1)
         four = [values[r, c] for r in (2 * row, below) for c in (2 * col, right)]
-        result[row, col] = frequent_by_hand([int(each) for each in four])
+        result[row, col] = frequent_by_hand([int(value) for value in four])
     return result
 
 

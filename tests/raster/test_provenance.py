@@ -115,7 +115,7 @@ def test_a_change_of_an_input_shows(tmp_path) -> None:
     paths[1].write_text("QGIS has written statistics")
     assert before.changed() == []
     paths[0].write_text("longer than before")
-    assert [each.path for each in before.changed()] == [str(paths[0])]
+    assert [file.path for file in before.changed()] == [str(paths[0])]
     assert fingerprints([*map(str, paths)], nothing).listing != before.listing
 
 
@@ -186,8 +186,8 @@ def test_every_file_gets_the_description_of_all(tmp_path) -> None:
     assert records[0].content == records[1].content
     assert records[0].intact
     entries = records[0].parts("files")
-    assert [each.text("kind") for each in entries] == [MAP, PROBABILITIES]
-    assert [each.text("name") for each in entries] == ["map.tif", "p.tif"]
+    assert [entry.text("kind") for entry in entries] == [MAP, PROBABILITIES]
+    assert [entry.text("name") for entry in entries] == ["map.tif", "p.tif"]
     assert entries[0].text("sha256") == hashlib.sha256(MAP.encode()).hexdigest()
     assert entries[0].count("bytes") == 3
 
@@ -248,6 +248,6 @@ def test_what_viewers_write_beside_a_raster_is_no_change(tmp_path: Path, monkeyp
     image.write_bytes(bytes(range(256)) * 16)
     before = fingerprints([str(image)], nothing)
     beside = [tmp_path / f"image.tif{ending}" for ending in (".aux.xml", ".ovr")]
-    for each in beside:
-        each.write_bytes(b"statistics")
+    for path in beside:
+        path.write_bytes(b"statistics")
     assert fingerprints([str(image), *map(str, beside)], nothing) == before

@@ -245,7 +245,7 @@ def test_the_percentiles_of_a_large_raster_come_from_all_over_it(make_raster: Ma
     span = expected[1] - expected[0]
     assert (np.abs(np.array((scaling.low, scaling.high)) - expected) < 0.02 * span).all()
     assert len(reader.windows) == 256
-    assert sum(each.rows * each.cols for each in reader.windows) == 1024 * 1024
+    assert sum(window.rows * window.cols for window in reader.windows) == 1024 * 1024
     assert (reader.windows[0].row, reader.windows[0].col) == (30, 61)
     assert (reader.windows[-1].row, reader.windows[-1].col) == (1905, 2874)
     assert watched(source).scaling(CARD) == scaling

@@ -124,7 +124,7 @@ def test_windows_are_put_together_from_whole_blocks(recorder) -> None:
     assert valid.sum(axis=1).tolist() == [valid[0].sum()] * 300
     painter = layer.painter
     assert isinstance(painter, Painted)
-    assert {(each.rows, each.cols) for each in painter.parts} == {(BLOCK, BLOCK)}
+    assert {(part.rows, part.cols) for part in painter.parts} == {(BLOCK, BLOCK)}
     assert len(painter.parts) == 4
     image.read(window)
     assert len(painter.parts) == 4, "they are kept"

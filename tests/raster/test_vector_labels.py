@@ -59,7 +59,7 @@ def test_polygons_of_another_reference_system_lie_where_they_are(tmp_path):
     degrees.ImportFromEPSG(4326)
     degrees.SetAxisMappingStrategy(osr.OAMS_TRADITIONAL_GIS_ORDER)
     way = osr.CoordinateTransformation(metres, degrees)
-    moved = [way.TransformPoint(*each)[:2] for each in AREA]
+    moved = [way.TransformPoint(*corner)[:2] for corner in AREA]
     expected = np.where(inside(AREA, *centres(grid)), 0, IGNORE)
     for driver, ending in (("GPKG", "gpkg"), ("GeoJSON", "geojson"), ("GML", "gml")):
         source = write_layer(
@@ -89,7 +89,7 @@ def test_values_are_compared_as_texts(tmp_path, kind, values):
     grid = Grid(20, 20, NORTH_UP, wkt(32640))
     shapes = [square(500000, 3999995, 2), square(500005, 3999995, 2)]
     source = write_layer(tmp_path / "a.gpkg", list(zip(values, shapes)), kind=kind)
-    assert [each.value for each in classes_of(source, field="cover")] == ["3", "12"]
+    assert [entry.value for entry in classes_of(source, field="cover")] == ["3", "12"]
     found = Labels(source, grid, classes("12", "3"), field="cover").read(grid.whole)
     assert (found == 1).sum() == (found == 0).sum() == 16
 
@@ -101,7 +101,7 @@ def test_the_later_polygon_wins_in_every_window(tmp_path):
     features = []
     expected = np.full((100, 100), IGNORE)
     for _ in range(300):
-        value, row, col = (int(each) for each in generator.integers(0, (5, 80, 80)))
+        value, row, col = (int(number) for number in generator.integers(0, (5, 80, 80)))
         features.append((str(value), square(500000 + col / 2, 4000000 - row / 2 - 8, 8)))
         expected[row : row + 16, col : col + 16] = value
     source = write_layer(tmp_path / "a.gpkg", features)
@@ -120,7 +120,7 @@ def test_what_carries_no_class_is_no_label(tmp_path):
     labels = Labels(source, grid, classes("a", ""), field="cover")
     assert (labels.read(grid.whole) == IGNORE).all()
     assert labels.labelled_window() is None
-    assert [each.value for each in classes_of(source, field="cover")] == ["a", "other"]
+    assert [entry.value for entry in classes_of(source, field="cover")] == ["a", "other"]
 
 
 def test_an_empty_layer_and_one_far_away(tmp_path):
@@ -217,7 +217,7 @@ def test_a_large_polygon_that_crosses_itself_is_said_where_it_must_be_cut(tmp_pa
 
 def test_a_damaged_layer_is_said(tmp_path):
     """It must not seem to end where the damage begins."""
-    shapes = [("a", square(500000 + each / 100, 3999990, 1)) for each in range(3000)]
+    shapes = [("a", square(500000 + offset / 100, 3999990, 1)) for offset in range(3000)]
     source = Path(write_layer(tmp_path / "a.gpkg", shapes))
     content = bytearray(source.read_bytes())
     middle = len(content) // 2
@@ -233,8 +233,8 @@ def test_a_damaged_layer_is_said(tmp_path):
 def test_classes_of_a_layer(tmp_path):
     place = square(500000, 3999995, 2)
     texts = ["wood", "10", "9", "wood", None, "No label", "9.0"]
-    source = write_layer(tmp_path / "a.gpkg", [(each, place) for each in texts])
-    assert [(each.value, each.name) for each in classes_of(source, field="cover")] == [
+    source = write_layer(tmp_path / "a.gpkg", [(text, place) for text in texts])
+    assert [(entry.value, entry.name) for entry in classes_of(source, field="cover")] == [
         ("9", "class 9"), ("10", "class 10"), ("wood", "wood"),
     ]  # fmt: skip
     many = write_layer(tmp_path / "b.gpkg", [(str(each), place) for each in range(300)])

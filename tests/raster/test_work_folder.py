@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def names(folder: Path) -> set[str]:
-    return {each.name for each in folder.iterdir()}
+    return {path.name for path in folder.iterdir()}
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ SOON = 20.0  # seconds; only a test that fails waits so long
 
 
 def alive() -> list[str]:
-    return [each.name for each in threading.enumerate() if each.name == NAME]
+    return [thread.name for thread in threading.enumerate() if thread.name == NAME]
 
 
 class Slow:
@@ -114,7 +114,7 @@ def test_an_error_wakes_who_waits() -> None:
     assert producer.is_alive()
     free.set()
     producer.join(SOON)
-    assert [type(each) for each in raised] == [OutputError]
+    assert [type(error) for error in raised] == [OutputError]
     thread.stop()
 
 
@@ -135,7 +135,7 @@ def test_stopping_drops_what_waits_and_wakes_who_hands_over() -> None:
     producer, raised = in_background(thread.put, 2)
     stopper, _ = in_background(thread.stop)
     producer.join(SOON)
-    assert [type(each) for each in raised] == [Cancelled]
+    assert [type(error) for error in raised] == [Cancelled]
     work.free.release()
     stopper.join(SOON)
     assert not stopper.is_alive()
