@@ -14,8 +14,8 @@ from pathlib import Path
 
 from benchmarks.measures import confusion, labels_of, map_image, validation_images
 from scasnet_qgis import paths
-from scasnet_qgis.core.accuracy import ConfusionMatrix
-from scasnet_qgis.core.card import PREFIX
+from scasnet_qgis.common.confusion_matrix import ConfusionMatrix
+from scasnet_qgis.common.model_card import PREFIX
 from scasnet_qgis.models.model_file import inspect
 
 

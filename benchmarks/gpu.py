@@ -22,10 +22,10 @@ from osgeo import gdal
 from benchmarks.child import run_fresh, spread
 from benchmarks.rasters import mosaic, size_of
 from benchmarks.throughput import DEMO
-from scasnet_qgis.core.card import ModelCard, ModelClass, default_color
-from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.common.model_card import ModelCard, ModelClass, default_color
+from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.models.runtime import PROVIDERS, available
-from scasnet_qgis.training.conversion import export_task
+from scasnet_qgis.training.export.job import export_task
 
 SIZE = (10_000, 10_000)  # rows, columns
 CARDS = ("cuda", "tensorrt", "migraphx", "rocm", "directml")
@@ -71,7 +71,7 @@ def write_network(target: Path, variant: str, width: float) -> None:
     """
     import torch
 
-    from scasnet_qgis.network.export import export
+    from scasnet_qgis.network.onnx_export import export
     from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig
 
     torch.manual_seed(1)

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from osgeo import gdal
 
 from scasnet_qgis import paths
-from scasnet_qgis.core.accuracy import ConfusionMatrix
-from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.core.windows import Axis
-from scasnet_qgis.mapping import MapResult, make_map
+from scasnet_qgis.common.confusion_matrix import ConfusionMatrix
+from scasnet_qgis.common.progress import Progress
+from scasnet_qgis.mapping.job import MapResult, make_map
 from scasnet_qgis.models.model_file import inspect
+from scasnet_qgis.tiling.windows import Axis
 from tests.map_settings import map_settings
 
 VALIDATION = Path(__file__).parent.parent / "tests" / "data" / "dubai"

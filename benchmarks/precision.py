@@ -28,13 +28,13 @@ from osgeo import gdal
 
 from benchmarks.measures import confusion, labels_of, map_image, validation_images
 from scasnet_qgis import paths
-from scasnet_qgis.core.accuracy import ConfusionMatrix
-from scasnet_qgis.core.choices import EXPORT_PRECISIONS as PRECISIONS
-from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.common.choices import EXPORT_PRECISIONS as PRECISIONS
+from scasnet_qgis.common.confusion_matrix import ConfusionMatrix
+from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.models.backend import OnnxBackend
 from scasnet_qgis.models.model_file import inspect
 from scasnet_qgis.models.session import ModelLoader
-from scasnet_qgis.training.conversion import export_task
+from scasnet_qgis.training.export.job import export_task
 
 DEMO = paths.resources() / "demo" / "dubai.tif"
 CALIBRATED = "tile5_part8"  # the validation image that the demo image is

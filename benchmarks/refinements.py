@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measures import confusion, labels_of, map_image, validation_images
-from scasnet_qgis.core.accuracy import ConfusionMatrix
-from scasnet_qgis.core.augmentation import Augmentation
+from scasnet_qgis.common.confusion_matrix import ConfusionMatrix
+from scasnet_qgis.tiling.augmentation import Augmentation
 
 PLAIN = "plain"
 SCALES = (0.75, 1.0, 1.25)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from osgeo import gdal, osr
 
 from benchmarks.measures import labels_of, map_image, validation_images
-from scasnet_qgis.core.accuracy import ConfusionMatrix
+from scasnet_qgis.common.confusion_matrix import ConfusionMatrix
 
 METRES = 1.05  # of a pixel of the validation images
 SIZES = (METRES / 3, METRES / 1.5, METRES, METRES * 1.5, METRES * 2, METRES * 3)

@@ -30,7 +30,7 @@ from benchmarks.measures import (
     seam_lines,
     validation_images,
 )
-from scasnet_qgis.core.accuracy import ConfusionMatrix
+from scasnet_qgis.common.confusion_matrix import ConfusionMatrix
 
 DEFAULT = 0
 TILES = (512, DEFAULT)  # pixels; the smaller, the more borders there are to see

@@ -22,9 +22,9 @@ from typing import Any
 from benchmarks.child import run_fresh, spread
 from benchmarks.rasters import SIZE, mosaic, size_of
 from scasnet_qgis import paths
-from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.models.backend import processors
-from scasnet_qgis.training.conversion import export_task
+from scasnet_qgis.training.export.job import export_task
 
 FIXED = 512  # pixels
 DEMO = paths.resources() / "demo" / "dubai.tif"

@@ -18,11 +18,11 @@ import numpy as np
 from osgeo import gdal
 
 from benchmarks.measures import map_image
-from scasnet_qgis.core.accuracy import ConfusionMatrix
-from scasnet_qgis.core.messages import Message
-from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.common.confusion_matrix import ConfusionMatrix
+from scasnet_qgis.common.messages import Message
+from scasnet_qgis.common.progress import Progress
+from scasnet_qgis.labels.labels import classes_of
 from scasnet_qgis.models.model_file import inspect
-from scasnet_qgis.raster.labels import classes_of
 from scasnet_qgis.training.run import train_task
 
 STRIP = 512  # rows compared at a time

@@ -9,7 +9,7 @@ from qgis.PyQt.QtGui import QIcon
 
 from scasnet_qgis import paths
 from scasnet_qgis.i18n import translate
-from scasnet_qgis.mapping_settings import DEVICES
+from scasnet_qgis.mapping.settings import DEVICES
 
 PACKAGES_FOLDER = "SCASNET_PACKAGES_FOLDER"
 TORCH_PYTHON = "SCASNET_TORCH_PYTHON"

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 import pytest
 
-from scasnet_qgis.core.messages import Message
-from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.common.messages import Message
+from scasnet_qgis.common.progress import Progress
 from tests.reliability import ReliabilityPage
 
 # What starts QGIS or works with PyTorch stays out of `make test-fast`, and so do tests marked slow.
@@ -79,7 +79,7 @@ def recorder() -> Recorder:
 @pytest.fixture
 def session() -> Iterator[None]:
     """GDAL as it is set during a run."""
-    from scasnet_qgis.raster.session import gdal_session
+    from scasnet_qgis.images.gdal_session import gdal_session
 
     with gdal_session():
         yield

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from osgeo import gdal
 
-from scasnet_qgis.core.errors import Cancelled
-from scasnet_qgis.mapping import MapResult, make_map
-from scasnet_qgis.mapping_settings import MapSettings
+from scasnet_qgis.common.errors import Cancelled
+from scasnet_qgis.mapping.job import MapResult, make_map
+from scasnet_qgis.mapping.settings import MapSettings
 from scasnet_qgis.models.model_file import inspect
 from tests.conftest import Recorder
 from tests.killing import KEPT

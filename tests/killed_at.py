@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from scasnet_qgis.core.errors import ScasNetError
+from scasnet_qgis.common.errors import ScasNetError
 from tests.killing import ended_within, make, products_of, started
 
 SECONDS = 60.0

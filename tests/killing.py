@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np  # noqa: F401  (loaded once, before the first fork)
 import onnxruntime  # noqa: F401
 
-from scasnet_qgis import mapping_plan
-from scasnet_qgis.core.messages import Message
-from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.core.run_record import from_text
-from scasnet_qgis.mapping import make_map
+from scasnet_qgis.common.messages import Message
+from scasnet_qgis.common.progress import Progress
+from scasnet_qgis.mapping import plan as mapping_plan
+from scasnet_qgis.mapping.job import make_map
 from scasnet_qgis.models.model_file import inspect
+from scasnet_qgis.outputs.provenance.run_record import from_text
 from tests.map_settings import map_settings
 
 OF_THIS_RUN = ("started", "ended", "seconds", "kept_of_an_interrupted_run", "tiles", "checksum")

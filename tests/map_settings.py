@@ -6,8 +6,9 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from scasnet_qgis.core.augmentation import Augmentation
-from scasnet_qgis.mapping_settings import (
+from scasnet_qgis.mapping.refinements import REFINEMENTS
+from scasnet_qgis.mapping.refinements.refinement import Refinement
+from scasnet_qgis.mapping.settings import (
     DeviceOptions,
     ImageInput,
     MapSettings,
@@ -16,8 +17,7 @@ from scasnet_qgis.mapping_settings import (
     TilingOptions,
 )
 from scasnet_qgis.models.model_file import ModelInfo
-from scasnet_qgis.refinements import REFINEMENTS
-from scasnet_qgis.refinements.refinement import Refinement
+from scasnet_qgis.tiling.augmentation import Augmentation
 
 _PARTS = {
     "image": ImageInput,

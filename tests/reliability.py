@@ -172,7 +172,7 @@ class ReliabilityPage:
             self._outcomes[report.nodeid] = "passed", ""
 
     def pytest_sessionfinish(self) -> None:
-        from scasnet_qgis.mapping_software import software
+        from scasnet_qgis.mapping.software import software
 
         found = {each: Outcomes() for each in marked()}
         for nodeid, faults in self._faults.items():

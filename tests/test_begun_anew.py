@@ -14,16 +14,16 @@ from pathlib import Path
 import pytest
 from osgeo import gdal
 
-from scasnet_qgis import mapping_plan
-from scasnet_qgis.core.augmentation import Augmentation
-from scasnet_qgis.core.errors import InputError, OutputError, SettingError
-from scasnet_qgis.core.messages import Message
-from scasnet_qgis.mapping_settings import MapSettings
+from scasnet_qgis.common.errors import InputError, OutputError, SettingError
+from scasnet_qgis.common.messages import Message
+from scasnet_qgis.mapping import plan as mapping_plan
+from scasnet_qgis.mapping.settings import MapSettings
 from scasnet_qgis.models.model_file import inspect
 from scasnet_qgis.models.session import ModelLoader
-from scasnet_qgis.raster import work
-from scasnet_qgis.raster.journal import NAME, Journal
-from scasnet_qgis.raster.work_folder import work_folder_of
+from scasnet_qgis.outputs import workspace as work
+from scasnet_qgis.outputs.journal import NAME, Journal
+from scasnet_qgis.outputs.work_folder import work_folder_of
+from scasnet_qgis.tiling.augmentation import Augmentation
 from tests.conftest import Recorder
 from tests.interrupting import fresh, interrupted, left, mapped, request_in
 from tests.map_settings import changed
@@ -270,7 +270,8 @@ def test_two_runs_at_once(request_of, tmp_path) -> None:
 def test_two_processes_at_once(request_of) -> None:
     request = request_of()
     code = (
-        "import sys; from pathlib import Path; from scasnet_qgis.raster.delivery import Delivery\n"
+        "import sys; from pathlib import Path\n"
+        "from scasnet_qgis.outputs.atomic_output import Delivery\n"
         "Delivery(Path(sys.argv[1])); print('ready', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", code, str(request.output.map)]

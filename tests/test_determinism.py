@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from osgeo import gdal
 
-from scasnet_qgis import mapping_plan, paths
-from scasnet_qgis.mapping_settings import MapSettings
+from scasnet_qgis import paths
+from scasnet_qgis.mapping import plan as mapping_plan
+from scasnet_qgis.mapping.settings import MapSettings
 from scasnet_qgis.models.model_file import inspect
-from scasnet_qgis.raster import work
+from scasnet_qgis.outputs import workspace as work
 from tests.interrupting import DEMO, interrupted, mapped
 from tests.killing import products_of
 from tests.map_settings import changed, map_settings

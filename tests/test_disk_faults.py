@@ -15,13 +15,14 @@ from pathlib import Path
 import pytest
 from osgeo import gdal
 
-from scasnet_qgis.core.errors import OutputError, ScasNetError
-from scasnet_qgis.mapping_settings import MapSettings
-from scasnet_qgis.raster import work, writer
-from scasnet_qgis.raster.delivery import Delivery
-from scasnet_qgis.raster.provenance import read_record
-from scasnet_qgis.raster.reader import RasterReader
-from scasnet_qgis.raster.work_folder import work_folder_of
+from scasnet_qgis.common.errors import OutputError, ScasNetError
+from scasnet_qgis.images.reader import RasterReader
+from scasnet_qgis.mapping.settings import MapSettings
+from scasnet_qgis.outputs import geotiff as writer
+from scasnet_qgis.outputs import workspace as work
+from scasnet_qgis.outputs.atomic_output import Delivery
+from scasnet_qgis.outputs.provenance.stamp import read_record
+from scasnet_qgis.outputs.work_folder import work_folder_of
 from tests.interrupting import Interrupted, fresh, interrupted, left, mapped, request_in
 from tests.map_settings import changed
 from tests.test_file_faults import Meddling
@@ -118,12 +119,16 @@ def _needed(request: MapSettings, tmp_path: Path) -> int:
 
 SEAMS = {
     "as a kept row goes to the disk": ("os", "fsync", 4),
-    "as a file goes to the disk": ("scasnet_qgis.raster.delivery", "file_to_disk", 1),
-    "as a later file goes to the disk": ("scasnet_qgis.raster.delivery", "file_to_disk", 3),
-    "as a folder goes to the disk": ("scasnet_qgis.raster.delivery", "folder_to_disk", 1),
-    "as the last folder goes to the disk": ("scasnet_qgis.raster.delivery", "folder_to_disk", 5),
-    "as a name changes": ("scasnet_qgis.raster.delivery", "_move", 2),
-    "as the map gets its name": ("scasnet_qgis.raster.delivery", "_move", 6),
+    "as a file goes to the disk": ("scasnet_qgis.outputs.atomic_output", "file_to_disk", 1),
+    "as a later file goes to the disk": ("scasnet_qgis.outputs.atomic_output", "file_to_disk", 3),
+    "as a folder goes to the disk": ("scasnet_qgis.outputs.atomic_output", "folder_to_disk", 1),
+    "as the last folder goes to the disk": (
+        "scasnet_qgis.outputs.atomic_output",
+        "folder_to_disk",
+        5,
+    ),
+    "as a name changes": ("scasnet_qgis.outputs.atomic_output", "_move", 2),
+    "as the map gets its name": ("scasnet_qgis.outputs.atomic_output", "_move", 6),
 }
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scasnet_qgis.core.augmentation import Augmentation
 from scasnet_qgis.models import session
+from scasnet_qgis.tiling.augmentation import Augmentation
 from tests.test_mapping import noise, run
 
 pytestmark = pytest.mark.slow

@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 from osgeo import gdal
 
-from scasnet_qgis.core.errors import InputError, ModelError, ScasNetError
-from scasnet_qgis.mapping_settings import MapSettings
+from scasnet_qgis.common.errors import InputError, ModelError, ScasNetError
+from scasnet_qgis.mapping.settings import MapSettings
 from scasnet_qgis.models.backend import OnnxBackend
 from scasnet_qgis.models.model_file import inspect
-from scasnet_qgis.raster import work
-from scasnet_qgis.raster.journal import Journal
-from scasnet_qgis.raster.provenance import read_record, stamp_of
-from scasnet_qgis.raster.work_folder import work_folder_of
+from scasnet_qgis.outputs import workspace as work
+from scasnet_qgis.outputs.journal import Journal
+from scasnet_qgis.outputs.provenance.stamp import read_record, stamp_of
+from scasnet_qgis.outputs.work_folder import work_folder_of
 from tests.conftest import Recorder
 from tests.interrupting import fresh, interrupted, left, mapped, request_in
 from tests.map_settings import changed

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from osgeo import gdal
 
-from scasnet_qgis import mapping_plan
-from scasnet_qgis.core.augmentation import Augmentation
-from scasnet_qgis.mapping_settings import MapSettings
+from scasnet_qgis.mapping import plan as mapping_plan
+from scasnet_qgis.mapping.settings import MapSettings
 from scasnet_qgis.models.model_file import inspect
 from scasnet_qgis.models.session import ModelLoader
-from scasnet_qgis.raster import work
-from scasnet_qgis.raster.journal import Journal
-from scasnet_qgis.raster.work_folder import work_folder_of
+from scasnet_qgis.outputs import workspace as work
+from scasnet_qgis.outputs.journal import Journal
+from scasnet_qgis.outputs.work_folder import work_folder_of
+from scasnet_qgis.tiling.augmentation import Augmentation
 from tests.interrupting import DEMO, fresh, interrupted, left, mapped, request_in
 from tests.map_settings import changed, map_settings
 from tests.models import tiny_models

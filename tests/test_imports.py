@@ -46,9 +46,9 @@ def test_loading_the_plugin_loads_nothing_else() -> None:
 
 
 def test_everything_that_maps_loads_without_qgis_and_onnx_runtime() -> None:
-    assert not fresh("import scasnet_qgis.mapping") & {*HEAVY, *QT}
+    assert not fresh("import scasnet_qgis.mapping.job") & {*HEAVY, *QT}
 
 
 def test_everything_that_judges_maps_loads_without_qgis() -> None:
-    loaded = fresh("import scasnet_qgis.assessment.run, scasnet_qgis.assessment.sample")
+    loaded = fresh("import scasnet_qgis.accuracy.run, scasnet_qgis.accuracy.sample")
     assert not loaded & {*HEAVY, *QT}

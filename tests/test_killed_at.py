@@ -28,10 +28,10 @@ PLACES = {
     "as blocks are written": (f"{RASTER}.products:MapFiles._write_to_all", 4),
     "as overviews are written": (f"{RASTER}.overviews:Pyramid._write", 1),
     "as the last overviews are made": (f"{RASTER}.overviews:Pyramid.finish", 1),
-    "as the sieve begins": ("scasnet_qgis.refinements.sieve:Sieve.run", 1),
+    "as the sieve begins": ("scasnet_qgis.mapping.refinements.sieve:Sieve.run", 1),
     "as sieved rows are copied": (f"{RASTER}.class_map:ClassMapWriter.write_labels", 1),
     "as a file is closed": (f"{RASTER}.writer:GeoTiffWriter.close", 2),
-    "as the description is written": ("scasnet_qgis.mapping_record:write_records", 1),
+    "as the description is written": ("scasnet_qgis.mapping.record:write_records", 1),
 }
 WHOLE = [
     *((f"as file {call} goes to the disk", f"{DELIVERY}:file_to_disk", call) for call in (1, 3, 5)),

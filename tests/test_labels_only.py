@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scasnet_qgis import mapping
-from scasnet_qgis.core.augmentation import Augmentation
+from scasnet_qgis.mapping import job as mapping
 from scasnet_qgis.models.session import ModelLoader
-from scasnet_qgis.raster import work
+from scasnet_qgis.outputs import workspace as work
+from scasnet_qgis.tiling.augmentation import Augmentation
 from tests.interrupting import fresh, interrupted, mapped, request_in
 from tests.test_mapping import direct, noise, run
 from tests.test_resampling import FINE, patches, placed

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from osgeo import gdal
 
-from scasnet_qgis.core.errors import OutputError, SettingError
-from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.core.value_range import parse_value_range
-from scasnet_qgis.mapping import MapResult, make_map
+from scasnet_qgis.common.errors import OutputError, SettingError
+from scasnet_qgis.common.progress import Progress
+from scasnet_qgis.images.value_scaling import parse_value_range
+from scasnet_qgis.mapping.job import MapResult, make_map
 from scasnet_qgis.models.model_file import inspect
 from tests.map_settings import map_settings
 from tests.models import tiny_models

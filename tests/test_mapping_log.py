@@ -6,10 +6,10 @@ import re
 
 import pytest
 
-from scasnet_qgis.core.windows import plan_tiles
-from scasnet_qgis.mapping_log import log_extent, log_plan
-from scasnet_qgis.mapping_resume import log_kept
-from scasnet_qgis.raster.grid import Grid
+from scasnet_qgis.images.grid import Grid
+from scasnet_qgis.mapping.log import log_extent, log_plan
+from scasnet_qgis.mapping.resume import log_kept
+from scasnet_qgis.tiling.windows import plan_tiles
 from tests.conftest import Recorder
 
 GRID = Grid(100, 200, (0.0, 1.0, 0.0, 100.0, 0.0, -1.0))

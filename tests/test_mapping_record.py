@@ -15,17 +15,17 @@ import pytest
 from osgeo import gdal, ogr, osr
 
 from scasnet_qgis import paths
-from scasnet_qgis.core.augmentation import Augmentation
-from scasnet_qgis.core.errors import Cancelled
-from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.core.run_record import Record, record_file
-from scasnet_qgis.core.value_range import parse_value_range
-from scasnet_qgis.mapping import make_map
-from scasnet_qgis.mapping_settings import MapSettings
+from scasnet_qgis.common.errors import Cancelled
+from scasnet_qgis.common.progress import Progress
+from scasnet_qgis.images.value_scaling import parse_value_range
+from scasnet_qgis.mapping.job import make_map
+from scasnet_qgis.mapping.settings import MapSettings
 from scasnet_qgis.models.backend import OnnxBackend
 from scasnet_qgis.models.model_file import inspect
-from scasnet_qgis.raster import fingerprint
-from scasnet_qgis.raster.provenance import DOMAIN, read_record, stamp_of
+from scasnet_qgis.outputs.provenance import fingerprint
+from scasnet_qgis.outputs.provenance.run_record import Record, record_file
+from scasnet_qgis.outputs.provenance.stamp import DOMAIN, read_record, stamp_of
+from scasnet_qgis.tiling.augmentation import Augmentation
 from tests.map_settings import changed, map_settings
 from tests.models import tiny_models
 from tests.test_mapping import noise

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scasnet_qgis.core.errors import OutputError
-from scasnet_qgis.core.windows import plan_tiles
-from scasnet_qgis.mapping_resume import Resuming, Tiling
+from scasnet_qgis.common.errors import OutputError
+from scasnet_qgis.mapping.resume import Resuming, Tiling
 from scasnet_qgis.models.backend import OnnxBackend
 from scasnet_qgis.models.model_file import inspect
-from scasnet_qgis.raster.journal import Journal
+from scasnet_qgis.outputs.journal import Journal
+from scasnet_qgis.tiling.windows import plan_tiles
 from tests.conftest import Recorder
 from tests.models import tiny_models
 

@@ -11,7 +11,7 @@ from osgeo import gdal, osr
 
 from benchmarks.map_sections import GROWTH
 from benchmarks.memory import growth, measure
-from scasnet_qgis.core.card import PREFIX
+from scasnet_qgis.common.model_card import PREFIX
 from tests.models import tiny_models
 
 ROOT = Path(__file__).parents[1]

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from osgeo import gdal
 
-from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.core.windows import Window
-from scasnet_qgis.mapping import make_map
-from scasnet_qgis.mapping_log import describe
-from scasnet_qgis.mapping_plan import make_plan
-from scasnet_qgis.mapping_settings import MapSettings
+from scasnet_qgis.common.progress import Progress
+from scasnet_qgis.mapping.job import make_map
+from scasnet_qgis.mapping.log import describe
+from scasnet_qgis.mapping.plan import make_plan
+from scasnet_qgis.mapping.settings import MapSettings
 from scasnet_qgis.models.model_file import inspect
+from scasnet_qgis.tiling.windows import Window
 from tests.conftest import MakeRaster
 from tests.map_settings import map_settings
 from tests.models import tiny_models as tiny
@@ -40,7 +40,7 @@ def test_probabilities_of_many_tiles_and_panels(
     make_raster: MakeRaster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The file is what the model gives, and each of its blocks is in it once."""
-    monkeypatch.setattr("scasnet_qgis.mapping_plan.PANEL_BYTES", 400_000)
+    monkeypatch.setattr("scasnet_qgis.mapping.plan.PANEL_BYTES", 400_000)
     image = np.random.default_rng(3).integers(0, 256, (3, 530, 800)).astype(np.uint8)
     info = inspect(tiny.pixelwise(tmp_path / "m.onnx", classes=4))
     scores = tmp_path / "scores.tif"

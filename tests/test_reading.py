@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from osgeo import gdal
 
-from scasnet_qgis.raster.fingerprint import PART, PARTS
+from scasnet_qgis.outputs.provenance.fingerprint import PART, PARTS
 from tests.models import tiny_models
 
 ROOT = Path(__file__).parents[1]

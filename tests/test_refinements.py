@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from osgeo import gdal
 
-from scasnet_qgis.core.augmentation import Augmentation
-from scasnet_qgis.core.choices import FLIPS, SQUARE_METRES
-from scasnet_qgis.core.errors import SettingError
-from scasnet_qgis.core.resizing import resize
-from scasnet_qgis.mapping import make_map
-from scasnet_qgis.mapping_log import log_augmentation
+from scasnet_qgis.common.choices import FLIPS, SQUARE_METRES
+from scasnet_qgis.common.errors import SettingError
+from scasnet_qgis.mapping.job import make_map
+from scasnet_qgis.mapping.log import log_augmentation
+from scasnet_qgis.mapping.refinements.min_area import MinArea
 from scasnet_qgis.models import backend as backends
 from scasnet_qgis.models.model_file import inspect
-from scasnet_qgis.refinements.min_area import MinArea
+from scasnet_qgis.tiling.augmentation import Augmentation
+from scasnet_qgis.tiling.resampling import resize
 from tests.conftest import Recorder
 from tests.map_settings import map_settings
 from tests.models import tiny_models

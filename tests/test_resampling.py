@@ -14,19 +14,20 @@ import numpy as np
 import pytest
 from osgeo import gdal
 
-from scasnet_qgis import mapping_plan, mapping_regridding
-from scasnet_qgis.core.augmentation import Augmentation
-from scasnet_qgis.core.regridding import PIECE_BYTES
-from scasnet_qgis.core.windows import Window
-from scasnet_qgis.mapping import MapResult, make_map
-from scasnet_qgis.mapping_resolution import model_grid
-from scasnet_qgis.mapping_settings import MapSettings
+from scasnet_qgis.images.grid import Grid
+from scasnet_qgis.images.reader import RasterReader
+from scasnet_qgis.mapping import plan as mapping_plan
+from scasnet_qgis.mapping import views as mapping_regridding
+from scasnet_qgis.mapping.job import MapResult, make_map
+from scasnet_qgis.mapping.model_grid import model_grid
+from scasnet_qgis.mapping.settings import MapSettings
 from scasnet_qgis.models.model_file import inspect
-from scasnet_qgis.raster import work
-from scasnet_qgis.raster.grid import Grid
-from scasnet_qgis.raster.provenance import read_record
-from scasnet_qgis.raster.reader import RasterReader
-from scasnet_qgis.raster.writer import BLOCK
+from scasnet_qgis.outputs import workspace as work
+from scasnet_qgis.outputs.geotiff import BLOCK
+from scasnet_qgis.outputs.provenance.stamp import read_record
+from scasnet_qgis.tiling.augmentation import Augmentation
+from scasnet_qgis.tiling.score_resampling import PIECE_BYTES
+from scasnet_qgis.tiling.windows import Window
 from tests.conftest import MakeRaster, Recorder
 from tests.core.test_regridding import whole
 from tests.interrupting import fresh, interrupted, mapped, request_in
@@ -70,7 +71,7 @@ def run(
 
 def expected(image: np.ndarray, factor: int) -> tuple[np.ndarray, np.ndarray]:
     """Scores and labels of a raster that is ``factor`` times too fine, straight from the model."""
-    from scasnet_qgis.core.two_grids import AxisResampling
+    from scasnet_qgis.tiling.resampling import AxisResampling
 
     bands, rows, cols = image.shape
     means = image.reshape(bands, rows // factor, factor, cols // factor, factor).mean(axis=(2, 4))

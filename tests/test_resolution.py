@@ -7,11 +7,10 @@ from dataclasses import replace
 import pytest
 from osgeo import osr
 
-from scasnet_qgis.core.areas import metres_per_degree
-from scasnet_qgis.core.card import ModelCard, ModelClass
-from scasnet_qgis.core.windows import Window
-from scasnet_qgis.mapping_resolution import ModelGrid, log_resolution, model_grid
-from scasnet_qgis.raster.grid import Grid
+from scasnet_qgis.common.model_card import ModelCard, ModelClass
+from scasnet_qgis.images.grid import Grid, metres_per_degree
+from scasnet_qgis.mapping.model_grid import ModelGrid, log_resolution, model_grid
+from scasnet_qgis.tiling.windows import Window
 from tests.conftest import Recorder
 
 CARD = ModelCard("m", (ModelClass("a", "#112233"), ModelClass("b", "#223344")))

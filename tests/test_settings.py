@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from scasnet_qgis.common.options import BandNumbers, Choice, Flag, Number, Option, options_of
-from scasnet_qgis.mapping_settings import DECLARED, MapSettings, WebLayerOptions
-from scasnet_qgis.raster import work
-from scasnet_qgis.raster.provenance import read_record, stamp_of
-from scasnet_qgis.refinements import REFINEMENTS
+from scasnet_qgis.mapping.refinements import REFINEMENTS
+from scasnet_qgis.mapping.settings import DECLARED, MapSettings, WebLayerOptions
+from scasnet_qgis.outputs import workspace as work
+from scasnet_qgis.outputs.provenance.stamp import read_record, stamp_of
 from tests.interrupting import fresh, interrupted, mapped, request_in
 from tests.map_settings import changed
 

@@ -11,7 +11,7 @@ from benchmarks.measures import validation_images
 from benchmarks.resolutions import measure_resolutions
 from benchmarks.seams import measure_seams
 from scasnet_qgis import paths
-from scasnet_qgis.core.accuracy import ConfusionMatrix
+from scasnet_qgis.common.confusion_matrix import ConfusionMatrix
 from scasnet_qgis.models.model_file import inspect
 
 pytestmark = pytest.mark.slow

@@ -7,7 +7,7 @@ import string
 from collections.abc import Iterator
 from pathlib import Path
 
-from scasnet_qgis.core import errors
+from scasnet_qgis.common import errors
 
 PACKAGE = Path(__file__).parent.parent / "scasnet_qgis"
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from scasnet_qgis.core.errors import InputError, OutputError
-from scasnet_qgis.mapping_settings import MapSettings
-from scasnet_qgis.raster.delivery import Delivery
+from scasnet_qgis.common.errors import InputError, OutputError
+from scasnet_qgis.mapping.settings import MapSettings
+from scasnet_qgis.outputs.atomic_output import Delivery
 from tests.conftest import Recorder
 from tests.interrupting import fresh, mapped, request_in
 from tests.map_settings import changed

@@ -1,1 +1,1 @@
-"""The Processing provider and its algorithms."""
+"""The algorithms of the toolbox, one file each."""

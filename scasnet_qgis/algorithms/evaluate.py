@@ -14,22 +14,21 @@ from qgis.core import (
     QgsProcessingParameterFileDestination,
 )
 
-from scasnet_qgis.algorithms.base import FeedbackProgress, ScasNetAlgorithm, translated
-from scasnet_qgis.algorithms.input_parameters import (
+from scasnet_qgis.accuracy.options import EvaluationOptions
+from scasnet_qgis.common.progress import Progress, Stage
+from scasnet_qgis.i18n import translate
+from scasnet_qgis.qgis_ui.processing.base import FeedbackProgress, ScasNetAlgorithm, translated
+from scasnet_qgis.qgis_ui.processing.layer_parameters import (
     class_field_parameter,
     extent_parameter,
     map_parameter,
     reference_parameter,
 )
-from scasnet_qgis.assessment.options import EvaluationOptions
-from scasnet_qgis.core.progress import Progress, Stage
-from scasnet_qgis.i18n import translate
 from scasnet_qgis.qgis_ui.processing.options import declare, read
 
 if TYPE_CHECKING:
-    from scasnet_qgis.algorithms.map_input import MapInput
-    from scasnet_qgis.algorithms.reference_input import ReferenceInput
-    from scasnet_qgis.assessment.request import Assessment, AssessmentRequest
+    from scasnet_qgis.accuracy.request import Assessment, AssessmentRequest
+    from scasnet_qgis.qgis_ui.layers.raster_inputs import MapInput, ReferenceInput
 
 REPORT, CSV, JSON = "REPORT", "CSV", "JSON"
 OVERALL_ACCURACY, KAPPA = "OVERALL_ACCURACY", "KAPPA"
@@ -165,8 +164,7 @@ class Evaluate(ScasNetAlgorithm):
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
     ) -> None:
-        from scasnet_qgis.algorithms.map_input import read_map
-        from scasnet_qgis.algorithms.reference_input import read_reference
+        from scasnet_qgis.qgis_ui.layers.raster_inputs import read_map, read_reference
 
         self._map = read_map(self, parameters, context)
         self._reference = read_reference(self, parameters, context, feedback)
@@ -177,7 +175,7 @@ class Evaluate(ScasNetAlgorithm):
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
     ) -> dict[str, Any]:
-        from scasnet_qgis.assessment.run import Reports, evaluate
+        from scasnet_qgis.accuracy.run import Reports, evaluate
 
         progress = FeedbackProgress(feedback)
         options = read(self, parameters, context, EvaluationOptions)
@@ -196,9 +194,9 @@ class Evaluate(ScasNetAlgorithm):
 
     def _request(self, options: EvaluationOptions, progress: Progress) -> AssessmentRequest:
         """What to compare with what; finding the classes may mean to read the layers."""
-        from scasnet_qgis.assessment.request import AssessmentRequest
-        from scasnet_qgis.raster.labels import classes_of
-        from scasnet_qgis.raster.reference import ReferenceSource
+        from scasnet_qgis.accuracy.reference_points import ReferenceSource
+        from scasnet_qgis.accuracy.request import AssessmentRequest
+        from scasnet_qgis.labels.labels import classes_of
 
         file, legend = self._reference.file, self._reference.legend
         classes = self._map.classes(Stage(progress, 0.0, 0.5))
@@ -218,7 +216,7 @@ class Evaluate(ScasNetAlgorithm):
 
 def output_values(result: Assessment) -> dict[str, Any]:
     """The values of all outputs but the files; None for what is not defined."""
-    from scasnet_qgis.assessment.report import (
+    from scasnet_qgis.accuracy.report import (
         adjusted_facts,
         class_facts,
         finite_or_none,

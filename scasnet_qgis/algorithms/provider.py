@@ -6,12 +6,12 @@ from qgis.core import QgsProcessingProvider
 from qgis.PyQt.QtGui import QIcon
 
 from scasnet_qgis import paths, settings
-from scasnet_qgis.algorithms.checksetup import CheckSetup
+from scasnet_qgis.algorithms.about import ModelInformation
+from scasnet_qgis.algorithms.check_setup import CheckSetup
 from scasnet_qgis.algorithms.evaluate import Evaluate
-from scasnet_qgis.algorithms.exportmodel import ExportModel
-from scasnet_qgis.algorithms.importcaffe import ImportCaffe
-from scasnet_qgis.algorithms.modelinfo import ModelInformation
-from scasnet_qgis.algorithms.samplepoints import SamplePoints
+from scasnet_qgis.algorithms.export_model import ExportModel
+from scasnet_qgis.algorithms.import_caffe import ImportCaffe
+from scasnet_qgis.algorithms.sample_points import SamplePoints
 from scasnet_qgis.algorithms.segment import Segment
 from scasnet_qgis.algorithms.train import Train
 

@@ -18,12 +18,10 @@ from qgis.core import (
 )
 
 from scasnet_qgis import paths, settings
-from scasnet_qgis.algorithms.base import FeedbackProgress, ScasNetAlgorithm, translated
-from scasnet_qgis.algorithms.input_parameters import extent_parameter, mask_parameter
-from scasnet_qgis.core.augmentation import Augmentation, describe_scales
-from scasnet_qgis.core.messages import message
+from scasnet_qgis.common.messages import message
 from scasnet_qgis.i18n import translate
-from scasnet_qgis.mapping_settings import (
+from scasnet_qgis.mapping.refinements import REFINEMENTS
+from scasnet_qgis.mapping.settings import (
     DeviceOptions,
     ImageInput,
     MapSettings,
@@ -32,13 +30,15 @@ from scasnet_qgis.mapping_settings import (
     TilingOptions,
     WebLayerOptions,
 )
+from scasnet_qgis.qgis_ui.processing.base import FeedbackProgress, ScasNetAlgorithm, translated
+from scasnet_qgis.qgis_ui.processing.layer_parameters import extent_parameter, mask_parameter
 from scasnet_qgis.qgis_ui.processing.options import declare, read
-from scasnet_qgis.refinements import REFINEMENTS
+from scasnet_qgis.tiling.augmentation import Augmentation, describe_scales
 
 if TYPE_CHECKING:
-    from scasnet_qgis.mapping import MapResult
+    from scasnet_qgis.mapping.job import MapResult
     from scasnet_qgis.models.model_file import ModelInfo
-    from scasnet_qgis.raster.class_map import ClassArea
+    from scasnet_qgis.outputs.class_map import ClassArea
 
 INPUT, MODEL, OUTPUT, PROBABILITIES = "INPUT", "MODEL", "OUTPUT", "PROBABILITIES"
 
@@ -183,8 +183,8 @@ class Segment(ScasNetAlgorithm):
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
     ) -> None:
-        from scasnet_qgis.algorithms.image_input import read_image
-        from scasnet_qgis.algorithms.mask_input import read_mask
+        from scasnet_qgis.qgis_ui.layers.image_input import read_image
+        from scasnet_qgis.qgis_ui.layers.raster_inputs import read_mask
 
         card = self._model(parameters, context).card
         self._image = {
@@ -198,10 +198,10 @@ class Segment(ScasNetAlgorithm):
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
     ) -> dict[str, Any]:
-        from scasnet_qgis.algorithms.card_texts import card_text
-        from scasnet_qgis.algorithms.rendered_input import WaitingProgress
-        from scasnet_qgis.mapping import make_map
-        from scasnet_qgis.styling import LayerStyler, write_qml
+        from scasnet_qgis.mapping.job import make_map
+        from scasnet_qgis.qgis_ui.about.fact_lines import card_text
+        from scasnet_qgis.qgis_ui.layers.map_style import LayerStyler, write_qml
+        from scasnet_qgis.qgis_ui.layers.web_layer import WaitingProgress
 
         files = self._files(parameters, context)
         wanted = self._settings(parameters, context, files)

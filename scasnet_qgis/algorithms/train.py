@@ -18,8 +18,17 @@ from qgis.core import (
     QgsProcessingUtils,
 )
 
-from scasnet_qgis.algorithms.base import FeedbackProgress, ScasNetAlgorithm, sentence_of, translated
-from scasnet_qgis.algorithms.input_parameters import (
+from scasnet_qgis.common.errors import OutputError, ScasNetError
+from scasnet_qgis.common.messages import Message, message
+from scasnet_qgis.common.options import options_of
+from scasnet_qgis.i18n import translate
+from scasnet_qgis.qgis_ui.processing.base import (
+    FeedbackProgress,
+    ScasNetAlgorithm,
+    sentence_of,
+    translated,
+)
+from scasnet_qgis.qgis_ui.processing.layer_parameters import (
     CLASS_FIELD,
     INPUT,
     LABELS,
@@ -27,17 +36,13 @@ from scasnet_qgis.algorithms.input_parameters import (
     VALIDATION_LABELS,
     field_parameter,
 )
-from scasnet_qgis.common.options import options_of
-from scasnet_qgis.core.errors import OutputError, ScasNetError
-from scasnet_qgis.core.messages import Message, message
-from scasnet_qgis.i18n import translate
 from scasnet_qgis.qgis_ui.processing.options import declare, read, read_option
-from scasnet_qgis.training.config import TrainingConfig
-from scasnet_qgis.training.data_options import DataOptions
+from scasnet_qgis.training.data.options import DataOptions
+from scasnet_qgis.training.settings.config import TrainingConfig
 
 if TYPE_CHECKING:
-    from scasnet_qgis.algorithms.training_layers import TrainingData
-    from scasnet_qgis.core.progress import Progress
+    from scasnet_qgis.common.progress import Progress
+    from scasnet_qgis.qgis_ui.layers.training_layers import TrainingData
 
 MODEL, REPORT = "MODEL", "REPORT"
 OVERALL_ACCURACY, MEAN_IOU, CLASS_ACCURACY = "OVERALL_ACCURACY", "MEAN_IOU", "CLASS_ACCURACY"
@@ -199,7 +204,7 @@ class Train(ScasNetAlgorithm):
     def checkParameterValues(
         self, parameters: dict[str, Any], context: QgsProcessingContext
     ) -> tuple[bool, str]:
-        from scasnet_qgis.algorithms.training_layers import TrainingLayers
+        from scasnet_qgis.qgis_ui.layers.training_layers import TrainingLayers
 
         # Before QGIS looks, which refuses some of it without saying which layer it is about.
         try:
@@ -214,7 +219,7 @@ class Train(ScasNetAlgorithm):
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
     ) -> None:
-        from scasnet_qgis.algorithms.training_layers import TrainingLayers
+        from scasnet_qgis.qgis_ui.layers.training_layers import TrainingLayers
 
         self._command = self.asPythonCommand(parameters, context)
         self._read_targets(parameters, context)
@@ -236,7 +241,7 @@ class Train(ScasNetAlgorithm):
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
     ) -> dict[str, Any]:
-        from scasnet_qgis.algorithms.child_process import run_task
+        from scasnet_qgis.qgis_ui.processing.worker_process import run_task
 
         progress = FeedbackProgress(feedback)
         self._warn(progress)
@@ -266,9 +271,9 @@ class Train(ScasNetAlgorithm):
 
         Raises SettingError and InputError.
         """
-        from scasnet_qgis.raster.session import gdal_session
-        from scasnet_qgis.training.model_inputs import model_bands, model_classes
-        from scasnet_qgis.training.sources import expand
+        from scasnet_qgis.images.gdal_session import gdal_session
+        from scasnet_qgis.training.data.model_inputs import model_bands, model_classes
+        from scasnet_qgis.training.data.sources import expand
 
         chosen = parameters.get(_BANDS.parameter)
         if isinstance(chosen, (list, tuple)):
@@ -350,7 +355,7 @@ def training_folder(model: Path) -> Path:
 
 def check_targets(model: Path, report: Path | None, start: Path) -> None:
     """Raise OutputError where the results could not be written, before hours are spent."""
-    from scasnet_qgis.raster.delivery_faults import check_ending, check_replaceable, check_target
+    from scasnet_qgis.common.file_errors import check_ending, check_replaceable, check_target
 
     check_ending(model, ".onnx")
     for path in (model, report):

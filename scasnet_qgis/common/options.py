@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Callable, Union
 
-from scasnet_qgis.core.errors import SettingError
-from scasnet_qgis.core.messages import translate
+from scasnet_qgis.common.errors import SettingError
+from scasnet_qgis.common.messages import translate
 
 _KEY = "option"
 

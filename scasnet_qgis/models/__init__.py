@@ -1,1 +1,1 @@
-"""Models in ONNX Runtime; the package imports it only where a model is opened."""
+"""ONNX model files, and sessions of ONNX Runtime."""

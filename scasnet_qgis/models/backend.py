@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scasnet_qgis.core.blending import highest
-from scasnet_qgis.core.errors import Cancelled, ModelError
-from scasnet_qgis.core.messages import message, translate
-from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.common.errors import Cancelled, ModelError
+from scasnet_qgis.common.messages import message, translate
+from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.models import arena, cuda
 from scasnet_qgis.models.cuda import BoundRuns
 from scasnet_qgis.models.gpu_graph import RawInput
@@ -29,6 +28,7 @@ from scasnet_qgis.models.runtime import (
 )
 from scasnet_qgis.models.session import LoadedModel, ModelLoader
 from scasnet_qgis.models.tile_memory import bytes_a_pixel, bytes_ahead, workers_for
+from scasnet_qgis.tiling.blending import highest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

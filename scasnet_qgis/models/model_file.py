@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, NoReturn, Union
 
 import numpy as np
 
-from scasnet_qgis.core.card import ModelCard, from_metadata
-from scasnet_qgis.core.errors import ModelError
-from scasnet_qgis.core.messages import Message, message, translate
-from scasnet_qgis.core.untrusted import parse
+from scasnet_qgis.common.errors import ModelError
+from scasnet_qgis.common.messages import Message, message, translate
+from scasnet_qgis.common.model_card import ModelCard, from_metadata
+from scasnet_qgis.common.untrusted import parse
 from scasnet_qgis.models.arena import release, use_shared
 from scasnet_qgis.models.runtime import (
     CPU,

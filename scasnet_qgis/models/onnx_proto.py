@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from scasnet_qgis.core.protobuf_wire import (
+from scasnet_qgis.common.protobuf_wire import (
     BYTES,
     CHUNK,
     FIXED32,

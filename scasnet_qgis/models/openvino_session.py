@@ -14,8 +14,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from scasnet_qgis.core.errors import ModelError
-from scasnet_qgis.core.messages import translate
+from scasnet_qgis.common.errors import ModelError
+from scasnet_qgis.common.messages import translate
 
 if TYPE_CHECKING:
     import numpy as np

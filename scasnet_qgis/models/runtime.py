@@ -7,8 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from scasnet_qgis.core.errors import DependencyError, ModelError, SettingError
-from scasnet_qgis.core.messages import Message, message, translate
+from scasnet_qgis.common.errors import DependencyError, ModelError, SettingError
+from scasnet_qgis.common.messages import Message, message, translate
 from scasnet_qgis.models import openvino_session
 
 CPU = "CPUExecutionProvider"

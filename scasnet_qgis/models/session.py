@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scasnet_qgis.core.errors import ModelError
-from scasnet_qgis.core.messages import Message, message, translate
-from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.common.errors import ModelError
+from scasnet_qgis.common.messages import Message, message, translate
+from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.models import openvino_session
 from scasnet_qgis.models.activations import Activation, activation_of, softmax
 from scasnet_qgis.models.arena import use_shared

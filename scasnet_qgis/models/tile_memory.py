@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from math import isqrt
 
-from scasnet_qgis.core.windows import SIZE_STEP
 from scasnet_qgis.models.model_file import ModelInfo
+from scasnet_qgis.tiling.windows import SIZE_STEP
 
 # What side by side computed tiles may hold in memory, however many processors there are.
 WORKING_BYTES = 2**30

@@ -13,10 +13,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from scasnet_qgis.core.errors import ModelError
-from scasnet_qgis.core.messages import translate
-from scasnet_qgis.core.protobuf_wire import OversizeError
-from scasnet_qgis.core.untrusted import clean_name, too_much_text
+from scasnet_qgis.common.errors import ModelError
+from scasnet_qgis.common.messages import translate
+from scasnet_qgis.common.protobuf_wire import OversizeError
+from scasnet_qgis.common.untrusted import clean_name, too_much_text
 from scasnet_qgis.models.onnx_proto import EXTERNAL, MAX_DIMS, is_own, read_outline, shown
 
 MAX_BYTES = 2**31 - 1  # a protocol buffer cannot be larger

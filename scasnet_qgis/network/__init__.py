@@ -1,1 +1,1 @@
-"""ScasNet in PyTorch; its modules need PyTorch, the package itself does not."""
+"""ScasNet in PyTorch."""

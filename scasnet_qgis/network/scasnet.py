@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from scasnet_qgis.core.errors import SettingError
-from scasnet_qgis.core.messages import translate
+from scasnet_qgis.common.errors import SettingError
+from scasnet_qgis.common.messages import translate
 from scasnet_qgis.network.blocks import Interp, Merge, Unit, normalised_unit, plain_unit
 from scasnet_qgis.network.encoders import (
     RESNET_SHALLOW,

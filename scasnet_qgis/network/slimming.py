@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from scasnet_qgis.core.errors import ModelError
-from scasnet_qgis.core.messages import translate
+from scasnet_qgis.common.errors import ModelError
+from scasnet_qgis.common.messages import translate
 from scasnet_qgis.network.blocks import convolution
 from scasnet_qgis.network.encoders import VggEncoder
 

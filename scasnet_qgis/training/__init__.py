@@ -1,1 +1,1 @@
-"""Training of ScasNet; its modules need PyTorch, the package itself does not."""
+"""One training, in a process of its own."""

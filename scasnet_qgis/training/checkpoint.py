@@ -10,9 +10,9 @@ from typing import Any
 
 from torch import Tensor
 
-from scasnet_qgis.core.errors import OutputError, TrainingError
-from scasnet_qgis.core.messages import translate
-from scasnet_qgis.core.untrusted import check_plain_file
+from scasnet_qgis.common.errors import OutputError, TrainingError
+from scasnet_qgis.common.messages import translate
+from scasnet_qgis.common.untrusted import check_plain_file
 
 TENSORS, STATE = "tensors.safetensors", "state.json"
 _MOST_STATE = 8_000_000  # bytes; ours have a few thousand

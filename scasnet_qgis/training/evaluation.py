@@ -10,17 +10,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from scasnet_qgis.core.accuracy import ConfusionMatrix
-from scasnet_qgis.core.blending import FinishedBlock
-from scasnet_qgis.core.errors import Cancelled
-from scasnet_qgis.core.messages import Message
-from scasnet_qgis.core.preprocessing import Scaling
-from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.core.segmentation import Inside, Segmentation
-from scasnet_qgis.core.tile_shape import fitting_tiles
-from scasnet_qgis.core.windows import Window
-from scasnet_qgis.training.normalisation import Normalisation
-from scasnet_qgis.training.scenes import IGNORE, Scene
+from scasnet_qgis.common.confusion_matrix import ConfusionMatrix
+from scasnet_qgis.common.errors import Cancelled
+from scasnet_qgis.common.messages import Message
+from scasnet_qgis.common.progress import Progress
+from scasnet_qgis.tiling.blending import FinishedBlock
+from scasnet_qgis.tiling.pipeline import Inside, Segmentation
+from scasnet_qgis.tiling.scaling import Scaling
+from scasnet_qgis.tiling.tile_shape import fitting_tiles
+from scasnet_qgis.tiling.windows import Window
+from scasnet_qgis.training.data.normalisation import Normalisation
+from scasnet_qgis.training.data.scenes import IGNORE, Scene
 
 _BLOCK = 256  # panels begin at multiples of this
 _PANEL = 16384  # pixels; the width of a panel, so that memory does not grow with the scene

@@ -11,17 +11,17 @@ import torch
 from torch import Tensor
 
 from scasnet_qgis import paths
-from scasnet_qgis.core.errors import SettingError
-from scasnet_qgis.core.messages import Message, message, translate
-from scasnet_qgis.core.windows import Window
-from scasnet_qgis.network.caffe import EncoderWeights, load_encoder, read_encoder
+from scasnet_qgis.common.errors import SettingError
+from scasnet_qgis.common.messages import Message, message, translate
 from scasnet_qgis.network.encoders import VggEncoder
 from scasnet_qgis.network.scasnet import ScasNet
 from scasnet_qgis.network.slimming import slim_vgg
-from scasnet_qgis.training.config import TrainingConfig
-from scasnet_qgis.training.given_values import DEFAULT_MODEL, NOTHING
-from scasnet_qgis.training.normalisation import Normalisation
-from scasnet_qgis.training.scenes import Scene
+from scasnet_qgis.tiling.windows import Window
+from scasnet_qgis.training.caffe.weights import EncoderWeights, load_encoder, read_encoder
+from scasnet_qgis.training.data.normalisation import Normalisation
+from scasnet_qgis.training.data.scenes import Scene
+from scasnet_qgis.training.settings.config import TrainingConfig
+from scasnet_qgis.training.settings.parsing import DEFAULT_MODEL, NOTHING
 from scasnet_qgis.training.weights import (
     Trained,
     checkpoint_folder,

@@ -14,23 +14,28 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from scasnet_qgis.core.accuracy import ConfusionMatrix
-from scasnet_qgis.core.errors import Cancelled, TrainingError
-from scasnet_qgis.core.messages import translate
-from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.common.confusion_matrix import ConfusionMatrix
+from scasnet_qgis.common.errors import Cancelled, TrainingError
+from scasnet_qgis.common.messages import translate
+from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig
 from scasnet_qgis.training.checkpoint import Checkpoint
-from scasnet_qgis.training.config import TrainingConfig, tile_of
+from scasnet_qgis.training.data.crops import CropSampler
+from scasnet_qgis.training.data.normalisation import Normalisation
+from scasnet_qgis.training.data.scenes import IGNORE, Scene
 from scasnet_qgis.training.evaluation import confusion, forward_of
 from scasnet_qgis.training.initialisation import start
-from scasnet_qgis.training.normalisation import Normalisation
-from scasnet_qgis.training.optimisation import Precision, choose_device, make_optimizer
+from scasnet_qgis.training.optimisation import (
+    EvaluationTimer,
+    Precision,
+    Schedule,
+    choose_device,
+    make_optimizer,
+)
+from scasnet_qgis.training.run_folder import CHECKPOINT
 from scasnet_qgis.training.run_log import RunLog
-from scasnet_qgis.training.sampling import CropSampler
-from scasnet_qgis.training.scenes import IGNORE, Scene
-from scasnet_qgis.training.schedule import EvaluationTimer, Schedule
+from scasnet_qgis.training.settings.config import TrainingConfig, tile_of
 from scasnet_qgis.training.weights import BEST
-from scasnet_qgis.training.work import CHECKPOINT
 
 LOG_EVERY = 20  # steps
 LOG_SECONDS = 10.0  # the same in time, for slow computers

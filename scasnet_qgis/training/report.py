@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scasnet_qgis.common.confusion_matrix import ConfusionMatrix
+from scasnet_qgis.common.errors import OutputError, TrainingError
+from scasnet_qgis.common.messages import translate
 from scasnet_qgis.common.options import labels as option_labels
 from scasnet_qgis.common.options import options_of
-from scasnet_qgis.core import html
-from scasnet_qgis.core.accuracy import ConfusionMatrix
-from scasnet_qgis.core.errors import OutputError, TrainingError
-from scasnet_qgis.core.markup import safe_color
-from scasnet_qgis.core.messages import translate
-from scasnet_qgis.raster.picture import png_bytes
-from scasnet_qgis.raster.whole_files import check_targets, whole_files
-from scasnet_qgis.training.config import TrainingConfig
-from scasnet_qgis.training.events import text_of
-from scasnet_qgis.training.history import Curve, History, smoothed
+from scasnet_qgis.common.reports import page as html
+from scasnet_qgis.common.reports.escaping import safe_color
+from scasnet_qgis.images.png import png_bytes
+from scasnet_qgis.outputs.atomic_files import check_targets, whole_files
+from scasnet_qgis.training.run_log import Curve, History, smoothed
+from scasnet_qgis.training.settings.config import TrainingConfig
+from scasnet_qgis.training.worker.protocol import text_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,23 +8,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from scasnet_qgis.core.errors import Cancelled
-from scasnet_qgis.core.messages import message, translate
-from scasnet_qgis.core.progress import Progress, Stage
-from scasnet_qgis.raster.delivery_faults import check_ending, check_target
-from scasnet_qgis.raster.labels import LabelClass
-from scasnet_qgis.raster.session import gdal_session
+from scasnet_qgis.common.errors import Cancelled
+from scasnet_qgis.common.file_errors import check_ending, check_target
+from scasnet_qgis.common.messages import message, translate
+from scasnet_qgis.common.progress import Progress, Stage
+from scasnet_qgis.images.gdal_session import gdal_session
+from scasnet_qgis.labels.labels import LabelClass
 from scasnet_qgis.training.checkpoint import Checkpoint
-from scasnet_qgis.training.config import TrainingConfig
-from scasnet_qgis.training.export import export_checkpoint, sample_of
+from scasnet_qgis.training.data.normalisation import measure
+from scasnet_qgis.training.data.scenes import load_scenes
+from scasnet_qgis.training.data.sources import expand
+from scasnet_qgis.training.data.split import Split
 from scasnet_qgis.training.loop import Trainer
-from scasnet_qgis.training.normalisation import measure
-from scasnet_qgis.training.outcome import data_facts, save_outcome
-from scasnet_qgis.training.scenes import load_scenes
-from scasnet_qgis.training.sources import expand
-from scasnet_qgis.training.split import Split
+from scasnet_qgis.training.model_export import export_checkpoint, sample_of
+from scasnet_qgis.training.run_folder import SCENES, claim, forget_unbegun
+from scasnet_qgis.training.settings.config import TrainingConfig
+from scasnet_qgis.training.summary import data_facts, save_outcome
 from scasnet_qgis.training.weights import BEST
-from scasnet_qgis.training.work import SCENES, claim, forget_unbegun
 
 PREPARING, LEARNING = 0.05, 0.97  # of the progress: up to here data are read, then learned from
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scasnet_qgis.core.accuracy import ConfusionMatrix
-from scasnet_qgis.core.messages import message, translate
-from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.training.schedule import Schedule
-from scasnet_qgis.training.work import LOG
+import numpy as np
+
+from scasnet_qgis.common.confusion_matrix import ConfusionMatrix
+from scasnet_qgis.common.messages import message, translate
+from scasnet_qgis.common.progress import Progress
+from scasnet_qgis.training.optimisation import Schedule
+from scasnet_qgis.training.run_folder import LOG
 
 
 class RunLog:
@@ -82,3 +85,103 @@ class RunLog:
 def _finite_or_none(value: float) -> float | None:
     """Rounded for a JSON file, which knows no NaN."""
     return round(float(value), 4) if math.isfinite(value) else None
+
+
+Curve = list[tuple[float, float]]
+
+_SMOOTHED = 200  # points of the smoothed loss
+_WINDOW = 0.04  # of all losses, over which the mean is taken
+
+
+@dataclass(frozen=True)
+class History:
+    """What a run wrote into its log: records of losses, and of evaluations."""
+
+    losses: list[dict[str, Any]]
+    scores: list[dict[str, Any]]
+
+    @classmethod
+    def read(cls, path: Path) -> History:
+        """Read log.jsonl; a line that was cut off by the end of its process is left out.
+
+        A run that was killed goes on from its last checkpoint and writes some steps again: the
+        later ones count. Raises OSError.
+        """
+        records: list[dict[str, Any]] = []
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            record = _record(line)
+            if record is None:
+                continue
+            while records and records[-1]["step"] > record["step"]:
+                records.pop()
+            records.append(record)
+        return cls(
+            _last_of_each_step([each for each in records if "loss" in each]),
+            _last_of_each_step([each for each in records if "overall_accuracy" in each]),
+        )
+
+    @property
+    def in_epochs(self) -> bool:
+        """Whether the run went over the data often enough for epochs to tell something."""
+        return max((_number(each.get("epoch")) for each in self._all), default=0.0) >= 2.0
+
+    @property
+    def minutes(self) -> float:
+        """Minutes of work up to the last record; NaN where there is none."""
+        return max((_number(each.get("minutes")) for each in self._all), default=math.nan)
+
+    @property
+    def steps(self) -> int:
+        return max((each["step"] for each in self._all), default=0)
+
+    @property
+    def _all(self) -> list[dict[str, Any]]:
+        return [*self.losses, *self.scores]
+
+    def curve(self, key: str) -> Curve:
+        """A value over epochs or steps; NaN where a record holds no number."""
+        where = "epoch" if self.in_epochs else "step"
+        records = self.losses if key in ("loss", "learning_rate") else self.scores
+        return [(_number(each.get(where)), _number(each.get(key))) for each in records]
+
+    def class_curve(self, name: str) -> Curve:
+        """The IoU of a class."""
+        where = "epoch" if self.in_epochs else "step"
+        found = [(each.get(where), each.get("iou")) for each in self.scores]
+        return [
+            (_number(x), _number(each.get(name) if isinstance(each, dict) else None))
+            for x, each in found
+        ]
+
+
+def smoothed(curve: Curve) -> Curve:
+    """The running mean of a noisy curve, at no more than some hundred places."""
+    points = np.array([each for each in curve if all(map(math.isfinite, each))])
+    if not len(points):
+        return []
+    half = int(len(points) * _WINDOW / 2)
+    sums = np.concatenate([[0.0], np.cumsum(points[:, 1])])
+    places = np.unique(np.linspace(0, len(points) - 1, _SMOOTHED).round().astype(int))
+    low = np.maximum(places - half, 0)
+    high = np.minimum(places + half, len(points) - 1) + 1
+    means = (sums[high] - sums[low]) / (high - low)
+    return list(zip(points[places, 0].tolist(), means.tolist()))
+
+
+def _record(line: str) -> dict[str, Any] | None:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(record, dict) or not isinstance(record.get("step"), int):
+        return None
+    return record
+
+
+def _last_of_each_step(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return list({each["step"]: each for each in records}.values())
+
+
+def _number(value: Any) -> float:
+    known = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if known else math.nan

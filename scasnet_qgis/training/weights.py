@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from scasnet_qgis.core.errors import ModelError, TrainingError
-from scasnet_qgis.core.messages import translate
-from scasnet_qgis.network.caffe_names import homes
+from scasnet_qgis.common.errors import ModelError, TrainingError
+from scasnet_qgis.common.messages import translate
 from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig, published_layers
+from scasnet_qgis.training.caffe.layer_names import homes
 from scasnet_qgis.training.checkpoint import STATE, TENSORS, Checkpoint
 
 BEST = "best"

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from osgeo import gdal, ogr, osr
 
-from scasnet_qgis.assessment.options import EvaluationOptions
-from scasnet_qgis.assessment.request import Assessment, AssessmentRequest
-from scasnet_qgis.assessment.run import assess
+from scasnet_qgis.accuracy.options import EvaluationOptions
+from scasnet_qgis.accuracy.reference_points import ReferenceSource
+from scasnet_qgis.accuracy.request import Assessment, AssessmentRequest
+from scasnet_qgis.accuracy.run import assess
 from scasnet_qgis.common.options import options_of
-from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.raster.labels import classes_of
-from scasnet_qgis.raster.reference import ReferenceSource
+from scasnet_qgis.common.progress import Progress
+from scasnet_qgis.labels.labels import classes_of
 
 NAMES = ("building", "grass", "water")
 PLACE = (500000.0, 0.5, 0.0, 4000000.0, 0.0, -0.5)  # of make_raster, in EPSG:32640

@@ -7,10 +7,10 @@ import pytest
 from osgeo import gdal
 from sklearn import metrics
 
-from scasnet_qgis.assessment.run import assess
-from scasnet_qgis.core.errors import Cancelled, InputError, SettingError
-from scasnet_qgis.raster import walk
-from scasnet_qgis.raster.erosion import near_other_class
+from scasnet_qgis.accuracy.boundaries import near_other_class
+from scasnet_qgis.accuracy.run import assess
+from scasnet_qgis.common.errors import Cancelled, InputError, SettingError
+from scasnet_qgis.tiling import windows as walk
 from tests.assessment.conftest import (
     NAMES,
     PLACE,

@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scasnet_qgis.assessment.options import EvaluationOptions
-from scasnet_qgis.assessment.report import csv_text, html_report, json_text
-from scasnet_qgis.assessment.request import Assessment, LeftOut, SampleFigures
-from scasnet_qgis.assessment.run import Reports, evaluate
+from scasnet_qgis.accuracy.area_estimation import area_adjusted
+from scasnet_qgis.accuracy.options import EvaluationOptions
+from scasnet_qgis.accuracy.report import csv_text, html_report, json_text
+from scasnet_qgis.accuracy.request import Assessment, LeftOut, SampleFigures
+from scasnet_qgis.accuracy.run import Reports, evaluate
+from scasnet_qgis.common.confusion_matrix import ConfusionMatrix
+from scasnet_qgis.common.errors import Cancelled, InputError, OutputError
+from scasnet_qgis.common.messages import Message
 from scasnet_qgis.common.options import options_of
-from scasnet_qgis.core.accuracy import ConfusionMatrix
-from scasnet_qgis.core.errors import Cancelled, InputError, OutputError
-from scasnet_qgis.core.messages import Message
-from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.core.sampling_design import area_adjusted
-from scasnet_qgis.raster.label_class import LabelClass
+from scasnet_qgis.common.progress import Progress
+from scasnet_qgis.labels.label_class import LabelClass
 from tests.assessment.conftest import name_classes, noisy, patches, request
 from tests.core.pages import read
 
@@ -56,8 +56,8 @@ def page(result: Assessment, **how: Any) -> str:
 
 
 def request_of(**how: Any) -> Any:
-    from scasnet_qgis.assessment.request import AssessmentRequest
-    from scasnet_qgis.raster.reference import ReferenceSource
+    from scasnet_qgis.accuracy.reference_points import ReferenceSource
+    from scasnet_qgis.accuracy.request import AssessmentRequest
 
     reference = ReferenceSource("/data/truth.gpkg", True, "", "kind")
     return AssessmentRequest("/data/map.tif", (), reference, (), EvaluationOptions(**how))

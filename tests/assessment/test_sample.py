@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 from osgeo import gdal, ogr
 
-from scasnet_qgis.assessment.options import SampleOptions
-from scasnet_qgis.assessment.run import assess
-from scasnet_qgis.assessment.sample import SampleRequest, SampleResult, draw_sample
-from scasnet_qgis.core.accuracy import ConfusionMatrix
-from scasnet_qgis.core.errors import Cancelled, InputError, OutputError, SettingError
-from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.core.sampling_design import area_adjusted
-from scasnet_qgis.raster import walk
-from scasnet_qgis.raster.grid import Grid
-from scasnet_qgis.raster.labels import Labels, classes_of
-from scasnet_qgis.raster.reader import open_raster
-from scasnet_qgis.raster.strata import count_strata, draw_pixels
+from scasnet_qgis.accuracy.area_estimation import area_adjusted
+from scasnet_qgis.accuracy.options import SampleOptions
+from scasnet_qgis.accuracy.run import assess
+from scasnet_qgis.accuracy.sample import SampleRequest, SampleResult, draw_sample
+from scasnet_qgis.accuracy.strata import count_strata, draw_pixels
+from scasnet_qgis.common.confusion_matrix import ConfusionMatrix
+from scasnet_qgis.common.errors import Cancelled, InputError, OutputError, SettingError
+from scasnet_qgis.common.progress import Progress
+from scasnet_qgis.images.grid import Grid
+from scasnet_qgis.images.reader import open_raster
+from scasnet_qgis.labels.labels import Labels, classes_of
+from scasnet_qgis.tiling import windows as walk
 from tests.assessment.conftest import (
     NAMES,
     left_out,

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from scasnet_qgis.core.accuracy import ConfusionMatrix
-from scasnet_qgis.core.errors import SettingError
+from scasnet_qgis.common.confusion_matrix import ConfusionMatrix
+from scasnet_qgis.common.errors import SettingError
 
 REFERENCE = np.array([0, 0, 0, 1, 1, 2], dtype=np.uint8)
 MAPPED = np.array([0, 0, 1, 1, 2, 2], dtype=np.int64)

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from scasnet_qgis.core.apart import UnblendedTiles
-from scasnet_qgis.core.blending import Blender, FinishedBlock, highest
-from scasnet_qgis.core.windows import TilePlan, plan_tiles
+from scasnet_qgis.tiling.blending import Blender, FinishedBlock, UnblendedTiles, highest
+from scasnet_qgis.tiling.windows import TilePlan, plan_tiles
 
 CLASSES = 4
 

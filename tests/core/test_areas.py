@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scasnet_qgis.core.areas import metres_per_degree
+from scasnet_qgis.images.grid import metres_per_degree
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scasnet_qgis.core.areas import metres_per_degree
+from scasnet_qgis.images.grid import metres_per_degree
 
 latitudes = st.floats(-90, 90)
 

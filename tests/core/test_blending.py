@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from scasnet_qgis.core.blending import Blender, FinishedBlock, highest
-from scasnet_qgis.core.windows import TilePlan, Window, plan_tiles
+from scasnet_qgis.tiling.blending import Blender, FinishedBlock, highest
+from scasnet_qgis.tiling.windows import TilePlan, Window, plan_tiles
 
 GARBAGE = 99.0  # beyond the raster's edge
 

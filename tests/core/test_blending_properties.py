@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from scasnet_qgis.core.blending import Blender, FinishedBlock, highest
-from scasnet_qgis.core.windows import TilePlan, Window, plan_tiles
+from scasnet_qgis.tiling.blending import Blender, FinishedBlock, highest
+from scasnet_qgis.tiling.windows import TilePlan, Window, plan_tiles
 
 CLASSES = 3
 

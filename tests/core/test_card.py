@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from scasnet_qgis.core.card import (
+from scasnet_qgis.common.errors import ModelError
+from scasnet_qgis.common.model_card import (
     ModelCard,
     ModelClass,
     default_bands,
@@ -16,7 +17,6 @@ from scasnet_qgis.core.card import (
     from_metadata,
     to_metadata,
 )
-from scasnet_qgis.core.errors import ModelError
 
 CARD = ModelCard(
     name="Dubai, compact",

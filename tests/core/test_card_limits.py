@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from scasnet_qgis.core.card import default_color, from_metadata
-from scasnet_qgis.core.errors import ModelError
+from scasnet_qgis.common.errors import ModelError
+from scasnet_qgis.common.model_card import default_color, from_metadata
 
 
 @pytest.mark.parametrize(

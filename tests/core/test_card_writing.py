@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from scasnet_qgis.core.card import (
+from scasnet_qgis.common.errors import ModelError
+from scasnet_qgis.common.model_card import (
     ModelCard,
     ModelClass,
     check_class_count,
@@ -17,7 +18,6 @@ from scasnet_qgis.core.card import (
     default_color,
     to_metadata,
 )
-from scasnet_qgis.core.errors import ModelError
 
 CARD = ModelCard("x", (ModelClass("a", "#000000"), ModelClass("b", "#ffffff")))
 

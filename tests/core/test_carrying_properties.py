@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scasnet_qgis.core.carrying import OverlapCache
-from scasnet_qgis.core.windows import Window, plan_tiles
+from scasnet_qgis.tiling.overlap_cache import OverlapCache
+from scasnet_qgis.tiling.windows import Window, plan_tiles
 
 
 class Source:

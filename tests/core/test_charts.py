@@ -9,10 +9,9 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
-from scasnet_qgis.core.charts import MAX_TABLE_CLASSES, heat_map, line_chart
-from scasnet_qgis.core.markup import shade
-
-from .pages import read
+from scasnet_qgis.common.reports.charts import MAX_TABLE_CLASSES, heat_map, line_chart
+from scasnet_qgis.common.reports.escaping import shade
+from tests.core.pages import read
 
 SVG = "{http://www.w3.org/2000/svg}"
 COUNTS = np.array([[900, 100, 0], [1, 2, 1], [0, 0, 0]])

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from scasnet_qgis.core.command_line import command, safe_parameters
+from scasnet_qgis.outputs.provenance.command_line import command, safe_parameters
 
 ODD = {
     "INPUT": '/my maps/it\'s "here" $HOME `id`;rm -rf x & <y> \\n.tif',

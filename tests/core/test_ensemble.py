@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scasnet_qgis.core.augmentation import (
+from scasnet_qgis.common.choices import FLIPS
+from scasnet_qgis.common.errors import Cancelled, SettingError
+from scasnet_qgis.tiling.augmentation import (
     LARGEST_SCALE,
     SMALLEST_SCALE,
     Augmentation,
@@ -13,10 +15,8 @@ from scasnet_qgis.core.augmentation import (
     parse_scales,
     scaled_size,
 )
-from scasnet_qgis.core.choices import FLIPS
-from scasnet_qgis.core.ensemble import AveragingBackend, augmented
-from scasnet_qgis.core.errors import Cancelled, SettingError
-from scasnet_qgis.core.resizing import resize
+from scasnet_qgis.tiling.averaging import AveragingBackend, augmented
+from scasnet_qgis.tiling.resampling import resize
 
 ALL = Augmentation((0.75, 1.0, 1.25), "full")
 

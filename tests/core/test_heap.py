@@ -6,7 +6,7 @@ import platform
 
 import pytest
 
-from scasnet_qgis.core.heap import HeapTrimmer
+from scasnet_qgis.tiling.pipeline import HeapTrimmer
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told to")

@@ -8,9 +8,8 @@ import re
 import numpy as np
 import pytest
 
-from scasnet_qgis.core import html
-
-from .pages import read
+from scasnet_qgis.common.reports import page as html
+from tests.core.pages import read
 
 HOSTILE = "</script><script>alert('1')</script> \"quoted\" & <img src=x onerror=y>"
 PART_OF_EACH = {

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scasnet_qgis.core.accuracy import ConfusionMatrix
-from scasnet_qgis.core.errors import ModelError
-from scasnet_qgis.core.run_record import Record, record_file
-from scasnet_qgis.core.untrusted import MAX_VALUE, parse
+from scasnet_qgis.common.confusion_matrix import ConfusionMatrix
+from scasnet_qgis.common.errors import ModelError
+from scasnet_qgis.common.untrusted import MAX_VALUE, parse
+from scasnet_qgis.outputs.provenance.run_record import Record, record_file
 
 
 def test_a_class_beyond_the_last_is_left_out_on_either_side() -> None:

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from scasnet_qgis.core.markup import (
+from scasnet_qgis.common.reports.escaping import (
     area_unit,
     count,
     decimal,

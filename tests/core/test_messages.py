@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from scasnet_qgis.core.errors import Cancelled, InputError
-from scasnet_qgis.core.messages import Message, message
+from scasnet_qgis.common.errors import Cancelled, InputError
+from scasnet_qgis.common.messages import Message, message
 
 
 def test_message_is_filled_in_any_language() -> None:

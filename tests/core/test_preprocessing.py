@@ -7,8 +7,8 @@ import warnings
 import numpy as np
 import pytest
 
-from scasnet_qgis.core.preprocessing import Scaling, pad_to
-from scasnet_qgis.core.windows import Window
+from scasnet_qgis.tiling.scaling import Scaling, pad_to
+from scasnet_qgis.tiling.windows import Window
 
 
 def scaling(low: float, high: float, bands: int = 1) -> Scaling:

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from scasnet_qgis.core.preprocessing import Scaling, pad_to, part_of
-from scasnet_qgis.core.windows import Window
+from scasnet_qgis.tiling.scaling import Scaling, pad_to, part_of
+from scasnet_qgis.tiling.windows import Window
 
 KINDS = (np.uint8, np.int8, np.uint16, np.int16, np.float32, np.float64)
 shares = st.floats(0, 1, width=32)

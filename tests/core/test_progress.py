@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from scasnet_qgis.core.errors import Cancelled
-from scasnet_qgis.core.progress import Progress, Stage
+from scasnet_qgis.common.errors import Cancelled
+from scasnet_qgis.common.progress import Progress, Stage
 from tests.conftest import Recorder
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from scasnet_qgis.core.errors import InputError
-from scasnet_qgis.core.markup import escaped
-from scasnet_qgis.core.messages import message
-from scasnet_qgis.core.redaction import address_of, redacted, shown_name, without_secrets
+from scasnet_qgis.common.errors import InputError
+from scasnet_qgis.common.messages import message
+from scasnet_qgis.common.redaction import address_of, redacted, shown_name, without_secrets
+from scasnet_qgis.common.reports.escaping import escaped
 
 KEY_IN_PATH = "9x7nvfzojv5wa96dsga5nk8w"
 

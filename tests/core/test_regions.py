@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from scipy import ndimage
 
-from scasnet_qgis.refinements.components import KINDS, MOST, Tally, join, label_regions
+from scasnet_qgis.mapping.refinements.components import KINDS, MOST, Tally, join, label_regions
 
 MAPS = arrays(
     np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=12), elements=st.integers(0, 3)

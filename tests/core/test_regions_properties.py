@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scasnet_qgis.refinements.components import KINDS, Tally
+from scasnet_qgis.mapping.refinements.components import KINDS, Tally
 
 REGIONS = 6
 entries = st.lists(

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scasnet_qgis.core.blending import FinishedBlock
-from scasnet_qgis.core.regridding import PIECE_BYTES, MapPlan, Regridder
-from scasnet_qgis.core.two_grids import AxisResampling, nearest_two
-from scasnet_qgis.core.windows import Panel, TilePlan, Window, plan_tiles
+from scasnet_qgis.tiling.blending import FinishedBlock
+from scasnet_qgis.tiling.resampling import AxisResampling, nearest_two
+from scasnet_qgis.tiling.score_resampling import PIECE_BYTES, MapPlan, Regridder
+from scasnet_qgis.tiling.windows import Panel, TilePlan, Window, plan_tiles
 
 CLASSES = 4
 BLOCK = 16

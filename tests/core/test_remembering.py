@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from scasnet_qgis.core.errors import Cancelled
-from scasnet_qgis.core.messages import message
-from scasnet_qgis.core.remembering import MAX_WARNINGS, Remembering
+from scasnet_qgis.common.errors import Cancelled
+from scasnet_qgis.common.messages import message
+from scasnet_qgis.outputs.provenance.warning_log import MAX_WARNINGS, Remembering
 
 
 def test_everything_is_passed_on_and_warnings_are_kept_once(recorder) -> None:

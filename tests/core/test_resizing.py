@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from scasnet_qgis.core.resizing import resize
+from scasnet_qgis.tiling.resampling import resize
 
 
 def noise(rows: int, cols: int) -> np.ndarray:

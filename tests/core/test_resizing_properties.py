@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scasnet_qgis.core.resizing import resize
+from scasnet_qgis.tiling.resampling import resize
 
 sizes = st.tuples(st.integers(1, 40), st.integers(1, 40))
 

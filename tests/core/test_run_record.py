@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scasnet_qgis.core.run_record import (
+from scasnet_qgis.outputs.provenance.run_record import (
     FORMAT_VERSION,
     MAX_PARTS,
     NoRecord,

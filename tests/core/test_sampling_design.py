@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scasnet_qgis.core.accuracy import ConfusionMatrix
-from scasnet_qgis.core.errors import SettingError
-from scasnet_qgis.core.sampling_design import allocate, area_adjusted, draw_ranks, sample_size
+from scasnet_qgis.accuracy.area_estimation import allocate, area_adjusted, draw_ranks, sample_size
+from scasnet_qgis.common.confusion_matrix import ConfusionMatrix
+from scasnet_qgis.common.errors import SettingError
 
 # Olofsson et al. 2014, table 8: rows are the map, columns the reference; deforestation, forest
 # gain, stable forest, stable other.

@@ -11,12 +11,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from scasnet_qgis.core.blending import FinishedBlock
-from scasnet_qgis.core.errors import Cancelled, InputError, ModelError, OutputError, ScasNetError
-from scasnet_qgis.core.preprocessing import Scaling
-from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.core.segmentation import READ_AHEAD, RunReport, Segmentation, as_float
-from scasnet_qgis.core.windows import Window, plan_tiles
+from scasnet_qgis.common.errors import Cancelled, InputError, ModelError, OutputError, ScasNetError
+from scasnet_qgis.common.progress import Progress
+from scasnet_qgis.tiling.blending import FinishedBlock
+from scasnet_qgis.tiling.pipeline import READ_AHEAD, RunReport, Segmentation, as_float
+from scasnet_qgis.tiling.scaling import Scaling
+from scasnet_qgis.tiling.windows import Window, plan_tiles
 from tests.conftest import Recorder
 
 BANDS = 3

@@ -6,10 +6,10 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scasnet_qgis.core.preprocessing import Scaling
-from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.core.segmentation import Segmentation
-from scasnet_qgis.core.windows import Window, plan_tiles
+from scasnet_qgis.common.progress import Progress
+from scasnet_qgis.tiling.pipeline import Segmentation
+from scasnet_qgis.tiling.scaling import Scaling
+from scasnet_qgis.tiling.windows import Window, plan_tiles
 from tests.core.test_segmentation import ArraySource, PixelBackend
 
 

@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scasnet_qgis.core.blending import Blender
-from scasnet_qgis.core.strips import remaining_rows, tiles_again, tiles_before
-from scasnet_qgis.core.windows import TilePlan, plan_tiles
+from scasnet_qgis.tiling.blending import Blender
+from scasnet_qgis.tiling.remaining import remaining_rows, tiles_again, tiles_before
+from scasnet_qgis.tiling.windows import TilePlan, plan_tiles
 
 
 @st.composite

@@ -7,8 +7,8 @@ import shlex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scasnet_qgis.core.command_line import command, safe_parameters
-from scasnet_qgis.core.redaction import HIDDEN, without_secrets
+from scasnet_qgis.common.redaction import HIDDEN, without_secrets
+from scasnet_qgis.outputs.provenance.command_line import command, safe_parameters
 
 START = "qgis_process run a:b -- "
 names = st.from_regex(r"[A-Z][A-Z_]{0,12}", fullmatch=True)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scasnet_qgis.core.two_grids import AxisResampling, nearest_two, taps
+from scasnet_qgis.tiling.resampling import AxisResampling, nearest_two, taps
 
 lengths = st.integers(1, 120)
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from scasnet_qgis.core.card import from_metadata
-from scasnet_qgis.core.errors import ModelError
-from scasnet_qgis.core.untrusted import (
+from scasnet_qgis.common.errors import ModelError
+from scasnet_qgis.common.model_card import from_metadata
+from scasnet_qgis.common.untrusted import (
     MAX_LITERAL,
     MAX_VALUE,
     check_plain_file,

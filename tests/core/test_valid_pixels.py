@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scasnet_qgis.core.carrying import RowSlice
-from scasnet_qgis.core.valid_pixels import any_valid, both, valid_mask
-from scasnet_qgis.core.windows import Window
+from scasnet_qgis.tiling.overlap_cache import RowSlice
+from scasnet_qgis.tiling.valid_pixels import any_valid, both, valid_mask
+from scasnet_qgis.tiling.windows import Window
 
 WINDOW = Window(10, 20, 4, 3)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from scasnet_qgis.core.errors import SettingError
-from scasnet_qgis.core.value_range import ValueRange, parse_value_range
+from scasnet_qgis.common.errors import SettingError
+from scasnet_qgis.images.value_scaling import ValueRange, parse_value_range
 
 
 @pytest.mark.parametrize(

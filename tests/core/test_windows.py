@@ -10,8 +10,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from scasnet_qgis.core.errors import SettingError
-from scasnet_qgis.core.windows import SIZE_STEP, SMALLEST, Axis, Window, plan_axis, plan_tiles
+from scasnet_qgis.common.errors import SettingError
+from scasnet_qgis.tiling.windows import SIZE_STEP, SMALLEST, Axis, Window, plan_axis, plan_tiles
 
 lengths = st.integers(1, 5000)
 tiles_and_overlaps = st.integers(16, 1024).flatmap(

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from scasnet_qgis.core.errors import SettingError
-from scasnet_qgis.core.windows import SIZE_STEP, TilePlan, plan_axis, plan_tiles
+from scasnet_qgis.common.errors import SettingError
+from scasnet_qgis.tiling.windows import SIZE_STEP, TilePlan, plan_axis, plan_tiles
 
 BLOCK = 16
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
-from scasnet_qgis.core.card import ModelCard, ModelClass, to_metadata
+from scasnet_qgis.common.model_card import ModelCard, ModelClass, to_metadata
 from tests.models import tiny_models as tiny
 from tests.network import wire
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from scasnet_qgis.core.card import MAX_CLASSES, ModelCard, from_metadata
-from scasnet_qgis.core.errors import ScasNetError
+from scasnet_qgis.common.errors import ScasNetError
+from scasnet_qgis.common.model_card import MAX_CLASSES, ModelCard, from_metadata
 
 _TILE = (64, 136)  # pixels
 _LONGEST = 500  # letters of a sentence
@@ -38,7 +38,7 @@ def _one_sentence() -> Iterator[None]:
 
 def model(data: bytes) -> None:
     """A model file: what it is, what lies in it, and opening it."""
-    from scasnet_qgis.core.progress import Progress
+    from scasnet_qgis.common.progress import Progress
     from scasnet_qgis.models import model_file
     from scasnet_qgis.models.activations import softmax
     from scasnet_qgis.models.cpu_graph import strip_softmax
@@ -64,9 +64,9 @@ def model(data: bytes) -> None:
 
 def caffe(data: bytes) -> None:
     """A Caffe file: its layers, where they belong, and their weights."""
-    from scasnet_qgis.network.caffe_container import CaffeFile
-    from scasnet_qgis.network.caffe_loading import read_pair
-    from scasnet_qgis.network.caffe_names import match
+    from scasnet_qgis.training.caffe.container import CaffeFile
+    from scasnet_qgis.training.caffe.layer_names import match
+    from scasnet_qgis.training.caffe.loading import read_pair
 
     with file_of(data, ".caffemodel") as path, _one_sentence():
         file = CaffeFile(path)

@@ -11,13 +11,12 @@ import tracemalloc
 
 import pytest
 
-from scasnet_qgis.core.card import ModelCard
-from scasnet_qgis.core.errors import ModelError
+from scasnet_qgis.common.errors import ModelError
+from scasnet_qgis.common.model_card import ModelCard
 from scasnet_qgis.models.model_file import inspect
-
-from .seeds import seeds
-from .targets import TARGETS, file_of
-from .wire_mutation import mutated, parsed, written
+from tests.fuzz.seeds import seeds
+from tests.fuzz.targets import TARGETS, file_of
+from tests.fuzz.wire_mutation import mutated, parsed, written
 
 pytestmark = pytest.mark.slow
 

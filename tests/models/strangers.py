@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from . import tiny_models as tiny
+from tests.models import tiny_models as tiny
 
 
 def edited(path: Path, change: Callable[[Any], object], **options: Any) -> Path:

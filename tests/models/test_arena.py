@@ -10,8 +10,7 @@ import onnx
 from scasnet_qgis.models import arena
 from scasnet_qgis.models.backend import OnnxBackend
 from scasnet_qgis.models.model_file import inspect
-
-from . import tiny_models as tiny
+from tests.models import tiny_models as tiny
 
 
 def test_the_little_model_is_valid() -> None:

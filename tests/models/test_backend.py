@@ -13,14 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scasnet_qgis.core.errors import Cancelled, ModelError, SettingError
+from scasnet_qgis.common.errors import Cancelled, ModelError, SettingError
 from scasnet_qgis.models import session as loading
 from scasnet_qgis.models.backend import OnnxBackend, no_memory
 from scasnet_qgis.models.model_file import inspect
 from scasnet_qgis.models.tile_memory import workers_for
 from tests.conftest import Recorder
-
-from . import tiny_models as tiny
+from tests.models import tiny_models as tiny
 
 CANCEL_SECONDS = 2.0
 

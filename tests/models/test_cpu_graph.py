@@ -18,9 +18,8 @@ from scasnet_qgis.models.activations import softmax
 from scasnet_qgis.models.backend import OnnxBackend
 from scasnet_qgis.models.cpu_graph import strip_softmax
 from scasnet_qgis.models.model_file import inspect
-
-from . import tiny_models as tiny
-from .tiny_models import pixelwise, save
+from tests.models import tiny_models as tiny
+from tests.models.tiny_models import pixelwise, save
 
 IMAGE = np.random.default_rng(3).random((2, 3, 70, 50), dtype=np.float32)
 

@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scasnet_qgis.core.errors import Cancelled
+from scasnet_qgis.common.errors import Cancelled
 from scasnet_qgis.models.backend import OnnxBackend
 from scasnet_qgis.models.cuda import PageLocks, device_name, free_bytes, tiles_at_once
 from scasnet_qgis.models.model_file import inspect
-
-from . import tiny_models as tiny
+from tests.models import tiny_models as tiny
 
 GIGABYTE = 2**30
 

@@ -14,16 +14,15 @@ import pytest
 from osgeo import gdal
 
 from scasnet_qgis import paths
-from scasnet_qgis.core.errors import Cancelled, ModelError
-from scasnet_qgis.core.messages import Message
-from scasnet_qgis.core.preprocessing import Scaling
+from scasnet_qgis.common.errors import Cancelled, ModelError
+from scasnet_qgis.common.messages import Message
 from scasnet_qgis.models import gpu_graph as gpu_graphs
 from scasnet_qgis.models.activations import identity, normalise, softmax
 from scasnet_qgis.models.backend import OnnxBackend
 from scasnet_qgis.models.gpu_graph import RawInput, gpu_graph
 from scasnet_qgis.models.model_file import inspect
-
-from . import tiny_models as tiny
+from scasnet_qgis.tiling.scaling import Scaling
+from tests.models import tiny_models as tiny
 
 LOW, HIGH = (10.0, 20.0, 30.0), (200.0, 180.0, 250.0)
 DEEPNESS = {

@@ -11,11 +11,10 @@ from typing import Any, Callable
 
 import pytest
 
-from scasnet_qgis.core.errors import DependencyError, ModelError
+from scasnet_qgis.common.errors import DependencyError, ModelError
 from scasnet_qgis.models import onnx_proto
 from scasnet_qgis.models.model_file import inspect
-
-from . import tiny_models as tiny
+from tests.models import tiny_models as tiny
 
 
 def test_a_model_of_free_size(tmp_path: Path) -> None:

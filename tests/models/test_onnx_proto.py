@@ -11,8 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from scasnet_qgis import paths
 from scasnet_qgis.models.onnx_proto import contents
-
-from .tiny_models import pixelwise, save
+from tests.models.tiny_models import pixelwise, save
 
 
 def test_shipped_model() -> None:

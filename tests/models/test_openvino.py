@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scasnet_qgis.core.errors import ModelError
+from scasnet_qgis.common.errors import ModelError
 from scasnet_qgis.models import openvino_session
 from scasnet_qgis.models.backend import OnnxBackend
 from scasnet_qgis.models.model_file import inspect

@@ -10,16 +10,15 @@ import onnxruntime
 import pytest
 from osgeo import gdal, osr
 
-from scasnet_qgis.core.card import ModelCard, ModelClass, default_color
-from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.common.model_card import ModelCard, ModelClass, default_color
+from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.models.backend import OnnxBackend
 from scasnet_qgis.models.model_file import inspect
-from scasnet_qgis.network.export import export
+from scasnet_qgis.network.onnx_export import export
 from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig
-from scasnet_qgis.training.conversion import export_task
-
-from ..network.test_export import picture
-from ..network.weights import randomise
+from scasnet_qgis.training.export.job import export_task
+from tests.network.test_export import picture
+from tests.network.weights import randomise
 
 pytestmark = pytest.mark.slow
 

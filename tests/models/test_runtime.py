@@ -10,7 +10,7 @@ from typing import Any
 import onnxruntime
 import pytest
 
-from scasnet_qgis.core.errors import SettingError
+from scasnet_qgis.common.errors import SettingError
 from scasnet_qgis.models import openvino_session
 from scasnet_qgis.models import runtime as runtimes
 from scasnet_qgis.models.runtime import (

@@ -18,8 +18,7 @@ from scasnet_qgis.models.tile_memory import (
     tile_limit,
     workers_for,
 )
-
-from . import tiny_models as tiny
+from tests.models import tiny_models as tiny
 
 pytestmark = pytest.mark.slow
 

@@ -14,15 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scasnet_qgis import paths
-from scasnet_qgis.core.errors import ModelError
-from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.common.errors import ModelError
+from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.models import arena, model_file
 from scasnet_qgis.models.model_file import inspect
 from scasnet_qgis.models.session import ModelLoader
 from scasnet_qgis.models.vetting import MAX_FUNCTION_DEPTH, has_cycle, operators_in, vet
-
-from . import strangers as made
-from . import tiny_models as tiny
+from tests.models import strangers as made
+from tests.models import tiny_models as tiny
 
 KERNEL = b"\0" * 36  # what a tiny model keeps in another file
 

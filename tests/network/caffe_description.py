@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from . import wire
-from .published import IMAGE, Row, extents
+from tests.network import wire
+from tests.network.published import IMAGE, Row, extents
 
 WINDOW = "kernel_size: {row.kernel} stride: {row.stride} pad: {row.pad}"
 SETTINGS = {

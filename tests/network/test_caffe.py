@@ -14,23 +14,22 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
-from scasnet_qgis.core.errors import ModelError, OutputError, SettingError
-from scasnet_qgis.network.caffe import (
+from scasnet_qgis.common.errors import ModelError, OutputError, SettingError
+from scasnet_qgis.network.encoders import VggEncoder
+from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig
+from scasnet_qgis.training.caffe.loading import CaffeInput, load
+from scasnet_qgis.training.caffe.weights import (
     PUBLISHED_MEAN,
     EncoderWeights,
     load_encoder,
     read_encoder,
     write_encoder,
 )
-from scasnet_qgis.network.caffe_loading import CaffeInput, load
-from scasnet_qgis.network.encoders import VggEncoder
-from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig
-
-from . import wire
-from .caffe_description import old_caffemodel, pspnet_caffemodel
-from .interpreter import run_table
-from .published import VARIANTS, Row, read_table
-from .weights import randomise, weights_by_name
+from tests.network import wire
+from tests.network.caffe_description import old_caffemodel, pspnet_caffemodel
+from tests.network.interpreter import run_table
+from tests.network.published import VARIANTS, Row, read_table
+from tests.network.weights import randomise, weights_by_name
 
 WRITERS = {"vgg": old_caffemodel, "resnet": pspnet_caffemodel}
 

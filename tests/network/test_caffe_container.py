@@ -16,10 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from scasnet_qgis.core.errors import ModelError
-from scasnet_qgis.network.caffe_container import CaffeFile
-
-from . import wire
+from scasnet_qgis.common.errors import ModelError
+from scasnet_qgis.training.caffe.container import CaffeFile
+from tests.network import wire
 
 ROOT = Path(__file__).parents[2]
 CONVOLUTION, RELU = 4, 18  # layer types of the old container

@@ -11,22 +11,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from scasnet_qgis.core.errors import Cancelled, ModelError, OutputError, SettingError
-from scasnet_qgis.core.messages import Message
+from scasnet_qgis.common.errors import Cancelled, ModelError, OutputError, SettingError
+from scasnet_qgis.common.messages import Message
 from scasnet_qgis.models.model_file import inspect
-from scasnet_qgis.network.caffe import read_encoder
-from scasnet_qgis.network.caffe_container import CaffeFile
-from scasnet_qgis.network.caffe_names import match
 from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig
-from scasnet_qgis.training.caffe_import import import_task
-from scasnet_qgis.training.caffe_table import Table
-
-from ..conftest import Recorder
-from . import wire
-from .caffe_description import caffemodel, old_caffemodel, pspnet_caffemodel
-from .interpreter import run_table
-from .published import read_table
-from .weights import randomise, weights_by_name
+from scasnet_qgis.training.caffe.container import CaffeFile
+from scasnet_qgis.training.caffe.import_job import Table, import_task
+from scasnet_qgis.training.caffe.layer_names import match
+from scasnet_qgis.training.caffe.weights import read_encoder
+from tests.conftest import Recorder
+from tests.network import wire
+from tests.network.caffe_description import caffemodel, old_caffemodel, pspnet_caffemodel
+from tests.network.interpreter import run_table
+from tests.network.published import read_table
+from tests.network.weights import randomise, weights_by_name
 
 WIDTH, CLASSES = 0.0625, 4
 

@@ -8,16 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from scasnet_qgis.core.errors import ModelError
-from scasnet_qgis.network.caffe_container import CaffeFile, CaffeLayer
-from scasnet_qgis.network.caffe_loading import read_pair
-from scasnet_qgis.network.caffe_names import Matching, homes, match
+from scasnet_qgis.common.errors import ModelError
 from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig
-
-from . import wire
-from .caffe_description import caffemodel, old_caffemodel, pspnet_caffemodel
-from .published import VARIANTS, read_table
-from .weights import randomise, weights_by_name
+from scasnet_qgis.training.caffe.container import CaffeFile, CaffeLayer
+from scasnet_qgis.training.caffe.layer_names import Matching, homes, match
+from scasnet_qgis.training.caffe.loading import read_pair
+from tests.network import wire
+from tests.network.caffe_description import caffemodel, old_caffemodel, pspnet_caffemodel
+from tests.network.published import VARIANTS, read_table
+from tests.network.weights import randomise, weights_by_name
 
 WIDTH = 0.0625  # exact for every layer
 WRITERS = {"vgg": old_caffemodel, "resnet": pspnet_caffemodel}

@@ -12,15 +12,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from scasnet_qgis.core.card import ModelCard, ModelClass, default_color, from_metadata, to_metadata
-from scasnet_qgis.core.errors import ModelError, OutputError
+from scasnet_qgis.common.errors import ModelError, OutputError
+from scasnet_qgis.common.model_card import (
+    ModelCard,
+    ModelClass,
+    default_color,
+    from_metadata,
+    to_metadata,
+)
 from scasnet_qgis.models.model_file import inspect
-from scasnet_qgis.network import export as export_module
-from scasnet_qgis.network.export import TOLERANCE, export
+from scasnet_qgis.network import onnx_export as export_module
+from scasnet_qgis.network.onnx_export import TOLERANCE, export
 from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig
-
-from .published import VARIANTS
-from .weights import randomise
+from tests.network.published import VARIANTS
+from tests.network.weights import randomise
 
 CLASSES = 5
 SIZES = [

@@ -6,10 +6,9 @@ import pytest
 import torch
 
 from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig
-
-from .interpreter import run_table
-from .published import read_table
-from .weights import randomise, weights_by_name
+from tests.network.interpreter import run_table
+from tests.network.published import read_table
+from tests.network.weights import randomise, weights_by_name
 
 
 @pytest.mark.parametrize(

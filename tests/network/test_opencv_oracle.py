@@ -17,13 +17,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig
-from scasnet_qgis.training.caffe_import import import_task
-
-from .caffe_description import caffemodel, old_caffemodel, prototxt
-from .published import Row, read_table, scaled
-from .weights import randomise, weights_by_name
+from scasnet_qgis.training.caffe.import_job import import_task
+from tests.network.caffe_description import caffemodel, old_caffemodel, prototxt
+from tests.network.published import Row, read_table, scaled
+from tests.network.weights import randomise, weights_by_name
 
 BANDS, CLASSES = 3, 6
 TOLERANCE = 1e-4  # largest difference, as a share of the largest score

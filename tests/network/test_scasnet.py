@@ -7,12 +7,11 @@ from typing import Any
 import pytest
 import torch
 
-from scasnet_qgis.core.errors import SettingError
+from scasnet_qgis.common.errors import SettingError
 from scasnet_qgis.network.blocks import Merge
 from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig
-
-from .published import VARIANTS
-from .weights import randomise
+from tests.network.published import VARIANTS
+from tests.network.weights import randomise
 
 NARROW = 0.02
 

@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from scasnet_qgis.core.errors import ModelError
+from scasnet_qgis.common.errors import ModelError
 from scasnet_qgis.network.encoders import VggEncoder
 from scasnet_qgis.network.scasnet import initialise
 from scasnet_qgis.network.slimming import slim_vgg, spanning_columns
-
-from .weights import randomise, weights_by_name
+from tests.network.weights import randomise, weights_by_name
 
 FULL_WIDTH, NARROW_WIDTH = 1 / 16, 1 / 24
 LAYERS = ("conv1_2", "conv2_2", "conv3_3", "conv4_3", "conv5_3", "pool5")

@@ -10,8 +10,7 @@ from torch import nn
 
 from scasnet_qgis.network.blocks import Interp
 from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig, published_layers
-
-from .published import (
+from tests.network.published import (
     IMAGE,
     IMAGE_SIZE,
     VARIANTS,
@@ -21,7 +20,7 @@ from .published import (
     read_table,
     scaled,
 )
-from .tracing import Trace, trace_shapes
+from tests.network.tracing import Trace, trace_shapes
 
 WIDTHS = (0.02, 0.25, 1.5)
 

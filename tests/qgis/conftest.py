@@ -109,7 +109,7 @@ def picture() -> np.ndarray:
 
 @pytest.fixture
 def service(picture, monkeypatch):
-    from scasnet_qgis.algorithms import layer_painter
+    from scasnet_qgis.qgis_ui.layers import layer_renderer as layer_painter
 
     monkeypatch.setattr(layer_painter, "PAUSES", (0.05, 0.05))
     with serving(picture) as found:

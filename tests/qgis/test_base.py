@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 import pytest
 from qgis.core import QgsProcessingException
 
-from scasnet_qgis.algorithms.base import ScasNetAlgorithm
-from scasnet_qgis.core.errors import Cancelled, InputError, SettingError
+from scasnet_qgis.common.errors import Cancelled, InputError, SettingError
+from scasnet_qgis.qgis_ui.processing.base import ScasNetAlgorithm
 
 
 class Picky(ScasNetAlgorithm):

@@ -22,7 +22,7 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
-from scasnet_qgis import dependencies
+from scasnet_qgis import environment as dependencies
 from tests.qgis.conftest import CLASSES, leftovers, legend_of, pixels, qgis_process
 
 Source = QgsProcessingModelChildParameterSource

@@ -14,10 +14,8 @@ from pathlib import Path
 import pytest
 from qgis.core import QgsSettings
 
-from scasnet_qgis import dependencies
-from scasnet_qgis.algorithms.base import sentence_of
-from scasnet_qgis.algorithms.child_process import run_task
-from scasnet_qgis.core.errors import (
+from scasnet_qgis import environment as dependencies
+from scasnet_qgis.common.errors import (
     Cancelled,
     InputError,
     ScasNetError,
@@ -25,8 +23,10 @@ from scasnet_qgis.core.errors import (
     TrainingDependencyError,
     TrainingError,
 )
-from scasnet_qgis.core.messages import Message, message
-from scasnet_qgis.training.events import error_of, error_parts, event_of, line_of, text_of
+from scasnet_qgis.common.messages import Message, message
+from scasnet_qgis.qgis_ui.processing.base import sentence_of
+from scasnet_qgis.qgis_ui.processing.worker_process import run_task
+from scasnet_qgis.training.worker.protocol import error_of, error_parts, event_of, line_of, text_of
 from tests.conftest import Recorder
 from tests.qgis.conftest import ROOT
 
@@ -90,7 +90,7 @@ def _gone(process: int) -> bool:
 def test_what_the_process_says_arrives(speaker, recorder):
     speaker(
         """
-        assert sys.argv[1:5] == ["-m", "scasnet_qgis.training", "train", "--request"]
+        assert sys.argv[1:5] == ["-m", "scasnet_qgis.training.worker", "train", "--request"]
         print("a library prints to standard output")
         say("progress", fraction=0.25)
         say("info", template="Step {step:,} of {all}", values={"step": 1200, "all": 9})
@@ -286,7 +286,7 @@ def test_bad_request_of_a_real_task_is_a_sentence(real, recorder, task):
 
 
 def _start(*arguments: str, **streams) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "scasnet_qgis.training", *arguments]
+    command = [sys.executable, "-m", "scasnet_qgis.training.worker", *arguments]
     return subprocess.Popen(command, cwd=ROOT, text=True, **streams)
 
 

@@ -9,7 +9,7 @@ import google.protobuf
 import numpy as np
 import pytest
 
-from scasnet_qgis import dependencies
+from scasnet_qgis import environment as dependencies
 
 
 @pytest.mark.parametrize(

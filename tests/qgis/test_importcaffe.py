@@ -11,8 +11,8 @@ import torch
 from qgis.core import QgsProcessingException, QgsSettings
 
 from scasnet_qgis.models.model_file import inspect
-from scasnet_qgis.network.caffe import read_encoder
 from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig
+from scasnet_qgis.training.caffe.weights import read_encoder
 from tests.network import wire
 from tests.network.caffe_description import caffemodel
 from tests.network.published import read_table

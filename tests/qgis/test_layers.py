@@ -25,13 +25,13 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QVariant
 from qgis.PyQt.QtGui import QColor
 
-from scasnet_qgis.algorithms.layers import (
+from scasnet_qgis.common.errors import InputError, SettingError
+from scasnet_qgis.qgis_ui.layers.layer_files import (
     check_field,
     classes_in_legend,
     classes_of_layer,
     layer_file,
 )
-from scasnet_qgis.core.errors import InputError, SettingError
 from tests.qgis.conftest import pixels
 
 COVER = ["forest", "lake", "forest", "sand"]

@@ -10,12 +10,11 @@ import pytest
 from qgis.core import QgsApplication, QgsProcessingException
 
 from scasnet_qgis import paths
-from scasnet_qgis.core.card import ModelCard, ModelClass, to_metadata
+from scasnet_qgis.common.model_card import ModelCard, ModelClass, to_metadata
 from scasnet_qgis.models.model_file import inspect
-
-from ..core.pages import read
-from ..models.tiny_models import CLASS_NAMES, class_numbers, pixelwise
-from .conftest import CLASSES, leftovers, qgis_process
+from tests.core.pages import read
+from tests.models.tiny_models import CLASS_NAMES, class_numbers, pixelwise
+from tests.qgis.conftest import CLASSES, leftovers, qgis_process
 
 DEEPNESS = {
     "model_type": '"Segmentor"',

@@ -14,7 +14,7 @@ from osgeo import gdal
 from qgis.core import Qgis, QgsApplication, QgsProcessingException, QgsProviderRegistry
 
 from scasnet_qgis import paths
-from scasnet_qgis.core.run_record import from_text, record_file, to_text
+from scasnet_qgis.outputs.provenance.run_record import from_text, record_file, to_text
 from tests.core.pages import read
 from tests.qgis.conftest import CLASSES, leftovers, qgis_process
 

@@ -10,7 +10,7 @@ from qgis.PyQt import sip
 from qgis.PyQt.QtCore import Qt
 
 from scasnet_qgis.common.options import options_of
-from scasnet_qgis.refinements import REFINEMENTS
+from scasnet_qgis.mapping.refinements import REFINEMENTS
 
 NAMES = (
     "segment", "train", "evaluate", "samplepoints", "importcaffe", "exportmodel", "modelinfo",

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from osgeo import gdal
 
-from scasnet_qgis.raster import work
+from scasnet_qgis.outputs import workspace as work
 from tests.qgis.conftest import DEMO, RecordingFeedback
 
 

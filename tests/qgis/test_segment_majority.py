@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from qgis.core import QgsProcessingException
 
-from scasnet_qgis.raster.provenance import read_record, stamp_of
+from scasnet_qgis.outputs.provenance.stamp import read_record, stamp_of
 from tests.qgis.conftest import pixels
 from tests.raster.test_majority import expected
 

@@ -25,8 +25,8 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
-from scasnet_qgis.core.tile_shape import tile_shape
-from scasnet_qgis.core.windows import plan_axis
+from scasnet_qgis.tiling.tile_shape import tile_shape
+from scasnet_qgis.tiling.windows import plan_axis
 from tests.qgis.conftest import leftovers, pixels, qgis_process
 from tests.raster.layers import polygon, write_layer
 

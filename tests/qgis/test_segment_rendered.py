@@ -13,12 +13,11 @@ from qgis.core import (
     QgsRasterLayer,
 )
 
-from scasnet_qgis.algorithms.layer_painter import LayerPainter
-from scasnet_qgis.algorithms.map_run_texts import sections
-from scasnet_qgis.core.run_record import Record
-from scasnet_qgis.core.windows import Window
-from scasnet_qgis.raster.rendered_grid import rendered_grid
-from scasnet_qgis.raster.rendered_image import RenderedImage
+from scasnet_qgis.images.rendered_image import RenderedImage, rendered_grid
+from scasnet_qgis.outputs.provenance.run_record import Record
+from scasnet_qgis.qgis_ui.about.run_facts import sections
+from scasnet_qgis.qgis_ui.layers.layer_renderer import LayerPainter
+from scasnet_qgis.tiling.windows import Window
 from tests.conftest import Recorder
 from tests.qgis.conftest import pixels, qgis_process
 from tests.qgis.tile_server import (

@@ -13,7 +13,7 @@ from qgis.core import (
     QgsRasterLayer,
 )
 
-from scasnet_qgis.raster import work
+from scasnet_qgis.outputs import workspace as work
 from tests.qgis.conftest import RecordingFeedback, leftovers, pixels
 from tests.qgis.tile_server import (
     Service,

@@ -18,14 +18,14 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
-from scasnet_qgis.algorithms.training_layers import TrainingData, TrainingLayers
-from scasnet_qgis.core.errors import InputError, SettingError
-from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.raster.labels import classes_of
-from scasnet_qgis.training.config import TrainingConfig
-from scasnet_qgis.training.given_values import band_numbers, start_from, validation_share
-from scasnet_qgis.training.model_inputs import model_bands, model_classes
-from scasnet_qgis.training.sources import expand
+from scasnet_qgis.common.errors import InputError, SettingError
+from scasnet_qgis.common.progress import Progress
+from scasnet_qgis.labels.labels import classes_of
+from scasnet_qgis.qgis_ui.layers.training_layers import TrainingData, TrainingLayers
+from scasnet_qgis.training.data.model_inputs import model_bands, model_classes
+from scasnet_qgis.training.data.sources import expand
+from scasnet_qgis.training.settings.config import TrainingConfig
+from scasnet_qgis.training.settings.parsing import band_numbers, start_from, validation_share
 from tests.qgis import fields
 from tests.qgis.conftest import leftovers
 
@@ -432,7 +432,7 @@ def test_raster_that_is_no_file_is_refused(refused):
 
 
 def test_missing_pytorch_gives_the_exact_command(refused, provider, feedback):
-    from scasnet_qgis import dependencies
+    from scasnet_qgis import environment as dependencies
 
     before = QgsSettings().value(KEY)
     QgsSettings().setValue(KEY, "/usr/bin/python3")

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from osgeo import gdal, ogr, osr
 
-from scasnet_qgis.core.card import default_color
-from scasnet_qgis.core.windows import Window
-from scasnet_qgis.raster.grid import Grid
-from scasnet_qgis.raster.labels import LabelClass, Labels
+from scasnet_qgis.common.model_card import default_color
+from scasnet_qgis.images.grid import Grid
+from scasnet_qgis.labels.labels import LabelClass, Labels
+from scasnet_qgis.tiling.windows import Window
 
 NORTH_UP = (500000.0, 0.5, 0.0, 4000000.0, 0.0, -0.5)
 SOUTH_UP = (500000.0, 0.5, 0.0, 3999940.0, 0.0, 0.5)

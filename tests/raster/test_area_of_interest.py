@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from osgeo import gdal, ogr
 
-from scasnet_qgis.core.errors import Cancelled, InputError
-from scasnet_qgis.core.windows import Window
-from scasnet_qgis.raster.area_of_interest import AreaOfInterest
-from scasnet_qgis.raster.grid import Grid
+from scasnet_qgis.common.errors import Cancelled, InputError
+from scasnet_qgis.images.grid import Grid
+from scasnet_qgis.labels.vectors.mask import AreaOfInterest
+from scasnet_qgis.tiling.windows import Window
 from tests.raster.layers import (
     COLS,
     NORTH_UP,

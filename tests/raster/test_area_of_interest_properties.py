@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scasnet_qgis.core.errors import InputError
-from scasnet_qgis.core.windows import Window
-from scasnet_qgis.raster.area_of_interest import AreaOfInterest
-from scasnet_qgis.raster.grid import Grid
+from scasnet_qgis.common.errors import InputError
+from scasnet_qgis.images.grid import Grid
+from scasnet_qgis.labels.vectors.mask import AreaOfInterest
+from scasnet_qgis.tiling.windows import Window
 from tests.raster.layers import NORTH_UP, ROTATED, SOUTH_UP, polygon, wkt, write_layer
 
 pytestmark = pytest.mark.usefixtures("session")

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from osgeo import gdal
 
-from scasnet_qgis.core.errors import InputError, SettingError
-from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.raster.bands import assign_bands
-from scasnet_qgis.raster.reader import RasterReader
+from scasnet_qgis.common.errors import InputError, SettingError
+from scasnet_qgis.common.progress import Progress
+from scasnet_qgis.images.bands import assign_bands
+from scasnet_qgis.images.reader import RasterReader
 from tests.conftest import MakeRaster
 
 R, G, B = gdal.GCI_RedBand, gdal.GCI_GreenBand, gdal.GCI_BlueBand

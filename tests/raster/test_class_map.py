@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 from osgeo import gdal, osr
 
-from scasnet_qgis.core.areas import metres_per_degree
-from scasnet_qgis.core.blending import FinishedBlock
-from scasnet_qgis.core.card import ModelClass
-from scasnet_qgis.core.errors import OutputError
-from scasnet_qgis.core.windows import Window
-from scasnet_qgis.raster.class_map import ClassMapWriter, ProbabilityWriter, finish_all
-from scasnet_qgis.raster.delivery import Delivery
-from scasnet_qgis.raster.grid import Grid
+from scasnet_qgis.common.errors import OutputError
+from scasnet_qgis.common.model_card import ModelClass
+from scasnet_qgis.images.grid import Grid, metres_per_degree
+from scasnet_qgis.outputs.atomic_output import Delivery
+from scasnet_qgis.outputs.class_map import ClassMapWriter, ProbabilityWriter, finish_all
+from scasnet_qgis.tiling.blending import FinishedBlock
+from scasnet_qgis.tiling.windows import Window
 from tests.conftest import Recorder
 
 pytestmark = pytest.mark.usefixtures("session")

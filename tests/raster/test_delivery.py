@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from scasnet_qgis.core.errors import OutputError
-from scasnet_qgis.raster.delivery import (
+from scasnet_qgis.common.errors import OutputError
+from scasnet_qgis.outputs.atomic_output import (
     Delivery,
     check_not_input,
     check_output,

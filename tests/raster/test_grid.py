@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from osgeo import gdal, osr
 
-from scasnet_qgis.core.areas import metres_per_degree
-from scasnet_qgis.core.errors import InputError
-from scasnet_qgis.core.windows import Window
-from scasnet_qgis.raster.grid import Grid
+from scasnet_qgis.common.errors import InputError
+from scasnet_qgis.images.grid import Grid, metres_per_degree
+from scasnet_qgis.tiling.windows import Window
 from tests.conftest import MakeRaster
 
 NORTH_UP = (500000.0, 0.5, 0.0, 4000000.0, 0.0, -0.5)

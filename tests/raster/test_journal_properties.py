@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scasnet_qgis.core.blending import FinishedBlock
-from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.core.windows import Window
-from scasnet_qgis.raster.chunks import DamagedChunkError, Keeper, blocks_of, is_whole
-from scasnet_qgis.raster.journal import NAME, ChunkRecord, Journal
+from scasnet_qgis.common.progress import Progress
+from scasnet_qgis.outputs.chunks import DamagedChunkError, Keeper, blocks_of, is_whole
+from scasnet_qgis.outputs.journal import NAME, ChunkRecord, Journal
+from scasnet_qgis.tiling.blending import FinishedBlock
+from scasnet_qgis.tiling.windows import Window
 
 CLASSES = 3
 HEADER = {"identity": {"image": "a.tif"}}

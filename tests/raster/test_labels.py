@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from osgeo import gdal
 
-from scasnet_qgis.core.card import default_color
-from scasnet_qgis.core.errors import Cancelled, InputError
-from scasnet_qgis.core.windows import Window
-from scasnet_qgis.raster.footprint import window_on
-from scasnet_qgis.raster.grid import Grid
-from scasnet_qgis.raster.label_class import says_no_class, value_text
-from scasnet_qgis.raster.labels import IGNORE, LabelClass, Labels, classes_of
+from scasnet_qgis.common.errors import Cancelled, InputError
+from scasnet_qgis.common.model_card import default_color
+from scasnet_qgis.images.grid import Grid
+from scasnet_qgis.labels.label_class import says_no_class, value_text
+from scasnet_qgis.labels.labels import IGNORE, LabelClass, Labels, classes_of
+from scasnet_qgis.labels.vectors.grid_transform import window_on
+from scasnet_qgis.tiling.windows import Window
 from tests.raster.layers import (
     COLS,
     NORTH_UP,

@@ -9,12 +9,12 @@ import pytest
 from osgeo import gdal
 from scipy import ndimage
 
-from scasnet_qgis.core.errors import SettingError
-from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.refinements import majority as module
-from scasnet_qgis.refinements.majority import Majority
-from scasnet_qgis.refinements.min_area import MinArea
-from scasnet_qgis.refinements.refinement import RefinementSteps
+from scasnet_qgis.common.errors import SettingError
+from scasnet_qgis.common.progress import Progress
+from scasnet_qgis.mapping.refinements import majority as module
+from scasnet_qgis.mapping.refinements.majority import Majority
+from scasnet_qgis.mapping.refinements.min_area import MinArea
+from scasnet_qgis.mapping.refinements.refinement import RefinementSteps
 from tests.conftest import MakeRaster, Recorder
 from tests.interrupting import fresh, interrupted, mapped, request_in
 from tests.map_settings import changed
@@ -128,7 +128,7 @@ def test_a_run_confidence_first_then_majority_then_sieve(
 
 
 def test_a_resumed_run_gives_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scasnet_qgis.raster.work.WORTH_SECONDS", 0.0)
+    monkeypatch.setattr("scasnet_qgis.outputs.workspace.WORTH_SECONDS", 0.0)
     request = changed(request_in(tmp_path), majority=5, sieve=9.0)
     interrupted(request)
     progress, result = mapped(request, Recorder())

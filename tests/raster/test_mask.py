@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from osgeo import gdal
 
-from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.core.windows import Window
-from scasnet_qgis.raster.reader import RasterReader
+from scasnet_qgis.common.progress import Progress
+from scasnet_qgis.images.reader import RasterReader
+from scasnet_qgis.tiling.windows import Window
 from tests.conftest import MakeRaster, Recorder
 
 RGBA = (gdal.GCI_RedBand, gdal.GCI_GreenBand, gdal.GCI_BlueBand, gdal.GCI_AlphaBand)
@@ -80,7 +80,7 @@ def test_a_real_alpha_is_a_mask(
 def test_one_odd_value_late_in_the_alpha_makes_it_data(
     make_raster: MakeRaster, image: np.ndarray, hole: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scasnet_qgis.raster.mask._SCAN", 32)
+    monkeypatch.setattr("scasnet_qgis.images.nodata._SCAN", 32)
     image[3] = np.where(hole, 255, 0)
     image[3, -1, -1] = 128
     assert masked(make_raster(image, meaning=RGBA))[0] == "none"

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from osgeo import gdal, gdal_array
 
-from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.core.windows import Window
-from scasnet_qgis.raster.mask import mask_rule, read_mask
+from scasnet_qgis.common.progress import Progress
+from scasnet_qgis.images.nodata import mask_rule, read_mask
+from scasnet_qgis.tiling.windows import Window
 
 pytestmark = pytest.mark.usefixtures("session")
 

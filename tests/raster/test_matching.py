@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from scasnet_qgis.core.errors import InputError, SettingError
-from scasnet_qgis.raster.label_class import IGNORE, LabelClass
-from scasnet_qgis.raster.matching import LEFT_OUT, match_classes, name_key
+from scasnet_qgis.common.errors import InputError, SettingError
+from scasnet_qgis.labels.class_matching import LEFT_OUT, match_classes, name_key
+from scasnet_qgis.labels.label_class import IGNORE, LabelClass
 
 
 def classes(*texts: str) -> list[LabelClass]:

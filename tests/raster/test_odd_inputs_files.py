@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from osgeo import gdal
 
-from scasnet_qgis.core.errors import InputError
-from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.mapping import make_map
+from scasnet_qgis.common.errors import InputError
+from scasnet_qgis.common.progress import Progress
+from scasnet_qgis.images.reader import RasterReader
+from scasnet_qgis.mapping.job import make_map
 from scasnet_qgis.models.model_file import inspect
-from scasnet_qgis.raster.reader import RasterReader
 from tests.conftest import MakeRaster, Recorder
 from tests.map_settings import map_settings
 from tests.models import tiny_models
@@ -297,7 +297,7 @@ def test_a_part_of_an_enormous_image(enormous: str, tmp_path: Path) -> None:
 def test_an_enormous_image_is_not_read_where_it_is_empty(
     enormous: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from scasnet_qgis.core.windows import Window
+    from scasnet_qgis.tiling.windows import Window
 
     reader = RasterReader(enormous, RGB, (), Progress())
     windows: list[Window] = []

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from osgeo import gdal
 
-from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.raster.reader import RasterReader
+from scasnet_qgis.common.progress import Progress
+from scasnet_qgis.images.reader import RasterReader
 from tests.conftest import MakeRaster, Recorder
 from tests.test_mapping import direct, noise, run
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from osgeo import gdal
 
-from scasnet_qgis.core.errors import InputError, SettingError
-from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.raster.palette import is_expanded
-from scasnet_qgis.raster.reader import RasterReader, open_image, open_raster
+from scasnet_qgis.common.errors import InputError, SettingError
+from scasnet_qgis.common.progress import Progress
+from scasnet_qgis.images.palette import is_expanded
+from scasnet_qgis.images.reader import RasterReader, open_image, open_raster
 from tests.conftest import MakeRaster
 from tests.test_mapping import direct, noise, run
 

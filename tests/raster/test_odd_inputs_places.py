@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from osgeo import gdal, osr
 
-from scasnet_qgis.core.errors import InputError
-from scasnet_qgis.core.windows import Window
-from scasnet_qgis.mapping import make_map
+from scasnet_qgis.common.errors import InputError
+from scasnet_qgis.images.grid import Grid
+from scasnet_qgis.mapping.job import make_map
 from scasnet_qgis.models.model_file import inspect
-from scasnet_qgis.raster.grid import Grid
-from scasnet_qgis.raster.provenance import read_record
+from scasnet_qgis.outputs.provenance.stamp import read_record
+from scasnet_qgis.tiling.windows import Window
 from tests.conftest import MakeRaster, Recorder
 from tests.map_settings import map_settings
 from tests.models import tiny_models

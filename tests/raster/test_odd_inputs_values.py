@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from osgeo import gdal
 
-from scasnet_qgis.core.card import ModelCard, ModelClass
-from scasnet_qgis.core.errors import InputError, SettingError
-from scasnet_qgis.core.preprocessing import Scaling
-from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.core.value_range import parse_value_range
-from scasnet_qgis.mapping import make_map
+from scasnet_qgis.common.errors import InputError, SettingError
+from scasnet_qgis.common.model_card import ModelCard, ModelClass
+from scasnet_qgis.common.progress import Progress
+from scasnet_qgis.images.reader import RasterReader
+from scasnet_qgis.images.value_scaling import parse_value_range
+from scasnet_qgis.mapping.job import make_map
 from scasnet_qgis.models.model_file import inspect
-from scasnet_qgis.raster.provenance import read_record
-from scasnet_qgis.raster.reader import RasterReader
+from scasnet_qgis.outputs.provenance.stamp import read_record
+from scasnet_qgis.tiling.scaling import Scaling
 from tests.conftest import MakeRaster, Recorder
 from tests.map_settings import map_settings
 from tests.models import tiny_models
@@ -247,7 +247,7 @@ def test_a_range_for_other_bands(make_raster: MakeRaster, tmp_path: Path) -> Non
 def test_the_range_is_part_of_what_a_run_goes_on_with(
     make_raster: MakeRaster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from scasnet_qgis import mapping
+    from scasnet_qgis.mapping import job as mapping
 
     seen = []
     identity = mapping.identity_of

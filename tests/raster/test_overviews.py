@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from osgeo import gdal
 
-from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.core.windows import Window
-from scasnet_qgis.raster import overviews
-from scasnet_qgis.raster.overviews import Pyramid, Reduce, mean_of, most_frequent
+from scasnet_qgis.common.progress import Progress
+from scasnet_qgis.outputs import overviews
+from scasnet_qgis.outputs.overviews import Pyramid, Reduce, mean_of, most_frequent
+from scasnet_qgis.tiling.windows import Window
 from tests.conftest import MakeRaster, Recorder
 
 pytestmark = pytest.mark.usefixtures("session")

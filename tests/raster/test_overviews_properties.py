@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from osgeo import gdal
 
-from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.core.windows import Window
-from scasnet_qgis.raster.overviews import Pyramid, mean_of, most_frequent
+from scasnet_qgis.common.progress import Progress
+from scasnet_qgis.outputs.overviews import Pyramid, mean_of, most_frequent
+from scasnet_qgis.tiling.windows import Window
 
 pytestmark = pytest.mark.usefixtures("session")
 BLOCK = 16

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from osgeo import osr
 
-from scasnet_qgis.core.choices import PIXELS, SQUARE_METRES
-from scasnet_qgis.core.errors import SettingError
-from scasnet_qgis.raster.grid import Grid
-from scasnet_qgis.refinements.min_area import MinArea
+from scasnet_qgis.common.choices import PIXELS, SQUARE_METRES
+from scasnet_qgis.common.errors import SettingError
+from scasnet_qgis.images.grid import Grid
+from scasnet_qgis.mapping.refinements.min_area import MinArea
 
 pytestmark = pytest.mark.usefixtures("session")
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from osgeo import gdal
 
-from scasnet_qgis.core.errors import OutputError
-from scasnet_qgis.raster.picture import png_bytes
+from scasnet_qgis.common.errors import OutputError
+from scasnet_qgis.images.png import png_bytes
 
 
 def decoded(content: bytes) -> np.ndarray:

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from osgeo import gdal
 
-from scasnet_qgis.core.blending import FinishedBlock
-from scasnet_qgis.core.card import ModelClass
-from scasnet_qgis.core.errors import Cancelled, OutputError
-from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.core.windows import Window
-from scasnet_qgis.raster.grid import Grid
-from scasnet_qgis.raster.products import MapFiles
-from scasnet_qgis.raster.writing_thread import NAME
+from scasnet_qgis.common.errors import Cancelled, OutputError
+from scasnet_qgis.common.model_card import ModelClass
+from scasnet_qgis.common.progress import Progress
+from scasnet_qgis.images.grid import Grid
+from scasnet_qgis.mapping.map_files import MapFiles
+from scasnet_qgis.outputs.writer_thread import NAME
+from scasnet_qgis.tiling.blending import FinishedBlock
+from scasnet_qgis.tiling.windows import Window
 from tests.conftest import Recorder
 from tests.raster.test_writer import room_for
 from tests.raster.work import opened, steps_of

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from osgeo import gdal
 
-from scasnet_qgis.core.errors import Cancelled, InputError, OutputError
-from scasnet_qgis.core.run_record import MAX_BYTES, NoRecord, record_file
-from scasnet_qgis.raster import fingerprint as marks
-from scasnet_qgis.raster.delivery import side_files
-from scasnet_qgis.raster.fingerprint import fingerprint, fingerprints, sha256_of, utc
-from scasnet_qgis.raster.grid import Grid
-from scasnet_qgis.raster.provenance import (
+from scasnet_qgis.common.errors import Cancelled, InputError, OutputError
+from scasnet_qgis.images.grid import Grid
+from scasnet_qgis.outputs.atomic_output import side_files
+from scasnet_qgis.outputs.provenance import fingerprint as marks
+from scasnet_qgis.outputs.provenance.fingerprint import fingerprint, fingerprints, sha256_of, utc
+from scasnet_qgis.outputs.provenance.run_record import MAX_BYTES, NoRecord, record_file
+from scasnet_qgis.outputs.provenance.stamp import (
     MAP,
     PROBABILITIES,
     authority_of,

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from osgeo import gdal
 
-from scasnet_qgis.core.card import ModelCard, ModelClass
-from scasnet_qgis.core.errors import Cancelled, InputError
-from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.core.windows import Window
-from scasnet_qgis.raster.reader import RasterReader, open_raster
+from scasnet_qgis.common.errors import Cancelled, InputError
+from scasnet_qgis.common.model_card import ModelCard, ModelClass
+from scasnet_qgis.common.progress import Progress
+from scasnet_qgis.images.reader import RasterReader, open_raster
+from scasnet_qgis.tiling.windows import Window
 from tests.conftest import MakeRaster, Recorder
 
 RGB = ("red", "green", "blue")

@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 from osgeo import ogr
 
-from scasnet_qgis.core.errors import InputError
-from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.raster.grid import Grid
-from scasnet_qgis.raster.label_class import IGNORE, LabelClass
-from scasnet_qgis.raster.labels import Labels
-from scasnet_qgis.raster.reader import open_raster
-from scasnet_qgis.raster.reference import (
+from scasnet_qgis.accuracy.reference_points import (
     UNKNOWN_CLASS,
     ReferenceSource,
     holds_points,
     map_classes_at,
     read_points,
 )
+from scasnet_qgis.common.errors import InputError
+from scasnet_qgis.common.progress import Progress
+from scasnet_qgis.images.grid import Grid
+from scasnet_qgis.images.reader import open_raster
+from scasnet_qgis.labels.label_class import IGNORE, LabelClass
+from scasnet_qgis.labels.labels import Labels
 from tests.assessment.conftest import at, box, make_layer, point
 
 CLASSES = [LabelClass("1", "class 1", "#ff0000"), LabelClass("2", "class 2", "#00ff00")]

@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 from osgeo import osr
 
-from scasnet_qgis.core.card import ModelCard, ModelClass
-from scasnet_qgis.core.errors import Cancelled, InputError, SettingError
-from scasnet_qgis.core.windows import Window
-from scasnet_qgis.raster.grid import Grid
-from scasnet_qgis.raster.rendered_grid import BLOCK, Extent, rendered_grid
-from scasnet_qgis.raster.rendered_image import RenderedImage
-from scasnet_qgis.raster.rendered_layer import RenderedLayer
+from scasnet_qgis.common.errors import Cancelled, InputError, SettingError
+from scasnet_qgis.common.model_card import ModelCard, ModelClass
+from scasnet_qgis.images.grid import Grid
+from scasnet_qgis.images.rendered_image import BLOCK, Extent, RenderedImage, rendered_grid
+from scasnet_qgis.images.rendered_layer import RenderedLayer
+from scasnet_qgis.tiling.windows import Window
 
 ZOOM_17 = 2 * 20037508.342789244 / 256 / 2**17
 DUBAI: Extent = (6156000.0, 2953000.0, 6158000.0, 2954500.0)  # Web Mercator

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from osgeo import gdal
 
-from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.core.two_grids import AxisResampling
-from scasnet_qgis.core.windows import Window
-from scasnet_qgis.raster import resampled_reader
-from scasnet_qgis.raster.reader import RasterReader
-from scasnet_qgis.raster.resampled_reader import ResampledReader
+from scasnet_qgis.common.progress import Progress
+from scasnet_qgis.images import resampled_reader
+from scasnet_qgis.images.reader import RasterReader
+from scasnet_qgis.images.resampled_reader import ResampledReader
+from scasnet_qgis.tiling.resampling import AxisResampling
+from scasnet_qgis.tiling.windows import Window
 from tests.conftest import MakeRaster
 
 RGB = ("red", "green", "blue")

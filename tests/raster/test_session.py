@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from osgeo import gdal
 
-from scasnet_qgis.raster.session import CACHE_BYTES, LARGEST_CACHE, gdal_session, grow_cache
+from scasnet_qgis.images.gdal_session import CACHE_BYTES, LARGEST_CACHE, gdal_session, grow_cache
 
 
 def state() -> tuple[int, int]:

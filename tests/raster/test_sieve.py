@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from osgeo import gdal
 
-from scasnet_qgis.core.errors import Cancelled
-from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.refinements.min_area import MinArea
-from scasnet_qgis.refinements.sieve import Sieve
+from scasnet_qgis.common.errors import Cancelled
+from scasnet_qgis.common.progress import Progress
+from scasnet_qgis.mapping.refinements.min_area import MinArea
+from scasnet_qgis.mapping.refinements.sieve import Sieve
 from tests.conftest import Recorder
 
 pytestmark = pytest.mark.usefixtures("session")

@@ -13,9 +13,9 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from osgeo import gdal
 from scipy import ndimage
 
-from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.refinements.min_area import MinArea
-from scasnet_qgis.refinements.sieve import Sieve
+from scasnet_qgis.common.progress import Progress
+from scasnet_qgis.mapping.refinements.min_area import MinArea
+from scasnet_qgis.mapping.refinements.sieve import Sieve
 
 pytestmark = pytest.mark.usefixtures("session")
 MAPS = arrays(

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 from osgeo import gdal
 
-from scasnet_qgis.core.blending import FinishedBlock
-from scasnet_qgis.core.card import ModelClass
-from scasnet_qgis.core.errors import Cancelled, OutputError
-from scasnet_qgis.core.windows import Window
-from scasnet_qgis.raster.class_map import ClassArea, ClassMapWriter
-from scasnet_qgis.raster.delivery import Delivery
-from scasnet_qgis.raster.grid import Grid
-from scasnet_qgis.raster.products import MapCounts
-from scasnet_qgis.refinements.min_area import MinArea
-from scasnet_qgis.refinements.refinement import RefinementSteps
+from scasnet_qgis.common.errors import Cancelled, OutputError
+from scasnet_qgis.common.model_card import ModelClass
+from scasnet_qgis.images.grid import Grid
+from scasnet_qgis.mapping.map_files import MapCounts
+from scasnet_qgis.mapping.refinements.min_area import MinArea
+from scasnet_qgis.mapping.refinements.refinement import RefinementSteps
+from scasnet_qgis.outputs.atomic_output import Delivery
+from scasnet_qgis.outputs.class_map import ClassArea, ClassMapWriter
+from scasnet_qgis.tiling.blending import FinishedBlock
+from scasnet_qgis.tiling.windows import Window
 from tests.conftest import Recorder
 from tests.raster.test_sieve import sieved
 from tests.raster.test_writer import room_for

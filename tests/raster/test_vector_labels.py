@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from osgeo import gdal, ogr, osr
 
-from scasnet_qgis.core.errors import InputError
-from scasnet_qgis.core.windows import Window
-from scasnet_qgis.raster.grid import Grid
-from scasnet_qgis.raster.labels import IGNORE, Labels, classes_of
+from scasnet_qgis.common.errors import InputError
+from scasnet_qgis.images.grid import Grid
+from scasnet_qgis.labels.labels import IGNORE, Labels, classes_of
+from scasnet_qgis.tiling.windows import Window
 from tests.raster.layers import (
     COLS,
     NORTH_UP,

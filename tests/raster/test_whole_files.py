@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from scasnet_qgis.core.errors import OutputError
-from scasnet_qgis.raster.whole_files import check_targets, whole_files
+from scasnet_qgis.common.errors import OutputError
+from scasnet_qgis.outputs.atomic_files import check_targets, whole_files
 
 
 def names(folder: Path) -> list[str]:

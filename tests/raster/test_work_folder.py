@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from scasnet_qgis.core.errors import OutputError
-from scasnet_qgis.raster import work_folder
-from scasnet_qgis.raster.work_folder import LOCK, WorkFolder, work_folder_of
+from scasnet_qgis.common.errors import OutputError
+from scasnet_qgis.outputs import work_folder
+from scasnet_qgis.outputs.work_folder import LOCK, WorkFolder, work_folder_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -64,7 +64,7 @@ def test_what_lies_in_it_stays_when_it_is_released(tmp_path: Path) -> None:
 def test_the_lock_of_a_dead_process_is_none(tmp_path: Path) -> None:
     code = (
         "import os, sys; from pathlib import Path\n"
-        "from scasnet_qgis.raster.work_folder import WorkFolder\n"
+        "from scasnet_qgis.outputs.work_folder import WorkFolder\n"
         "folder = WorkFolder(Path(sys.argv[1])); os.kill(os.getpid(), 9)"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "map.tif")]

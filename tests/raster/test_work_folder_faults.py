@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from scasnet_qgis.core.errors import OutputError
-from scasnet_qgis.raster.work_folder import LOCK, WorkFolder, work_folder_of
+from scasnet_qgis.common.errors import OutputError
+from scasnet_qgis.outputs.work_folder import LOCK, WorkFolder, work_folder_of
 
 
 def test_a_folder_that_another_run_just_removed_is_made_again(

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from osgeo import gdal
 
-from scasnet_qgis.core.errors import Cancelled, OutputError
-from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.core.windows import Window
-from scasnet_qgis.raster import overviews
-from scasnet_qgis.raster.grid import Grid
-from scasnet_qgis.raster.overviews import Reduce, close, most_frequent
-from scasnet_qgis.raster.writer import BLOCK, GeoTiffWriter
+from scasnet_qgis.common.errors import Cancelled, OutputError
+from scasnet_qgis.common.progress import Progress
+from scasnet_qgis.images.grid import Grid
+from scasnet_qgis.outputs import overviews
+from scasnet_qgis.outputs.geotiff import BLOCK, GeoTiffWriter
+from scasnet_qgis.outputs.overviews import Reduce, close, most_frequent
+from scasnet_qgis.tiling.windows import Window
 from tests.conftest import Recorder
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("session")]

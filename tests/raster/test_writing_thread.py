@@ -7,9 +7,9 @@ from functools import partial
 
 import pytest
 
-from scasnet_qgis.core.errors import Cancelled, OutputError
-from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.raster.writing_thread import NAME, WritingThread
+from scasnet_qgis.common.errors import Cancelled, OutputError
+from scasnet_qgis.common.progress import Progress
+from scasnet_qgis.outputs.writer_thread import NAME, WritingThread
 from tests.conftest import Recorder
 
 SOON = 20.0  # seconds; only a test that fails waits so long

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from scasnet_qgis.core.card import ModelClass
-from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.raster.grid import Grid
-from scasnet_qgis.raster.products import MapFiles, open_map_files
-from scasnet_qgis.raster.work import open_work
-from scasnet_qgis.refinements.refinement import RefinementSteps
+from scasnet_qgis.common.model_card import ModelClass
+from scasnet_qgis.common.progress import Progress
+from scasnet_qgis.images.grid import Grid
+from scasnet_qgis.mapping.map_files import MapFiles, open_map_files
+from scasnet_qgis.mapping.refinements.refinement import RefinementSteps
+from scasnet_qgis.outputs.workspace import open_work
 from tests.map_settings import refinements
 
 

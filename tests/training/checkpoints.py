@@ -6,13 +6,12 @@ from pathlib import Path
 
 import torch
 
-from scasnet_qgis.core.card import default_color
+from scasnet_qgis.common.model_card import default_color
 from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig
 from scasnet_qgis.training.checkpoint import Checkpoint
-from scasnet_qgis.training.config import TrainingConfig
-
-from ..network.test_export import picture
-from ..network.weights import randomise
+from scasnet_qgis.training.settings.config import TrainingConfig
+from tests.network.test_export import picture
+from tests.network.weights import randomise
 
 
 def write_training(work: Path) -> ScasNet:

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from osgeo import gdal, gdal_array
 
-from scasnet_qgis.core.card import default_color
-from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.raster.labels import LabelClass
-from scasnet_qgis.training.scenes import IGNORE, Scene, load_scenes
-from scasnet_qgis.training.sources import expand
-from scasnet_qgis.training.split import Split
+from scasnet_qgis.common.model_card import default_color
+from scasnet_qgis.common.progress import Progress
+from scasnet_qgis.labels.labels import LabelClass
+from scasnet_qgis.training.data.scenes import IGNORE, Scene, load_scenes
+from scasnet_qgis.training.data.sources import expand
+from scasnet_qgis.training.data.split import Split
 from tests.raster.layers import polygon
 
 ROWS, COLS = 700, 30  # more than one window

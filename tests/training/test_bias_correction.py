@@ -7,9 +7,9 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from scasnet_qgis.training import quantisation
-from scasnet_qgis.training.bias_correction import correct_biases
-from scasnet_qgis.training.observation import CHANNEL_MEAN, observe
+from scasnet_qgis.training.export import int8 as quantisation
+from scasnet_qgis.training.export.int8 import correct_biases
+from scasnet_qgis.training.export.tensor_statistics import CHANNEL_MEAN, observe
 
 GROUPS = [1, 4]
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from scasnet_qgis.core.card import ModelCard, ModelClass, to_metadata
-from scasnet_qgis.core.errors import ModelError, ScasNetError, TrainingError
-from scasnet_qgis.network.encoder_file import read_layers
+from scasnet_qgis.common.errors import ModelError, ScasNetError, TrainingError
+from scasnet_qgis.common.model_card import ModelCard, ModelClass, to_metadata
 from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig
+from scasnet_qgis.training.caffe.encoder_file import read_layers
 from scasnet_qgis.training.checkpoint import STATE, TENSORS, Checkpoint
 from scasnet_qgis.training.weights import Trained, read_checkpoint, read_model, take_over
 from tests.models.tiny_models import pixelwise

@@ -9,16 +9,15 @@ from typing import Any
 import pytest
 import torch
 
+from scasnet_qgis.common.errors import SettingError
 from scasnet_qgis.common.options import given, options_of
-from scasnet_qgis.core.errors import SettingError
-from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.training.checkpoint import Checkpoint
-from scasnet_qgis.training.config import TrainingConfig
 from scasnet_qgis.training.report import write_report
-from scasnet_qgis.training.work import CHECKPOINT, claim
-
-from ..core.pages import read
-from .work_folder import write_work
+from scasnet_qgis.training.run_folder import CHECKPOINT, claim
+from scasnet_qgis.training.settings.config import TrainingConfig
+from tests.core.pages import read
+from tests.training.work_folder import write_work
 
 CLASSES = [{"value": index, "name": f"kind {index}"} for index in range(2)]
 BEGUN = TrainingConfig(data=[], classes=CLASSES)

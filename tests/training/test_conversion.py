@@ -15,7 +15,7 @@ from onnx import TensorProto, numpy_helper
 from osgeo import gdal
 
 from scasnet_qgis import paths
-from scasnet_qgis.core.errors import (
+from scasnet_qgis.common.errors import (
     Cancelled,
     InputError,
     ModelError,
@@ -24,12 +24,11 @@ from scasnet_qgis.core.errors import (
     SettingError,
     TrainingError,
 )
-from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.models.model_file import inspect
-from scasnet_qgis.training.conversion import export_task
-
-from ..models.tiny_models import pixelwise
-from .exporting import DEMO, cut_corner, request, scores, tile_of
+from scasnet_qgis.training.export.job import export_task
+from tests.models.tiny_models import pixelwise
+from tests.training.exporting import DEMO, cut_corner, request, scores, tile_of
 
 ROOT = Path(__file__).parents[2]
 MODEL = paths.default_model()

@@ -9,13 +9,12 @@ import numpy as np
 import onnx
 import pytest
 
-from scasnet_qgis.core.errors import ModelError
-from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.common.errors import ModelError
+from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.models.model_file import inspect
-from scasnet_qgis.training.conversion import export_task
-
-from ..models.tiny_models import pixelwise, save
-from .exporting import cut_corner, request, scores, tile_of
+from scasnet_qgis.training.export.job import export_task
+from tests.models.tiny_models import pixelwise, save
+from tests.training.exporting import cut_corner, request, scores, tile_of
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.core.windows import plan_axis
+from scasnet_qgis.common.progress import Progress
+from scasnet_qgis.tiling.windows import plan_axis
+from scasnet_qgis.training.data.normalisation import Normalisation
+from scasnet_qgis.training.data.scenes import IGNORE, Scene
 from scasnet_qgis.training.evaluation import confusion
-from scasnet_qgis.training.normalisation import Normalisation
-from scasnet_qgis.training.scenes import IGNORE, Scene
 
 ROWS, COLS, TILE, OVERLAP = 300, 80, 64, 16
 ROWS_OF_TILE = 48  # as wide as the image, and no larger than a square one

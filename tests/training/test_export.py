@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scasnet_qgis.training.export import SAMPLE_SIZE, sample_of
-from scasnet_qgis.training.scenes import IGNORE, Scene
+from scasnet_qgis.training.data.scenes import IGNORE, Scene
+from scasnet_qgis.training.model_export import SAMPLE_SIZE, sample_of
 
 STATE = {"normalisation": {"value_range": [0.0, 200.0], "mean": [0.25, 0.75], "std": [1.0, 1.0]}}
 

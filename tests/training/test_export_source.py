@@ -8,15 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from scasnet_qgis.core.errors import TrainingError
-from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.common.errors import TrainingError
+from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.models.model_file import inspect
 from scasnet_qgis.network.scasnet import ScasNet
 from scasnet_qgis.training.checkpoint import Checkpoint
-from scasnet_qgis.training.conversion import export_task
-
-from .checkpoints import write_training
-from .exporting import DEMO, cut_corner, request, scores, tile_of
+from scasnet_qgis.training.export.job import export_task
+from tests.training.checkpoints import write_training
+from tests.training.exporting import DEMO, cut_corner, request, scores, tile_of
 
 
 @pytest.fixture(scope="module")

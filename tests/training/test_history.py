@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scasnet_qgis.training.history import History, smoothed
-
-from .work_folder import records, write_log
+from scasnet_qgis.training.run_log import History, smoothed
+from tests.training.work_folder import records, write_log
 
 
 def history(work: Path, *arguments) -> History:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from scasnet_qgis.network.caffe import EncoderWeights
+from scasnet_qgis.training.caffe.weights import EncoderWeights
+from scasnet_qgis.training.data.normalisation import Normalisation
+from scasnet_qgis.training.data.scenes import IGNORE, Scene
 from scasnet_qgis.training.initialisation import WINDOW, WINDOWS, image_pairs
-from scasnet_qgis.training.normalisation import Normalisation
-from scasnet_qgis.training.scenes import IGNORE, Scene
 
 NORMALISATION = Normalisation((0.0, 100.0), (0.2, 0.4, 0.6, 0.8), (0.5, 0.5, 0.5, 0.5))
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from scasnet_qgis.core.messages import Message
-from scasnet_qgis.core.preprocessing import Scaling
-from scasnet_qgis.training import normalisation
-from scasnet_qgis.training.normalisation import Normalisation, measure
-from scasnet_qgis.training.scenes import Scene
+from scasnet_qgis.common.messages import Message
+from scasnet_qgis.tiling.scaling import Scaling
+from scasnet_qgis.training.data import normalisation
+from scasnet_qgis.training.data.normalisation import Normalisation, measure
+from scasnet_qgis.training.data.scenes import Scene
 
 
 def scene(pixels: np.ndarray, valid: np.ndarray | None = None) -> Scene:

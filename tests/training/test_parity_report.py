@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from scasnet_qgis.core.accuracy import ConfusionMatrix
-from scasnet_qgis.core.messages import Message
-from scasnet_qgis.training.parity import Parity
-from scasnet_qgis.training.parity_report import notes_of, summary_of, write_report
+from scasnet_qgis.common.confusion_matrix import ConfusionMatrix
+from scasnet_qgis.common.messages import Message
+from scasnet_qgis.training.export.comparison import Parity
+from scasnet_qgis.training.export.report import notes_of, summary_of, write_report
 
 LABELS = [[90, 10], [5, 95]]
 

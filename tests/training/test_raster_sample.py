@@ -7,12 +7,12 @@ from itertools import product
 import numpy as np
 import pytest
 
-from scasnet_qgis.core.card import ModelCard, ModelClass
-from scasnet_qgis.core.errors import Cancelled, InputError
-from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.core.windows import Window
-from scasnet_qgis.training.raster_sample import MOST, RasterSample
-from scasnet_qgis.training.reference_labels import ReferenceLabels
+from scasnet_qgis.common.errors import Cancelled, InputError
+from scasnet_qgis.common.model_card import ModelCard, ModelClass
+from scasnet_qgis.common.progress import Progress
+from scasnet_qgis.tiling.windows import Window
+from scasnet_qgis.training.export.calibration_tiles import MOST, RasterSample
+from scasnet_qgis.training.export.reference_labels import ReferenceLabels
 
 CARD = ModelCard(
     "x", (ModelClass("a", "#000000"), ModelClass("b", "#ffffff")), ("grey",), mean=(0.4,), std=(1,)

@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 from osgeo import gdal
 
-from scasnet_qgis.core.errors import OutputError, TrainingError
-from scasnet_qgis.core.messages import message
-from scasnet_qgis.training.events import text_parts
+from scasnet_qgis.common.errors import OutputError, TrainingError
+from scasnet_qgis.common.messages import message
 from scasnet_qgis.training.report import (
     EXAMPLES,
     LOG,
@@ -24,9 +23,9 @@ from scasnet_qgis.training.report import (
     save_examples,
     write_report,
 )
-
-from ..core.pages import Element, read
-from .work_folder import COLORS, example, records, write_log, write_work
+from scasnet_qgis.training.worker.protocol import text_parts
+from tests.core.pages import Element, read
+from tests.training.work_folder import COLORS, example, records, write_log, write_work
 
 ROOT = Path(__file__).parents[2]
 

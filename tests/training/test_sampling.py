@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from scasnet_qgis.training.config import TrainingConfig
-from scasnet_qgis.training.normalisation import Normalisation
-from scasnet_qgis.training.places import MOST, find_places
-from scasnet_qgis.training.sampling import CropSampler
-from scasnet_qgis.training.scenes import IGNORE, Scene
+from scasnet_qgis.training.data.crops import CropSampler
+from scasnet_qgis.training.data.normalisation import Normalisation
+from scasnet_qgis.training.data.pixel_index import MOST, find_places
+from scasnet_qgis.training.data.scenes import IGNORE, Scene
+from scasnet_qgis.training.settings.config import TrainingConfig
 
 BYTES = Normalisation((0.0, 255.0), (0.5, 0.5, 0.5), (0.2, 0.2, 0.2))
 

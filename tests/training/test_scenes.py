@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from osgeo import gdal, ogr
 
-from scasnet_qgis.core.errors import InputError, TrainingError
-from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.training.normalisation import measure
-from scasnet_qgis.training.scenes import IGNORE, Scene, load_scenes
-from scasnet_qgis.training.sources import expand
-from scasnet_qgis.training.split import Split
+from scasnet_qgis.common.errors import InputError, TrainingError
+from scasnet_qgis.common.progress import Progress
+from scasnet_qgis.training.data.normalisation import measure
+from scasnet_qgis.training.data.scenes import IGNORE, Scene, load_scenes
+from scasnet_qgis.training.data.sources import expand
+from scasnet_qgis.training.data.split import Split
 from tests.raster.layers import polygon, write_layer
 from tests.training.labelled import (
     COLS,

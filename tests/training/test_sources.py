@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from scasnet_qgis.core.errors import TrainingError
-from scasnet_qgis.training.sources import Source, expand
+from scasnet_qgis.common.errors import TrainingError
+from scasnet_qgis.training.data.sources import Source, expand
 
 
 def touch(folder: Path, *names: str) -> None:

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from osgeo import osr
 
-from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.core.windows import Window
-from scasnet_qgis.raster.grid import Grid
-from scasnet_qgis.training.scenes import IGNORE
-from scasnet_qgis.training.sources import Source
-from scasnet_qgis.training.split import GUARD, Split, choose_blocks, count_labels, divide
-from scasnet_qgis.training.unpacking import Unpacked
+from scasnet_qgis.common.progress import Progress
+from scasnet_qgis.images.grid import Grid
+from scasnet_qgis.tiling.windows import Window
+from scasnet_qgis.training.data.memmaps import Unpacked
+from scasnet_qgis.training.data.scenes import IGNORE
+from scasnet_qgis.training.data.sources import Source
+from scasnet_qgis.training.data.split import GUARD, Split, choose_blocks, count_labels, divide
 
 CLASSES = 3
 
@@ -161,7 +161,7 @@ def test_files_are_made_once_and_anew_for_another_split(tmp_path, monkeypatch):
     scene = unpacked(polygons(400, 400, 20))
     before = divided([scene], Split(0.2, 1), tmp_path)
     with monkeypatch.context() as patched:
-        patched.setattr("scasnet_qgis.training.split.choose_blocks", None)
+        patched.setattr("scasnet_qgis.training.data.split.choose_blocks", None)
         again = divided([scene], Split(0.2, 1), tmp_path)
         with pytest.raises(TypeError):
             divided([scene], Split(0.4, 1), tmp_path)

@@ -12,22 +12,21 @@ import pytest
 import torch
 from osgeo import gdal
 
-from scasnet_qgis.core.errors import (
+from scasnet_qgis.common.errors import (
     Cancelled,
     OutputError,
     ScasNetError,
     SettingError,
     TrainingError,
 )
-from scasnet_qgis.core.messages import Message
-from scasnet_qgis.core.progress import Progress
+from scasnet_qgis.common.messages import Message
+from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.training.checkpoint import Checkpoint
-from scasnet_qgis.training.config import TrainingConfig
+from scasnet_qgis.training.data.scenes import IGNORE, Scene
 from scasnet_qgis.training.loop import Trainer
-from scasnet_qgis.training.optimisation import make_optimizer
+from scasnet_qgis.training.optimisation import EvaluationTimer, Schedule, make_optimizer
 from scasnet_qgis.training.run import prepared, train_task
-from scasnet_qgis.training.scenes import IGNORE, Scene
-from scasnet_qgis.training.schedule import EvaluationTimer, Schedule
+from scasnet_qgis.training.settings.config import TrainingConfig
 from tests.map_settings import map_settings
 
 COLORS = {0: (40, 120, 40), 1: (200, 190, 170), 7: (40, 80, 160)}
@@ -145,7 +144,7 @@ def test_same_seed_gives_the_same_weights_and_another_does_not(landscape, tmp_pa
 
 
 def test_a_training_gives_a_model_that_maps(landscape, tmp_path):
-    from scasnet_qgis.mapping import make_map
+    from scasnet_qgis.mapping.job import make_map
     from scasnet_qgis.models.model_file import inspect
 
     request = _request(landscape, tmp_path, **LEARNING, card={"name": "Fields", "licence": "CC0"})

@@ -10,14 +10,13 @@ import numpy as np
 import pytest
 from osgeo import gdal
 
-from scasnet_qgis.core.errors import Cancelled, OutputError
-from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.raster.reader import RasterReader
-from scasnet_qgis.training.array_file import ArrayFile
-from scasnet_qgis.training.scenes import IGNORE, load_scenes
-from scasnet_qgis.training.sources import expand
-from scasnet_qgis.training.split import Split
-from scasnet_qgis.training.unpacking import CONTEXT
+from scasnet_qgis.common.errors import Cancelled, OutputError
+from scasnet_qgis.common.progress import Progress
+from scasnet_qgis.images.reader import RasterReader
+from scasnet_qgis.training.data.memmaps import CONTEXT, ArrayFile
+from scasnet_qgis.training.data.scenes import IGNORE, load_scenes
+from scasnet_qgis.training.data.sources import expand
+from scasnet_qgis.training.data.split import Split
 from tests.raster.layers import write_layer
 from tests.training.labelled import (
     COLS,
@@ -166,7 +165,7 @@ def test_a_full_disk_is_said_before_and_while_it_fills(tmp_path, pixels, labels,
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_an_array_on_a_full_disk_raises():
     """Through a memory map it would end the process."""
-    from scasnet_qgis.core.windows import Window
+    from scasnet_qgis.tiling.windows import Window
 
     values = np.ones((600, 600), dtype=np.uint8)
     with pytest.raises(OSError, match="No space left"):  # noqa: SIM117

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from scasnet_qgis import paths
-from scasnet_qgis.core.card import ModelCard, ModelClass
-from scasnet_qgis.core.errors import ModelError
-from scasnet_qgis.network.export import export
+from scasnet_qgis.common.errors import ModelError
+from scasnet_qgis.common.model_card import ModelCard, ModelClass
+from scasnet_qgis.network.onnx_export import export
 from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig, published_layers
 from scasnet_qgis.training.checkpoint import Checkpoint
 from scasnet_qgis.training.weights import (

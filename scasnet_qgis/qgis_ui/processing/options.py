@@ -31,7 +31,7 @@ from scasnet_qgis.common.options import (
 from scasnet_qgis.i18n import translate
 
 if TYPE_CHECKING:
-    from scasnet_qgis.algorithms.base import ScasNetAlgorithm
+    from scasnet_qgis.qgis_ui.processing.base import ScasNetAlgorithm
 
 Settings = TypeVar("Settings")
 

@@ -1,0 +1,1 @@
+"""A map against a reference, and the samples that maps are judged by."""

@@ -1,0 +1,136 @@
+"""A map compared with a raster or with polygons, pixel by pixel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scasnet_qgis.accuracy.boundaries import near_other_class
+from scasnet_qgis.accuracy.request import Assessment, AssessmentRequest, LeftOut, sample_missing
+from scasnet_qgis.common.confusion_matrix import ConfusionMatrix
+from scasnet_qgis.common.errors import InputError
+from scasnet_qgis.common.messages import message, translate
+from scasnet_qgis.common.progress import Progress
+from scasnet_qgis.images.grid import Grid
+from scasnet_qgis.labels.class_matching import LEFT_OUT, ClassMatch
+from scasnet_qgis.labels.labels import IGNORE, Labels
+from scasnet_qgis.tiling.windows import Window, count_over, windows_over
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass
+class Counts:
+    """What became of the labelled pixels so far; each is counted once."""
+
+    matrix: ConfusionMatrix
+    labelled: int = 0
+    ignored: int = 0
+    boundary: int = 0
+    nodata: int = 0
+
+
+def assess_pixels(
+    request: AssessmentRequest,
+    match: ClassMatch,
+    grid: Grid,
+    area: Window,
+    mapped: Labels,
+    progress: Progress,
+) -> Assessment:
+    """Compare every pixel of ``area`` that has a reference class; raises InputError."""
+    not_adjusted = sample_missing(request, points=False)
+    reference = _Reference(request, match, grid)
+    overlap = reference.overlap(area)
+    counts = Counts(ConfusionMatrix.empty(len(request.classes)))
+    windows = count_over(overlap)
+    for number, window in enumerate(windows_over(overlap)):
+        progress.check()
+        labels, near = reference.read(window)
+        _compare(labels, near, window, mapped, counts)
+        progress.report((number + 1) / windows)
+    return Assessment(
+        classes=request.classes,
+        matrix=counts.matrix,
+        points=False,
+        left_out=_left_out(counts, area, request.options.boundary),
+        matching=match.sentence,
+        boundary=request.options.boundary,
+        not_adjusted=not_adjusted,
+    )
+
+
+class _Reference:
+    """The reference in terms of the map's classes."""
+
+    def __init__(self, request: AssessmentRequest, match: ClassMatch, grid: Grid) -> None:
+        source = request.reference
+        self._labels = Labels(
+            source.path,
+            grid,
+            request.reference_classes,
+            layer=source.layer,
+            field=source.field,
+        )
+        self._table, self._grid, self._boundary = match.table(), grid, request.options.boundary
+
+    def overlap(self, area: Window) -> Window:
+        """The part of ``area`` outside of which there is no label; InputError if there is none."""
+        labelled = self._labels.labelled_window()
+        overlap = Window(0, 0, 0, 0) if labelled is None else labelled.intersect(area)
+        if overlap.empty:
+            raise InputError(
+                translate(
+                    "ScasNet",
+                    "The reference and the map do not overlap here: check their coordinate "
+                    "reference systems and the extent.",
+                )
+            )
+        return overlap
+
+    def read(self, window: Window) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """Classes [rows, cols], and where another one is near, also one beyond the window."""
+        wider = window.grow(self._boundary).intersect(self._grid.whole)
+        labels = self._table[self._labels.read(wider)]
+        near = near_other_class(labels, self._boundary)
+        row, col = window.row - wider.row, window.col - wider.col
+        inner = slice(row, row + window.rows), slice(col, col + window.cols)
+        return labels[inner], near[inner]
+
+
+def _compare(
+    labels: NDArray[np.uint8],
+    near: NDArray[np.bool_],
+    window: Window,
+    mapped: Labels,
+    counts: Counts,
+) -> None:
+    labelled = labels != IGNORE
+    wanted = labelled & (labels != LEFT_OUT)
+    kept = wanted & ~near
+    counts.labelled += int(labelled.sum())
+    counts.ignored += int((labelled & ~wanted).sum())
+    counts.boundary += int((wanted & near).sum())
+    if not kept.any():
+        return
+    values = mapped.read(window)
+    counts.nodata += int((kept & (values == IGNORE)).sum())
+    classes = len(counts.matrix.counts)
+    counts.matrix += ConfusionMatrix.of(np.where(kept, labels, IGNORE), values, classes)
+
+
+def _left_out(counts: Counts, area: Window, boundary: int) -> tuple[LeftOut, ...]:
+    unlabelled = message(translate("ScasNet", "without a class in the reference"))
+    ignored = message(translate("ScasNet", "of a class that is to be left out"))
+    near = translate("ScasNet", "no more than {radius} pixels from another class of the reference")
+    nodata = message(translate("ScasNet", "without a class in the map"))
+    entries = (
+        LeftOut(unlabelled, area.rows * area.cols - counts.labelled),
+        LeftOut(ignored, counts.ignored),
+        LeftOut(message(near, radius=boundary), counts.boundary),
+        LeftOut(nodata, counts.nodata),
+    )
+    return tuple(entry for entry in entries if entry.count)

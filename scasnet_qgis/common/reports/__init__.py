@@ -1,0 +1,1 @@
+"""Pages and charts as one HTML file, everything escaped."""

@@ -1,0 +1,1 @@
+"""Windows of pixels from raster files and web layers."""

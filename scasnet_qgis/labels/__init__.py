@@ -1,0 +1,1 @@
+"""Class indices on a raster's grid, from polygons or rasters."""

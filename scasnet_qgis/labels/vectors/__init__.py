@@ -1,0 +1,1 @@
+"""Polygons on a raster's grid."""

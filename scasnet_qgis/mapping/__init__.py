@@ -1,0 +1,1 @@
+"""One land-cover map, from settings to files; needs no QGIS."""

@@ -1,0 +1,1 @@
+"""GeoTIFFs that appear whole or not at all, and can be resumed."""

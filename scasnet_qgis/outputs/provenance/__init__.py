@@ -1,0 +1,1 @@
+"""Which files, which model and which command a map came from."""

@@ -1,0 +1,58 @@
+"""The work folders of a run, kept where it is interrupted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from scasnet_qgis.common.messages import message, translate
+from scasnet_qgis.common.progress import Progress
+from scasnet_qgis.outputs.atomic_output import Delivery
+from scasnet_qgis.outputs.journal import Journal
+
+WORTH_SECONDS = 20.0  # of work; less is not worth a folder that somebody wonders about
+
+
+@dataclass
+class Work:
+    """The work folders of a run, the map's last, and the journal of what was finished before."""
+
+    deliveries: list[Delivery]
+    journal: Journal
+
+    @property
+    def with_probabilities(self) -> bool:
+        return len(self.deliveries) > 1
+
+
+@contextmanager
+def open_work(output: Path, probabilities: Path | None, progress: Progress) -> Iterator[Work]:
+    """Work folders that no other run has; after an error, what was long work stays in the map's.
+
+    Raises OutputError where a folder cannot be made or another run has the same output.
+    """
+    with ExitStack() as stack:
+        deliveries: list[Delivery] = []
+        for path in filter(None, (probabilities, output)):
+            deliveries.append(Delivery(path))
+            stack.callback(deliveries[-1].discard)
+        folder = deliveries[-1].root
+        journal = Journal(folder / "journal")
+        try:
+            yield Work(deliveries, journal)
+        except BaseException:
+            if journal.seconds >= WORTH_SECONDS:
+                deliveries[-1].leave()
+                _log_kept(folder, progress)
+            raise
+
+
+def _log_kept(folder: Path, progress: Progress) -> None:
+    text = translate(
+        "ScasNet",
+        "What was finished is kept in the folder {folder}: the same command goes on from there. "
+        "Delete the folder if you do not want to go on.",
+    )
+    progress.info(message(text, folder=folder))

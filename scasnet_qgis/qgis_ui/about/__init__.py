@@ -1,0 +1,1 @@
+"""What a model or a map says of itself, in words and as a page."""

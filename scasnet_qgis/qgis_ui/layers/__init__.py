@@ -1,0 +1,1 @@
+"""QGIS layers as plain values, and styles back onto layers."""

@@ -1,0 +1,1 @@
+"""Windows, tiles, blending and the loop over them; numpy only."""

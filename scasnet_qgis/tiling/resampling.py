@@ -1,0 +1,165 @@
+"""Two pixel grids over the same ground: which pixels of one make up those of the other.
+
+Places are counted in whole numbers, so that they are the same wherever a window begins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from math import ceil
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# Places and weights [taps, pixels] of what each pixel is made of.
+Taps = tuple["NDArray[np.intp]", "NDArray[np.float32]"]
+
+
+def nearest_two(
+    first: int, count: int, here: int, there: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
+    """Between which two pixels of another grid the centres of pixels lie, for linear interpolation.
+
+    ``first`` to ``first + count`` are the pixels of an axis of ``here`` pixels; ``there`` is how
+    many the other grid has along it. Returns the one before, the one behind, and the share of the
+    latter. They are the same at the ends of the axis and where a centre lies on a centre.
+    """
+    twice = 2 * np.arange(first, first + count, dtype=np.int64) + 1  # centres, in half pixels
+    before, rest = np.divmod(twice * there - here, 2 * here)
+    behind = np.minimum(before + (rest > 0), there - 1)
+    before = np.maximum(before, 0)
+    share = np.where(behind > before, rest / (2 * here), 0.0)
+    return before.astype(np.intp), behind.astype(np.intp), share.astype(np.float32)
+
+
+def taps(first: int, count: int, here: int, there: int, *, cubic: bool = False) -> Taps:
+    """How pixels ``first`` to ``first + count`` of an axis are made of those of another grid.
+
+    The mean of what they cover, each pixel by the part of it that they do, where they are larger;
+    linear or cubic interpolation where they are smaller. Weights add up to 1; only cubic ones can
+    be below 0.
+    """
+    if here > there and cubic:
+        return _cubic(first, count, here, there)
+    if here >= there:
+        before, behind, share = nearest_two(first, count, here, there)
+        return np.stack((before, behind)), np.stack((1 - share, share))
+    # In units in which a pixel here is `there` long, and one there is `here` long.
+    starts = np.arange(first, first + count, dtype=np.int64) * there
+    most = -(-there // here) + 1
+    places = starts // here + np.arange(most)[:, None]
+    ends = np.minimum((places + 1) * here, starts + there)
+    covered = np.maximum(ends - np.maximum(places * here, starts), 0)
+    used = covered.any(axis=1)
+    weights = (covered / there).astype(np.float32)
+    return np.minimum(places, there - 1).astype(np.intp)[used], weights[used]
+
+
+def _cubic(first: int, count: int, here: int, there: int) -> Taps:
+    """Cubic convolution with a = -1/2 (Keys 1981, IEEE Trans. ASSP 29, p. 1155)."""
+    twice = 2 * np.arange(first, first + count, dtype=np.int64) + 1
+    before, rest = np.divmod(twice * there - here, 2 * here)
+    places = before + np.arange(-1, 3)[:, None]
+    away = np.abs(rest / (2 * here) - np.arange(-1, 3)[:, None])
+    near = (1.5 * away - 2.5) * away**2 + 1
+    far = ((-0.5 * away + 2.5) * away - 4) * away + 2
+    weights = np.where(away <= 1, near, far)  # none is farther than 2, where far is 0
+    return np.clip(places, 0, there - 1).astype(np.intp), weights.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class AxisResampling:
+    """An axis of a raster with ``own`` pixels, which the model sees as ``seen`` pixels.
+
+    ``start`` and ``count`` are the part of the own pixels that is mapped. What the model sees of
+    them are the pixels that they lie between, from ``seen_start`` on.
+    """
+
+    own: int
+    seen: int
+    start: int
+    count: int
+
+    @property
+    def factor(self) -> float:
+        """Own pixels to one that the model sees."""
+        return self.own / self.seen
+
+    @cached_property
+    def seen_start(self) -> int:
+        before, _, _ = nearest_two(self.start, 1, self.own, self.seen)
+        return int(before[0])
+
+    @cached_property
+    def seen_count(self) -> int:
+        _, behind, _ = nearest_two(self.start + self.count - 1, 1, self.own, self.seen)
+        return int(behind[0]) + 1 - self.seen_start
+
+    def neighbours(
+        self, first: int, count: int
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
+        """As ``nearest_two``; ``first`` and what comes back count from the mapped part's start."""
+        before, behind, share = nearest_two(self.start + first, count, self.own, self.seen)
+        return before - self.seen_start, behind - self.seen_start, share
+
+    def needed(self, first: int, count: int) -> tuple[int, int]:
+        """The seen pixels (first, end) that own ones lie between, counted as in ``neighbours``."""
+        before, _, _ = self.neighbours(first, 1)
+        _, behind, _ = self.neighbours(first + count - 1, 1)
+        return int(before[0]), int(behind[0]) + 1
+
+    def touching(self, first: int, end: int) -> tuple[int, int]:
+        """The own pixels (first, end) of the whole axis that lie beside any of the seen ones.
+
+        ``first`` and ``end`` count seen pixels of the whole axis.
+        """
+        # A centre lies beside pixel k where it is less than a seen pixel from the centre of k.
+        start = (2 * first - 1) * self.own // (2 * self.seen)
+        stop = -(-(2 * end + 1) * self.own // (2 * self.seen))
+        return max(start, 0), min(stop, self.own)
+
+
+def resize(nchw: NDArray[np.float32], rows: int, cols: int) -> NDArray[np.float32]:
+    """Resize [N, channels, H, W] to ``rows`` x ``cols``: bilinear, antialiased where it shrinks.
+
+    As PyTorch's ``interpolate(antialias=True, align_corners=False)``: pixels are areas, the outer
+    edges stay, weights add up to 1 and nothing is extrapolated. Returns the same array where the
+    size is the same.
+    """
+    for axis, length in ((2, rows), (3, cols)):
+        if nchw.shape[axis] != length:
+            nchw = _along(nchw, axis, length)
+    return nchw
+
+
+def _along(nchw: NDArray[np.float32], axis: int, length: int) -> NDArray[np.float32]:
+    shape = [*nchw.shape[:axis], length, *nchw.shape[axis + 1 :]]
+    result = np.zeros(shape, dtype=np.float32)
+    for positions, weights in zip(*_taps(nchw.shape[axis], length)):
+        taken = np.take(nchw, positions, axis=axis)
+        taken *= weights if axis == 3 else weights[:, None]
+        result += taken
+    return result
+
+
+@lru_cache(maxsize=64)
+def _taps(old_size: int, new_size: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Positions and weights of the old pixels that make up each new one; both [taps, new_size].
+
+    The weights fall off linearly to 0 at one pixel of the coarser of the two sizes.
+    """
+    step = old_size / new_size
+    reach = max(step, 1.0)
+    centres = (np.arange(new_size) + 0.5) * step
+    first = np.ceil(centres - reach - 0.5)
+    positions = first + np.arange(ceil(2 * reach) + 1)[:, None]
+    weights = np.maximum(1.0 - np.abs(positions + 0.5 - centres) / reach, 0.0)
+    weights[(positions < 0) | (positions >= old_size)] = 0.0
+    weights /= weights.sum(axis=0)
+    used = weights.any(axis=1)
+    positions = np.clip(positions, 0, old_size - 1).astype(np.intp)
+    return positions[used], weights[used].astype(np.float32)

@@ -1,0 +1,42 @@
+"""Masks of the pixels that hold data; None stands for a mask that is True everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scasnet_qgis.tiling.overlap_cache import RowSlice
+from scasnet_qgis.tiling.scaling import part_of
+from scasnet_qgis.tiling.windows import Window
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def valid_mask(window: Window, slices: Sequence[RowSlice]) -> NDArray[np.bool_] | None:
+    """The mask [rows, cols] of a window, from the slices that were read of it; None: all valid."""
+    if all(part.valid is None for part in slices):
+        return None
+    mask = np.zeros((window.rows, window.cols), dtype=np.bool_)
+    for part in slices:
+        common = window.intersect(part.window)
+        if not common.empty:
+            valid = np.True_ if part.valid is None else part.valid[part_of(common, part.window)[1:]]
+            mask[part_of(common, window)[1:]] = valid
+    return mask
+
+
+def both(
+    first: NDArray[np.bool_] | None, second: NDArray[np.bool_] | None
+) -> NDArray[np.bool_] | None:
+    """The logical and of two masks."""
+    if first is None or second is None:
+        return second if first is None else first
+    return first & second
+
+
+def any_valid(valid: NDArray[np.bool_] | None) -> bool:
+    """Whether any pixel holds data."""
+    return valid is None or bool(valid.any())

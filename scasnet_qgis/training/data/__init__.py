@@ -1,0 +1,1 @@
+"""Images and labels of a training as memory maps, blocks and crops."""

@@ -1,0 +1,1 @@
+"""A model in another precision, and how far it is from the original."""
