@@ -13,8 +13,10 @@ from scasnet_qgis.common.messages import Message
 from scasnet_qgis.common.progress import Progress
 from tests.reliability import ReliabilityPage
 
+pytest_plugins = ["tests.real_qgis"]
+
 # What starts QGIS or works with PyTorch stays out of `make test-fast`, and so do tests marked slow.
-NOT_FAST = {"network", "qgis", "training"}
+NOT_FAST = {"algorithms", "network", "qgis_ui", "training"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

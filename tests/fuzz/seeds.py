@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from scasnet_qgis.common.model_card import ModelCard, ModelClass, to_metadata
 from tests.models import tiny_models as tiny
-from tests.network import wire
+from tests.training.caffe import wire
 
 _CARD = ModelCard(
     "seed",

@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.network.wire import varint
+from tests.training.caffe.wire import varint
 
 _DEEPEST = 12
 _NUMBERS = (0, 1, 2, 3, 7, 8, 255, 256, 65_535, 2**31 - 1, 2**31, 2**32, 2**40, 2**63 - 1, 2**63)

@@ -17,7 +17,7 @@ from scasnet_qgis.models.model_file import inspect
 from scasnet_qgis.network.onnx_export import export
 from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig
 from scasnet_qgis.training.export.job import export_task
-from tests.network.test_export import picture
+from tests.network.test_onnx_export import picture
 from tests.network.weights import randomise
 
 pytestmark = pytest.mark.slow

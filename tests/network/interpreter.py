@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tests.network.published import IMAGE, Row, extents, pooled_extent
+from tests.training.caffe.published import IMAGE, Row, extents, pooled_extent
 
 EPSILON = 1e-5  # of a batch norm
 

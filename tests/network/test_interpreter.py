@@ -7,8 +7,8 @@ import torch
 
 from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig
 from tests.network.interpreter import run_table
-from tests.network.published import read_table
 from tests.network.weights import randomise, weights_by_name
+from tests.training.caffe.published import read_table
 
 
 @pytest.mark.parametrize(

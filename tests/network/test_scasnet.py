@@ -10,8 +10,8 @@ import torch
 from scasnet_qgis.common.errors import SettingError
 from scasnet_qgis.network.blocks import Merge
 from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig
-from tests.network.published import VARIANTS
 from tests.network.weights import randomise
+from tests.training.caffe.published import VARIANTS
 
 NARROW = 0.02
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from scasnet_qgis.network.blocks import Interp, Sum
 from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig
-from tests.network.published import IMAGE, Row
+from tests.training.caffe.published import IMAGE, Row
 
 TYPES: dict[type[nn.Module], str] = {
     nn.Conv2d: "Convolution",

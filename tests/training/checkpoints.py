@@ -10,7 +10,7 @@ from scasnet_qgis.common.model_card import default_color
 from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig
 from scasnet_qgis.training.checkpoint import Checkpoint
 from scasnet_qgis.training.settings.config import TrainingConfig
-from tests.network.test_export import picture
+from tests.network.test_onnx_export import picture
 from tests.network.weights import randomise
 
 

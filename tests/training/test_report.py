@@ -24,7 +24,7 @@ from scasnet_qgis.training.report import (
     write_report,
 )
 from scasnet_qgis.training.worker.protocol import text_parts
-from tests.core.pages import Element, read
+from tests.common.pages import Element, read
 from tests.training.work_folder import COLORS, example, records, write_log, write_work
 
 ROOT = Path(__file__).parents[2]

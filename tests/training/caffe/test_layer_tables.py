@@ -1,0 +1,139 @@
+"""The network is the published one, layer by layer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from scasnet_qgis.network.blocks import Interp
+from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig, published_layers
+from tests.network.tracing import Trace, trace_shapes
+from tests.training.caffe.published import (
+    IMAGE,
+    IMAGE_SIZE,
+    VARIANTS,
+    Row,
+    extents,
+    parameter_count,
+    read_table,
+    scaled,
+)
+
+WIDTHS = (0.02, 0.25, 1.5)
+
+variants = pytest.mark.parametrize("variant", VARIANTS)
+
+
+@pytest.fixture(scope="module", params=VARIANTS)
+def published(request: pytest.FixtureRequest) -> tuple[list[Row], Trace]:
+    """A table, and the trace of the network as it was published."""
+    found, scores = trace_shapes(ScasNetConfig(request.param), IMAGE_SIZE, IMAGE_SIZE)
+    assert scores is found.maps["conv6_interp"]
+    return read_table(request.param), found
+
+
+def test_the_tables_are_whole() -> None:
+    assert [len(read_table(variant)) for variant in VARIANTS] == [116, 486]
+
+
+def test_layers_run_in_the_published_order(published: tuple[list[Row], Trace]) -> None:
+    rows, found = published
+    assert [row.name for row in found.rows] == [row.name for row in rows]
+
+
+def test_every_layer_is_the_published_one(published: tuple[list[Row], Trace]) -> None:
+    rows, found = published
+    for ours, theirs in zip(found.rows, rows):
+        assert ours == replace(theirs, lr_mult=None)
+
+
+def test_every_map_has_the_size_caffe_gives_it(published: tuple[list[Row], Trace]) -> None:
+    rows, found = published
+    expected = {name: (extent, extent) for name, extent in extents(rows, IMAGE_SIZE).items()}
+    assert {name: tuple(features.shape[-2:]) for name, features in found.maps.items()} == expected
+
+
+@pytest.mark.parametrize(
+    ("variant", "maps", "expected"),
+    [
+        ("vgg", ("conv1_2", "pool1", "pool2", "pool3", "pool5"), (400, 201, 101, 51, 51)),
+        ("resnet", ("conv1_3_3x3", "conv2_3", "conv3_4", "pool5"), (200, 101, 51, 51)),
+    ],
+)
+def test_feature_maps_have_the_published_sizes(
+    variant: str, maps: tuple[str, ...], expected: tuple[int, ...]
+) -> None:
+    found, _ = trace_shapes(ScasNetConfig(variant, width=0.02), IMAGE_SIZE, IMAGE_SIZE)
+    assert tuple(found.maps[name].shape[-1] for name in maps) == expected
+
+
+@variants
+@pytest.mark.parametrize(("rows", "cols"), [(133, 250), (64, 65), (66, 67), (3, 2)])
+def test_sizes_follow_caffe_for_any_image(variant: str, rows: int, cols: int) -> None:
+    found, _ = trace_shapes(ScasNetConfig(variant, width=0.02), rows, cols)
+    table = read_table(variant)
+    heights, widths = extents(table, rows), extents(table, cols)
+    expected = {name: (heights[name], widths[name]) for name in heights}
+    assert {name: tuple(features.shape[-2:]) for name, features in found.maps.items()} == expected
+
+
+@variants
+@pytest.mark.parametrize("width", WIDTHS)
+def test_width_scales_every_layer(variant: str, width: float) -> None:
+    found, scores = trace_shapes(ScasNetConfig(variant, 5, 2, width), 64, 64)
+    ours = {row.name: row.num_output for row in found.rows}
+    expected = scaled(read_table(variant), width, 2)
+    assert ours == {row.name: row.num_output for row in expected}
+    assert found.maps[IMAGE].shape[1] == 5
+    assert scores.shape == (1, 2, 64, 64)
+
+
+@variants
+@pytest.mark.parametrize(("bands", "classes", "width"), [(3, 6, 1.0), (1, 1, 0.25), (8, 11, 0.5)])
+def test_number_of_weights(variant: str, bands: int, classes: int, width: float) -> None:
+    with torch.device("meta"):
+        network = ScasNet(ScasNetConfig(variant, bands, classes, width))
+    rows = scaled(read_table(variant), width, classes)
+    assert sum(parameter.numel() for parameter in network.parameters()) == parameter_count(
+        rows, bands
+    )
+
+
+def test_the_vgg_encoder_is_as_large_as_vgg16() -> None:
+    with torch.device("meta"):
+        encoder = ScasNet(ScasNetConfig("vgg")).encoder
+    assert sum(parameter.numel() for parameter in encoder.parameters()) == 14_714_688
+
+
+def test_layers_with_a_learning_rate_of_their_own_are_the_head() -> None:
+    with torch.device("meta"):
+        head = ScasNet(ScasNetConfig("vgg")).head
+    trained = [name for name, layer in published_layers(head).items() if list(layer.parameters())]
+    assert {row.name: row.lr_mult for row in read_table("vgg") if row.lr_mult is not None} == (
+        dict.fromkeys(trained, 20.0)
+    )
+    assert not any(row.lr_mult for row in read_table("resnet"))
+
+
+@variants
+def test_every_layer_is_found_by_its_published_name(variant: str) -> None:
+    with torch.device("meta"):
+        layers = published_layers(ScasNet(ScasNetConfig(variant)))
+    assert set(layers) == {row.name for row in read_table(variant)}
+
+
+def test_batch_norm_is_the_published_one() -> None:
+    with torch.device("meta"):
+        network = ScasNet(ScasNetConfig("resnet"))
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert {(norm.eps, norm.momentum, norm.affine) for norm in norms} == {(1e-5, 0.1, True)}
+
+
+def test_resize_aligns_corners() -> None:
+    wave = torch.tensor([[[[0.0, 4.0], [8.0, 12.0]]]])
+    resized = Interp()(wave, torch.empty(1, 1, 5, 3))
+    assert torch.allclose(resized[0, 0, :, 0], torch.tensor([0.0, 2.0, 4.0, 6.0, 8.0]))
+    assert torch.allclose(resized[0, 0, 0], torch.tensor([0.0, 2.0, 4.0]))
