@@ -46,9 +46,9 @@ GROUPS = {
         "tests/models/*",
         "tests/network/*",
         "tests/training/*",
-        "tests/core/*",
+        "tests/common/*",
         "tests/test_no_pickle.py",
-        "tests/assessment/*",
+        "tests/accuracy/*",
     ),
     "Traceability and determinism": (
         "tests/mapping/test_record.py",

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scasnet_qgis.common.choices import ADJUSTED, FEW_POINTS, MOST_BOUNDARY, MOST_POINTS
+from scasnet_qgis.common.choices import (
+    ADJUSTED,
+    MAX_BOUNDARY_PIXELS,
+    MAX_SAMPLE_POINTS,
+    MIN_CLASS_POINTS,
+)
 from scasnet_qgis.common.messages import translate
 from scasnet_qgis.common.options import Choice, Number, Text, option
 
@@ -29,7 +34,7 @@ class EvaluationOptions:
             "boundaries are never exact: 3 is the rule of the ISPRS benchmark, 0 compares all "
             "pixels. Edges of areas without a class do not count as boundaries.",
         ),
-        Number(0, MOST_BOUNDARY, integer=True),
+        Number(0, MAX_BOUNDARY_PIXELS, integer=True),
     )
     ignored: str = option(
         "",
@@ -74,7 +79,7 @@ class SampleOptions:
         translate(
             "ScasNet", "Points to draw in all. They are allocated to the classes by their area."
         ),
-        Number(FEW_POINTS, MOST_POINTS, integer=True),
+        Number(MIN_CLASS_POINTS, MAX_SAMPLE_POINTS, integer=True),
     )
     min_per_class: int = option(
         50,
@@ -85,7 +90,7 @@ class SampleOptions:
             "Rare classes get this many points, so that their accuracy can be estimated as well; "
             "50 to 100 is usual.",
         ),
-        Number(FEW_POINTS, MOST_POINTS, integer=True),
+        Number(MIN_CLASS_POINTS, MAX_SAMPLE_POINTS, integer=True),
     )
     seed: int = option(
         1,

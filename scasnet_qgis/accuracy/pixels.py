@@ -16,7 +16,7 @@ from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.images.grid import Grid
 from scasnet_qgis.labels.class_matching import LEFT_OUT, ClassMatch
 from scasnet_qgis.labels.labels import IGNORE, Labels
-from scasnet_qgis.tiling.windows import Window, count_over, windows_over
+from scasnet_qgis.tiling.windows import Window, aligned_windows, count_windows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,8 +46,8 @@ def assess_pixels(
     reference = _Reference(request, match, grid)
     overlap = reference.overlap(area)
     counts = Counts(ConfusionMatrix.empty(len(request.classes)))
-    windows = count_over(overlap)
-    for number, window in enumerate(windows_over(overlap)):
+    windows = count_windows(overlap)
+    for number, window in enumerate(aligned_windows(overlap)):
         progress.check()
         labels, near = reference.read(window)
         _compare(labels, near, window, mapped, counts)

@@ -18,7 +18,7 @@ from scasnet_qgis.images.gdal_session import gdal_session
 from scasnet_qgis.images.reader import files_of
 from scasnet_qgis.labels.class_matching import match_classes
 from scasnet_qgis.labels.labels import Labels
-from scasnet_qgis.outputs.atomic_files import check_targets, whole_files
+from scasnet_qgis.outputs.atomic_files import atomic_files, check_targets
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def evaluate(
     check_targets(targets, inputs)
     result = assess(request, progress)
     progress.check()
-    with whole_files(targets) as working:
+    with atomic_files(targets) as working:
         for path, write in wanted:
             # Names of files may hold halves of characters, which cannot be written.
             working[path].write_bytes(write(result).encode("utf-8", "replace"))

@@ -14,14 +14,14 @@ from scasnet_qgis.accuracy.options import SampleOptions
 from scasnet_qgis.accuracy.request import map_grid
 from scasnet_qgis.accuracy.sample_file import Stratum, check_sample_file, write_sample
 from scasnet_qgis.accuracy.strata import Strata, count_strata, draw_pixels
-from scasnet_qgis.common.choices import FEW_POINTS, MOST_POINTS
+from scasnet_qgis.common.choices import MAX_SAMPLE_POINTS, MIN_CLASS_POINTS
 from scasnet_qgis.common.errors import InputError, SettingError
 from scasnet_qgis.common.messages import message, translate
 from scasnet_qgis.common.progress import Progress, Stage
 from scasnet_qgis.images.gdal_session import gdal_session
 from scasnet_qgis.images.reader import files_of
 from scasnet_qgis.labels.labels import LabelClass, Labels
-from scasnet_qgis.outputs.atomic_files import check_targets, whole_files
+from scasnet_qgis.outputs.atomic_files import atomic_files, check_targets
 
 COUNTING_SHARE = 0.6  # of the progress; then come drawing and writing
 
@@ -71,7 +71,7 @@ def draw_sample(request: SampleRequest, progress: Progress, style: Style) -> Sam
         drawing = Stage(progress, COUNTING_SHARE, 1.0)
         points = [stratum.points for stratum in strata]
         pixels = draw_pixels(labels, counted, points, generator, drawing)
-        with whole_files([request.output]) as working:
+        with atomic_files([request.output]) as working:
             write_sample(working[request.output], grid, pixels, strata, grid.area_unit)
             style(working[request.output], strata)
             progress.check()
@@ -96,17 +96,17 @@ def _strata(request: SampleRequest, counted: Strata, progress: Progress) -> list
         )
         expected, error = options.expected_accuracy, options.target_error
         progress.info(message(text, total=total, error=error, expected=expected))
-    if total > MOST_POINTS:
+    if total > MAX_SAMPLE_POINTS:
         raise SettingError(
             translate(
                 "ScasNet",
                 "{total} points are too many to label: the maximum is {most}.",
             ),
             total=total,
-            most=MOST_POINTS,
+            most=MAX_SAMPLE_POINTS,
         )
     points = allocate(pixels, total, options.min_per_class)
-    if any(0 < count < FEW_POINTS for count in points):
+    if any(0 < count < MIN_CLASS_POINTS for count in points):
         text = translate(
             "ScasNet",
             "A class of one pixel gets one point: too few for a confidence interval.",

@@ -12,7 +12,7 @@ from scasnet_qgis.accuracy.area_estimation import draw_ranks
 from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.images.grid import Grid
 from scasnet_qgis.labels.labels import Labels
-from scasnet_qgis.tiling.windows import Window, count_over, windows_over
+from scasnet_qgis.tiling.windows import Window, aligned_windows, count_windows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,9 +40,9 @@ def count_strata(
     labels: Labels, grid: Grid, area: Window, classes: int, progress: Progress
 ) -> Strata:
     """Count the pixels of each class, window by window."""
-    counts = np.zeros((count_over(area), classes), dtype=np.int64)
+    counts = np.zeros((count_windows(area), classes), dtype=np.int64)
     areas = np.zeros(classes, dtype=np.float64)
-    for number, window in enumerate(windows_over(area)):
+    for number, window in enumerate(aligned_windows(area)):
         progress.check()
         values = labels.read(window)
         for first in range(0, window.rows, _STRIP_ROWS):
@@ -70,7 +70,7 @@ def draw_pixels(
     ends = strata.counts.cumsum(axis=0)
     starts = ends - strata.counts
     found: list[NDArray[np.int64]] = []
-    for number, window in enumerate(windows_over(strata.area)):
+    for number, window in enumerate(aligned_windows(strata.area)):
         progress.check()
         wanted = {}
         for index, drawn in enumerate(ranks):

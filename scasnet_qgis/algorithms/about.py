@@ -102,7 +102,7 @@ class ModelInformation(ScasNetAlgorithm):
 
         chosen = self._chosen(parameters, context)
         if is_map(chosen):
-            MapFacts.glance(chosen)
+            MapFacts.without_checksum(chosen)
         else:
             inspect(chosen)
 
@@ -112,7 +112,7 @@ class ModelInformation(ScasNetAlgorithm):
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
     ) -> dict[str, Any]:
-        from scasnet_qgis.outputs.atomic_files import check_targets, whole_files
+        from scasnet_qgis.outputs.atomic_files import atomic_files, check_targets
         from scasnet_qgis.outputs.provenance.run_record import record_file
         from scasnet_qgis.qgis_ui.about.map_facts import is_map
 
@@ -131,7 +131,7 @@ class ModelInformation(ScasNetAlgorithm):
         text, writers = _map_texts(chosen, check) if is_map(chosen) else _texts(chosen, check)
         for line in text.splitlines():
             feedback.pushInfo(line)
-        with whole_files(list(files.values())) as working:
+        with atomic_files(list(files.values())) as working:
             for name, file in files.items():
                 working[file].write_text(writers[name](), encoding="utf-8")
         return {TEXT: text, **targets}

@@ -78,7 +78,7 @@ class CheckSetup(ScasNetAlgorithm):
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
     ) -> dict[str, Any]:
-        from scasnet_qgis.outputs.atomic_files import check_targets, whole_files
+        from scasnet_qgis.outputs.atomic_files import atomic_files, check_targets
 
         wanted = parameters.get(HTML) not in (None, "")
         target = self.parameterAsFileOutput(parameters, HTML, context) if wanted else ""
@@ -97,7 +97,7 @@ class CheckSetup(ScasNetAlgorithm):
         lines = [*version_lines(), *runtime, *torch, " ".join(verdicts)]
         for line in lines:
             feedback.pushInfo(line)
-        with whole_files(pages) as working:
+        with atomic_files(pages) as working:
             for page in pages:
                 working[page].write_text(as_html(self.displayName(), lines), encoding="utf-8")
         report = {REPORT: "\n".join(lines), READY: ready, CAN_TRAIN: can_train}
@@ -161,11 +161,11 @@ def runtime_lines() -> tuple[bool, list[str]]:
         *map(translated, messages),
         f"protobuf {protobuf}",
         *map(device_line, available()),
-        *faster_lines(),
+        *openvino_lines(),
     ]
 
 
-def faster_lines() -> list[str]:
+def openvino_lines() -> list[str]:
     """What would make maps faster where there is no graphics card; nothing where it is there."""
     from scasnet_qgis.models import openvino_session
     from scasnet_qgis.models.runtime import AUTOMATIC, available

@@ -192,7 +192,7 @@ class ExportModel(ScasNetAlgorithm):
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
     ) -> dict[str, Any]:
-        from scasnet_qgis.outputs.atomic_files import check_targets, whole_files
+        from scasnet_qgis.outputs.atomic_files import atomic_files, check_targets
         from scasnet_qgis.qgis_ui.processing.worker_process import run_task
         from scasnet_qgis.training.export.report import write_report
 
@@ -207,7 +207,7 @@ class ExportModel(ScasNetAlgorithm):
         check_targets([request.output, *reports], [str(request.source)])
         report = run_task("export", vars(request), Stage(progress, _CLASSES_SHARE, 1.0))
         outputs = {OUTPUT: output, **output_values(report)}
-        with whole_files(reports) as working:
+        with atomic_files(reports) as working:
             for file in reports:
                 write_report(report, working[file], translated)
         return {**outputs, REPORT: report_file} if report_file else outputs

@@ -21,8 +21,8 @@ from scasnet_qgis.common.untrusted import (
     clean_text,
     number,
     numbers,
+    oversized_metadata,
     parse,
-    too_much_text,
 )
 
 FORMAT_VERSION = 1
@@ -233,7 +233,7 @@ def _read_card(metadata: Mapping[str, str], bands: int, classes: int, sigmoid: b
     known = [*_PEER_KEYS, *(PREFIX + key for key in _OWN_KEYS)]
     letters = sum(len(metadata.get(key, "")) for key in known)
     if letters > _MOST_TEXT:
-        raise too_much_text(f"{letters} characters in all")
+        raise oversized_metadata(f"{letters} characters in all")
     values = {key: parse(key, metadata[key]) for key in known if key in metadata}
     ours = {key[len(PREFIX) :]: each for key, each in values.items() if key.startswith(PREFIX)}
     tile, overlap = _tiles(values, ours)

@@ -36,7 +36,7 @@ _TOKEN = re.compile(
 _BRACKETS = {ord("<"): "‹", ord(">"): "›"}
 
 
-def check_plain_file(path: Path, max_bytes: int | None = None) -> None:
+def check_regular_file(path: Path, max_bytes: int | None = None) -> None:
     """Raise OSError unless a path is a regular file; reading a pipe or a device may never end."""
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
@@ -51,14 +51,14 @@ def parse(key: str, text: str) -> Any:
     Raises ModelError where the text is longer than any honest one.
     """
     if len(text) > MAX_VALUE:
-        raise too_much_text(f"{key} has {len(text)} characters")
+        raise oversized_metadata(f"{key} has {len(text)} characters")
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
         return _literal(text)
 
 
-def too_much_text(detail: str) -> ModelError:
+def oversized_metadata(detail: str) -> ModelError:
     """The error of a model file with more metadata than any honest one has."""
     return ModelError(
         translate(

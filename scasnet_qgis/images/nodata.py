@@ -16,7 +16,7 @@ from scasnet_qgis.common.messages import Message, message, translate
 from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.images.bands import is_alpha
 from scasnet_qgis.images.grid import Grid
-from scasnet_qgis.tiling.pipeline import Inside
+from scasnet_qgis.tiling.pipeline import MaskReader
 from scasnet_qgis.tiling.windows import Window
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def _is_binary(band: gdal.Band, progress: Progress) -> bool:
             part = Window(top, left, _SCAN, _SCAN).intersect(whole)
             if is_missing(band, part):  # which reads as 0
                 continue
-            with nothing_made_up():
+            with raise_on_decode_warnings():
                 values = band.ReadAsArray(part.col, part.row, part.cols, part.rows)
             if not np.isin(values, (0, 255, opaque)).all():
                 return False
@@ -155,7 +155,7 @@ def read_mask(
         else:
             band = dataset.GetRasterBand(bands[0]).GetMaskBand()
         rows, cols = valid.shape
-        with nothing_made_up():
+        with raise_on_decode_warnings():
             values = band.ReadAsArray(
                 window.col, window.row, window.cols, window.rows, buf_xsize=cols, buf_ysize=rows
             )
@@ -230,7 +230,9 @@ def is_without_data(
     return all(is_missing(band, window) for band in mask_bands)
 
 
-def where_data_may_be(may_hold_data: Callable[[Window], bool], inside: Inside | None) -> Inside:
+def skip_empty_windows(
+    may_hold_data: Callable[[Window], bool], inside: MaskReader | None
+) -> MaskReader:
     """``inside``, or nothing in windows that hold no data for sure."""
 
     @lru_cache(maxsize=8)
@@ -252,7 +254,7 @@ _DECODE_WARNINGS = ("Corrupt JPEG data", "Premature end of JPEG file")
 
 
 @contextmanager
-def nothing_made_up() -> Iterator[None]:
+def raise_on_decode_warnings() -> Iterator[None]:
     """Raise RuntimeError where pixels that are read here are not those of the file.
 
     GDAL warns once: it keeps the block in its cache, and with it those of the other bands.

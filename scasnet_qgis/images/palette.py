@@ -20,7 +20,7 @@ def is_paletted(dataset: gdal.Dataset) -> bool:
     return bool(numbers and band.GetColorTable() is not None)
 
 
-def expanded(dataset: gdal.Dataset, chosen: Sequence[int]) -> gdal.Dataset:
+def expand_palette(dataset: gdal.Dataset, chosen: Sequence[int]) -> gdal.Dataset:
     """A virtual raster with the bands red, green and blue, of one with a colour table.
 
     The nodata value, entries that are fully transparent, an alpha band and a mask band become its
@@ -62,7 +62,7 @@ def _to_rgb(dataset: gdal.Dataset) -> gdal.Dataset:
 
 
 def is_expanded(dataset: gdal.Dataset) -> bool:
-    """Whether a dataset comes from ``expanded``."""
+    """Whether a dataset comes from ``expand_palette``."""
     return dataset.GetMetadataItem(_METADATA_KEY, _METADATA_DOMAIN) is not None
 
 

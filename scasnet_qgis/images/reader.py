@@ -23,11 +23,11 @@ from scasnet_qgis.images.nodata import (
     black_corners_warning,
     is_without_data,
     mask_rule,
-    nothing_made_up,
+    raise_on_decode_warnings,
     read_mask,
     refuse_masks,
 )
-from scasnet_qgis.images.palette import expanded, is_expanded, is_paletted
+from scasnet_qgis.images.palette import expand_palette, is_expanded, is_paletted
 from scasnet_qgis.images.value_scaling import ValueRange, bits_of, is_rescaled, scaling_of
 from scasnet_qgis.tiling.scaling import Scaling
 from scasnet_qgis.tiling.windows import Window
@@ -75,7 +75,7 @@ def open_image(source: str, chosen: Sequence[int]) -> gdal.Dataset:
     if not is_paletted(dataset):
         return dataset
     with _reading():
-        return expanded(dataset, chosen)
+        return expand_palette(dataset, chosen)
 
 
 def files_of(source: str) -> list[str]:
@@ -198,7 +198,7 @@ class RasterReader:
             )
             yield message(text)
 
-    def cache_for(self, tile: tuple[int, int]) -> int:
+    def cache_bytes_for(self, tile: tuple[int, int]) -> int:
         """Bytes of GDAL's cache with which tiles (rows, cols) need no block twice.
 
         Where a block is as wide as the raster, all tiles of a row need it: so many bytes are more
@@ -229,7 +229,7 @@ class RasterReader:
             return self._read(window)
 
     def _read(self, window: Window) -> tuple[NDArray[np.generic], NDArray[np.bool_] | None]:
-        with nothing_made_up():
+        with raise_on_decode_warnings():
             data = self._dataset.ReadRaster(  # ReadAsArray takes no list of bands in GDAL 3.2
                 window.col,
                 window.row,

@@ -19,8 +19,8 @@ from scasnet_qgis.images.bands import advised_bands, assign_bands
 from scasnet_qgis.images.grid import Grid
 from scasnet_qgis.images.nodata import MaskRule
 from scasnet_qgis.images.value_scaling import ValueRange, scaling_of
-from scasnet_qgis.tiling.scaling import Scaling, part_of
-from scasnet_qgis.tiling.windows import Window, windows_over
+from scasnet_qgis.tiling.scaling import Scaling, window_slices
+from scasnet_qgis.tiling.windows import Window, aligned_windows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,23 +38,24 @@ class RenderedGrid:
 
     ``own`` says that the pixels are those of the service, which are not resampled then; ``source``
     is the metres of those that are fetched, 0 where the service renders any size. A block has the
-    area of ``per_block`` tiles of the service; with ``straddling`` some lie in several blocks.
+    area of ``tiles_per_block`` tiles of the service; with ``tiles_span_blocks`` some lie in several
+    blocks.
     """
 
     grid: Grid
     resolution: float
     own: bool
     source: float
-    per_block: float
-    straddling: bool
+    tiles_per_block: float
+    tiles_span_blocks: bool
 
     def requests(self, blocks: int) -> int:
         """About how many requests so many blocks take, if they lie together.
 
         Tiles in several blocks are fetched once, but stand out at the edge of all.
         """
-        tiles = blocks * self.per_block
-        return ceil(tiles + 2 * tiles**0.5 + 1 if self.straddling else tiles)
+        tiles = blocks * self.tiles_per_block
+        return ceil(tiles + 2 * tiles**0.5 + 1 if self.tiles_span_blocks else tiles)
 
 
 def rendered_grid(
@@ -89,7 +90,7 @@ def rendered_grid(
         own,
         native * metres,
         tiles,
-        straddling=native > 0 and not (own and web),
+        tiles_span_blocks=native > 0 and not (own and web),
     )
 
 
@@ -131,12 +132,12 @@ _MIN_OPAQUE = 128  # from here on a pixel is more there than not
 _MAX_BLOCKS = 32  # blocks of 1 MiB: what tiles side by side share
 
 
-class Painter(Protocol):
+class BlockRenderer(Protocol):
     """What draws a part of a layer; used from one thread only."""
 
     requests: int  # that have gone over the network so far
 
-    def paint(self, part: Grid, progress: Progress) -> NDArray[np.uint8]:
+    def render_block(self, part: Grid, progress: Progress) -> NDArray[np.uint8]:
         """Red, green, blue and alpha [4, rows, cols]; colours are not multiplied by alpha.
 
         Raises InputError where the layer cannot be drawn in full, and Cancelled soon after
@@ -162,7 +163,7 @@ class RenderedImage:
 
     def __init__(
         self,
-        painter: Painter,
+        block_renderer: BlockRenderer,
         grid: Grid,
         wanted: Sequence[str],
         chosen: Sequence[int],
@@ -173,7 +174,7 @@ class RenderedImage:
         Raises InputError where the model needs more than red, green and blue, SettingError where a
         chosen band does not exist.
         """
-        self._painter, self.grid, self._progress = painter, grid, progress
+        self._block_renderer, self.grid, self._progress = block_renderer, grid, progress
         self.bands = assign_bands(_colour_file(), wanted, chosen)
         self.advised_bands = advised_bands(_colour_file(), wanted)
         self._blocks: OrderedDict[Window, NDArray[np.uint8]] = OrderedDict()
@@ -185,7 +186,7 @@ class RenderedImage:
     def carried(self, overlap: int) -> int:
         return len(self.bands) * (overlap + BLOCK)
 
-    def cache_for(self, _tile: tuple[int, int]) -> int:
+    def cache_bytes_for(self, _tile: tuple[int, int]) -> int:
         return 0  # GDAL reads none of it
 
     def scaling(self, card: ModelCard, given: ValueRange | None = None) -> Scaling:
@@ -200,16 +201,16 @@ class RenderedImage:
         indices = [number - 1 for number in self.bands]
         for block in blocks_over(window):
             common = block.intersect(window)
-            rendered = self._rendered_block(block)[part_of(common, block)]
-            pixels[part_of(common, window)] = rendered[indices]
-            valid[part_of(common, window)[1:]] = rendered[_ALPHA - 1] >= _MIN_OPAQUE
+            rendered = self._rendered_block(block)[window_slices(common, block)]
+            pixels[window_slices(common, window)] = rendered[indices]
+            valid[window_slices(common, window)[1:]] = rendered[_ALPHA - 1] >= _MIN_OPAQUE
         return pixels, None if valid.all() else valid
 
     def _rendered_block(self, block: Window) -> NDArray[np.uint8]:
         found = self._blocks.get(block)
         if found is None:
             self._progress.check()
-            found = self._painter.paint(self.grid.part(block), self._progress)
+            found = self._block_renderer.render_block(self.grid.part(block), self._progress)
             self._blocks[block] = found
             if len(self._blocks) > _MAX_BLOCKS:
                 self._blocks.popitem(last=False)
@@ -219,7 +220,7 @@ class RenderedImage:
 
 def blocks_over(window: Window) -> Iterator[Window]:
     """The whole blocks of a grid that a window touches, row by row."""
-    for part in windows_over(window, BLOCK):
+    for part in aligned_windows(window, BLOCK):
         yield Window(part.row // BLOCK * BLOCK, part.col // BLOCK * BLOCK, BLOCK, BLOCK)
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Callable
 from scasnet_qgis.common.errors import SettingError
 from scasnet_qgis.common.messages import message, translate
 from scasnet_qgis.common.progress import Progress
-from scasnet_qgis.images.rendered_image import BLOCK, Painter, RenderedGrid, RenderedImage
-from scasnet_qgis.tiling.windows import Window, count_over, windows_over
+from scasnet_qgis.images.rendered_image import BLOCK, BlockRenderer, RenderedGrid, RenderedImage
+from scasnet_qgis.tiling.windows import Window, aligned_windows, count_windows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,7 +36,7 @@ class RenderedLayer:
     place: RenderedGrid
     pixel_size: float
     limit: int
-    painter: Painter
+    block_renderer: BlockRenderer
     look: Mapping[str, str] = field(default_factory=dict)
     rights: tuple[str, ...] = ()
     digest: str = ""
@@ -45,7 +45,7 @@ class RenderedLayer:
         self, wanted: Sequence[str], chosen: Sequence[int], progress: Progress
     ) -> RenderedImage:
         """See RenderedImage."""
-        return RenderedImage(self.painter, self.place.grid, wanted, chosen, progress)
+        return RenderedImage(self.block_renderer, self.place.grid, wanted, chosen, progress)
 
     @property
     def identity(self) -> list[Any]:
@@ -66,11 +66,11 @@ class RenderedLayer:
             "attribution": self.attribution,
             "pixel_size": self.pixel_size,
             "own_pixels": self.place.own,
-            "requests": self.painter.requests,
+            "requests": self.block_renderer.requests,
             "look": dict(self.look),
         }
 
-    def no_percentiles(self) -> SettingError:
+    def percentiles_error(self) -> SettingError:
         """They would be fetched from all over the layer, before its limit is known to be kept."""
         return SettingError(
             translate(
@@ -113,11 +113,11 @@ class RenderedLayer:
         progress: Progress,
     ) -> int:
         """How many blocks will be rendered; tiles that reach beyond the mask may add a few."""
-        count = count_over(area, BLOCK)
+        count = count_windows(area, BLOCK)
         if inside is None or count > _MAX_BLOCKS:
             return count
         count = 0
-        for window in windows_over(area, BLOCK):
+        for window in aligned_windows(area, BLOCK):
             progress.check()
             found = inside(window)
             count += found is None or bool(found.any())

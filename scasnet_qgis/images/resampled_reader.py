@@ -11,7 +11,7 @@ import numpy as np
 
 from scasnet_qgis.images.source import Image
 from scasnet_qgis.tiling.resampling import AxisResampling, Taps, taps
-from scasnet_qgis.tiling.scaling import part_of
+from scasnet_qgis.tiling.scaling import window_slices
 from scasnet_qgis.tiling.windows import Window
 
 if TYPE_CHECKING:
@@ -39,11 +39,11 @@ class ResampledReader:
         pixel = len(self._reader.bands) * self._reader.dtype.itemsize
         return pixel * (overlap + self.block_rows)
 
-    def cache_for(self, tile: tuple[int, int]) -> int:
+    def cache_bytes_for(self, tile: tuple[int, int]) -> int:
         """Bytes of GDAL's cache for tiles (rows, cols) of what the model sees."""
         rows, cols = self._piece_size(tile[1])
         source_tile = ceil(rows * self._down.factor), ceil(max(cols, tile[1]) * self._across.factor)
-        return self._reader.cache_for(source_tile)
+        return self._reader.cache_bytes_for(source_tile)
 
     def may_hold_data(self, window: Window) -> bool:
         """As of the raster, for a window of its own pixels."""
@@ -63,7 +63,7 @@ class ResampledReader:
         pixels = np.empty((len(self._reader.bands), *shape), dtype=self._reader.dtype)
         valid = np.ones(shape, dtype=np.bool_)
         for piece in self._pieces(window):
-            at = part_of(piece, window)
+            at = window_slices(piece, window)
             pixels[at], has_data = self._resampled(piece)
             valid[at[1:]] = True if has_data is None else has_data
         return pixels, None if valid.all() else valid

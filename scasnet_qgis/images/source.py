@@ -65,7 +65,7 @@ class Image(Protocol):
     def carried(self, overlap: int) -> int:
         """Bytes that a column of rows read ahead takes, see tiling/overlap_cache.py."""
 
-    def cache_for(self, tile: tuple[int, int]) -> int:
+    def cache_bytes_for(self, tile: tuple[int, int]) -> int:
         """Bytes of GDAL's cache with which tiles (rows, cols) need no block twice."""
 
     def scaling(self, card: ModelCard, given: ValueRange | None = None) -> Scaling:

@@ -22,7 +22,7 @@ from scasnet_qgis.labels.label_class import (
     too_many_classes,
     value_text,
 )
-from scasnet_qgis.labels.vectors.burning import PlacedShapes, envelope_of, joined, known_reference
+from scasnet_qgis.labels.vectors.burning import ShapeRasterizer, crs_of_layer, envelope_of, joined
 from scasnet_qgis.labels.vectors.grid_transform import Bounds
 from scasnet_qgis.labels.vectors.layer import (
     LINES,
@@ -53,7 +53,7 @@ class VectorLabels:
         self._source = source
         self._class_index = {value_text(label.value): index for index, label in enumerate(classes)}
         self._class_index.pop("", None)
-        self._shapes = PlacedShapes(source, known_reference(self._field.layer), grid)
+        self._shapes = ShapeRasterizer(source, crs_of_layer(self._field.layer), grid)
 
     def labelled_window(self) -> Window | None:
         """Around all features with a known class that may touch the grid."""

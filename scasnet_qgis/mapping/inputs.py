@@ -16,7 +16,7 @@ from scasnet_qgis.models.backend import OnnxBackend
 from scasnet_qgis.models.gpu_graph import RawInput
 from scasnet_qgis.models.model_file import ModelInfo
 from scasnet_qgis.outputs.atomic_output import check_not_input
-from scasnet_qgis.tiling.pipeline import Inside
+from scasnet_qgis.tiling.pipeline import MaskReader
 from scasnet_qgis.tiling.windows import Window
 
 
@@ -46,7 +46,7 @@ def with_reference(grid: Grid, image: ImageInput) -> Grid:
     return replace(grid, wkt=image.fallback_wkt)
 
 
-def inside_of(image: ImageInput, grid: Grid, area: Window, progress: Progress) -> Inside | None:
+def inside_of(image: ImageInput, grid: Grid, area: Window, progress: Progress) -> MaskReader | None:
     """Which pixels the user wants mapped; None: all of them."""
     if not image.mask:
         return None

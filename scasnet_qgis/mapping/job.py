@@ -43,10 +43,10 @@ from scasnet_qgis.mapping.views import Keep, model_view
 from scasnet_qgis.models.gpu_graph import RawInput
 from scasnet_qgis.outputs.atomic_output import check_output
 from scasnet_qgis.outputs.class_map import ClassArea
-from scasnet_qgis.outputs.workspace import Work, open_work
+from scasnet_qgis.outputs.workspace import Workspace, open_workspace
 from scasnet_qgis.tiling.averaging import augmented
-from scasnet_qgis.tiling.pipeline import RunReport, Segmentation
-from scasnet_qgis.tiling.remaining import tiles_before
+from scasnet_qgis.tiling.pipeline import Pipeline, RunReport
+from scasnet_qgis.tiling.remaining import tiles_in_rows
 from scasnet_qgis.tiling.windows import TilePlan
 
 # Shares of the progress; refining the whole map, overviews and side files take the rest.
@@ -99,7 +99,7 @@ def make_map(settings: MapSettings, progress: Progress, write_style: WriteStyle)
     """
     check_settings(settings)
     image, model, output = settings.image, settings.model, settings.output
-    with gdal_session(), open_work(output.map, output.probabilities, progress) as work:
+    with gdal_session(), open_workspace(output.map, output.probabilities, progress) as work:
         record = RunRecord(settings, progress)
         progress = record.progress
         reader = open_image(image, model.card.bands, progress)
@@ -123,7 +123,9 @@ def make_map(settings: MapSettings, progress: Progress, write_style: WriteStyle)
         tiling = resuming.tiling(view.tiling(tile, overlap, model, with_probabilities))
         if image.layer is not None:
             image.layer.begin(area, inside, progress)
-        grow_cache(view.source.cache_for((tiling.plan.vertical.size, tiling.plan.horizontal.size)))
+        grow_cache(
+            view.source.cache_bytes_for((tiling.plan.vertical.size, tiling.plan.horizontal.size))
+        )
         raw = RawInput(str(reader.dtype), scaling.low, scaling.high)
         with open_backend(settings, tiling, raw, seen is not None, progress) as backend:
             record.check_model()
@@ -150,7 +152,7 @@ def check_settings(settings: MapSettings) -> None:
     if image.value_range is not None:
         image.value_range.of_bands(model.bands)
         if image.layer is not None and image.value_range.percentiles:
-            raise image.layer.no_percentiles()
+            raise image.layer.percentiles_error()
     settings.augmentation.check(model.fixed_size, model.margin)
 
 
@@ -165,14 +167,16 @@ def _log(run: RunContext, progress: Progress) -> None:
     log_plan(run.plan, run.tiling.overlap, progress)
 
 
-def _write(run: RunContext, work: Work, record: RunRecord, write_style: WriteStyle) -> MapResult:
+def _write(
+    run: RunContext, work: Workspace, record: RunRecord, write_style: WriteStyle
+) -> MapResult:
     """Run the loop into work folders and publish what is whole."""
     began = time.monotonic()
     settings, view, backend, tiling = run.settings, run.view, run.backend, run.tiling
     classes, grid, progress = settings.model.card.classes, run.map_grid, record.progress
     share = MAPPING_SHARE_WITH_REFINING if run.steps.maps else MAPPING_SHARE
     mapping = Stage(progress, 0.0, share)
-    loop = Segmentation(
+    loop = Pipeline(
         view.source,
         view.raster,
         view.area,
@@ -186,7 +190,7 @@ def _write(run: RunContext, work: Work, record: RunRecord, write_style: WriteSty
     def resumed(chunks: int) -> None:
         progress.check()
         rows = view.rows_of_tiles(tiling, chunks)
-        mapping.report(tiles_before(run.plan, rows) / run.plan.count)
+        mapping.report(tiles_in_rows(run.plan, rows) / run.plan.count)
 
     origin = record.origin(run)
     with open_map_files(work, grid, classes, run.steps, origin, record.check_files) as files:

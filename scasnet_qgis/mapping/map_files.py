@@ -17,7 +17,7 @@ from scasnet_qgis.images.grid import Grid
 from scasnet_qgis.mapping.refinements.refined_map import RefinedMapWriter
 from scasnet_qgis.mapping.refinements.refinement import RefinementSteps
 from scasnet_qgis.outputs.atomic_output import publish
-from scasnet_qgis.outputs.chunks import DamagedChunkError, Keeper, blocks_of, is_whole
+from scasnet_qgis.outputs.chunks import ChunkRecorder, DamagedChunkError, is_intact, read_blocks
 from scasnet_qgis.outputs.class_map import (
     ClassArea,
     ClassMapWriter,
@@ -27,7 +27,7 @@ from scasnet_qgis.outputs.class_map import (
 )
 from scasnet_qgis.outputs.journal import ChunkRecord
 from scasnet_qgis.outputs.provenance.stamp import MAP, PROBABILITIES
-from scasnet_qgis.outputs.workspace import Work
+from scasnet_qgis.outputs.workspace import Workspace
 from scasnet_qgis.outputs.writer_thread import WritingThread
 from scasnet_qgis.tiling.blending import FinishedBlock
 
@@ -66,7 +66,7 @@ class MapFiles:
 
     def __init__(
         self,
-        work: Work,
+        work: Workspace,
         writers: list[Product],
         class_map: ClassMapWriter,
         steps: RefinementSteps,
@@ -76,7 +76,7 @@ class MapFiles:
         self._work, self._writers, self._map, self._steps = work, writers, class_map, steps
         self._check = check
         self._refined = [0] * len(steps.blocks)
-        self._keeper: Keeper | None = None
+        self._keeper: ChunkRecorder | None = None
         self._thread: WritingThread[_Item] = WritingThread(self._write_to_all)
 
     @property
@@ -109,7 +109,7 @@ class MapFiles:
         journal, count = self._work.journal, 0
         try:
             for chunk in journal.chunks:
-                if not is_whole(journal.folder, chunk):
+                if not is_intact(journal.folder, chunk):
                     break
                 for item in self._kept(chunk):
                     self._thread.put(item)
@@ -118,10 +118,10 @@ class MapFiles:
         except (OSError, DamagedChunkError) as error:
             raise _not_resumed(journal.folder.parent, error) from error
         try:
-            journal.keep_first(count)
+            journal.keep_chunks(count)
         except OSError as error:
             raise failed(self.map_file, error) from error
-        self._keeper = Keeper(journal, self._check_row)
+        self._keeper = ChunkRecorder(journal, self._check_row)
         return count
 
     def _check_row(self) -> None:
@@ -133,10 +133,10 @@ class MapFiles:
     def _kept(self, chunk: ChunkRecord) -> Iterator[_Item]:
         folder, refined = self._work.journal.folder, chunk.refined
         if self._work.with_probabilities:
-            for block in blocks_of(folder, chunk, self._map.class_count):
+            for block in read_blocks(folder, chunk, self._map.class_count):
                 yield _Item(block, is_new=False)
             return
-        for block in blocks_of(folder, chunk, 0):
+        for block in read_blocks(folder, chunk, 0):
             yield _Item(block, is_new=False, refined=refined)
             refined = ()  # it is known for all blocks together
 
@@ -192,7 +192,7 @@ class MapFiles:
 
 @contextmanager
 def open_map_files(
-    work: Work,
+    work: Workspace,
     grid: Grid,
     classes: Sequence[ModelClass],
     steps: RefinementSteps,

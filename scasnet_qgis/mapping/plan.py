@@ -9,7 +9,7 @@ from scasnet_qgis.models.backend import processors
 from scasnet_qgis.models.model_file import ModelInfo
 from scasnet_qgis.models.tile_memory import tile_limit
 from scasnet_qgis.outputs.geotiff import BLOCK
-from scasnet_qgis.tiling.tile_shape import fitting_tiles
+from scasnet_qgis.tiling.tile_shape import plan_fitted_tiles
 from scasnet_qgis.tiling.windows import TilePlan, Window
 
 PANEL_BYTES = 20 * 1024 * 1024  # what is kept of a row of tiles over the width of a panel
@@ -68,7 +68,7 @@ def make_plan(
     # overviews that wait for whole blocks. Probabilities that do so come on top.
     column = 4 * classes * max(overlap, BLOCK // 8) + carried + 2 * BLOCK
     panel_cols = PANEL_BYTES // column
-    return fitting_tiles(
+    return plan_fitted_tiles(
         area.rows,
         area.cols,
         (rows, cols),

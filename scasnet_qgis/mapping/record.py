@@ -31,9 +31,14 @@ from scasnet_qgis.outputs.provenance.fingerprint import (
     fingerprints,
     utc,
 )
-from scasnet_qgis.outputs.provenance.input_guard import Watch, same_bytes
-from scasnet_qgis.outputs.provenance.stamp import files_of_layer, origin_of, place_of, write_records
-from scasnet_qgis.outputs.provenance.warning_log import Remembering
+from scasnet_qgis.outputs.provenance.input_guard import InputGuard, same_content
+from scasnet_qgis.outputs.provenance.stamp import (
+    grid_facts,
+    stamp_items,
+    vector_files,
+    write_records,
+)
+from scasnet_qgis.outputs.provenance.warning_log import WarningLog
 from scasnet_qgis.tiling.pipeline import RunReport
 
 
@@ -48,13 +53,13 @@ class RunRecord:
         image, model = settings.image, settings.model
         self._image, self._card, self._model_path = image, model.card, model.path
         self._began, self._clock = time.time(), time.monotonic()
-        self.progress = Remembering(progress)
+        self.progress = WarningLog(progress)
         check = self.progress.check
         files = [] if image.layer else files_of(image.source)
         self._input = fingerprints(files, check)
-        self._mask = fingerprints(files_of_layer(image.mask) if image.mask else [], check)
+        self._mask = fingerprints(vector_files(image.mask) if image.mask else [], check)
         self._model = fingerprint(str(model.path), check, parts=0)
-        self._watches = [Watch(self._input, same_bytes(check))]
+        self._watches = [InputGuard(self._input, same_content(check))]
 
     @property
     def image(self) -> Fingerprints:
@@ -73,7 +78,7 @@ class RunRecord:
         def same(_before: Fingerprint) -> bool:
             return layer_digest(image.mask, image.mask_layer, check) == digest
 
-        self._watches.append(Watch(self._mask, same))
+        self._watches.append(InputGuard(self._mask, same))
 
     def check_files(self) -> None:
         """Raise InputError where the image or the mask is no longer what it was."""
@@ -96,7 +101,7 @@ class RunRecord:
         gone = translate(
             "ScasNet", "{path} was removed during the run: the map shows its former content."
         )
-        doubtful = translate(
+        unverified = translate(
             "ScasNet",
             "The timestamp of {path} changed during the run. Its size and the part of its content "
             "that was compared are the same; run again if the file was edited.",
@@ -104,13 +109,13 @@ class RunRecord:
         for watch in self._watches:
             for path in watch.gone:
                 self.progress.warn(message(gone, path=path))
-            for path in watch.doubtful:
-                self.progress.warn(message(doubtful, path=path))
+            for path in watch.unverified:
+                self.progress.warn(message(unverified, path=path))
 
     def origin(self, run: RunContext) -> dict[str, str]:
         """What goes into the files themselves: the same for the same input, model and settings."""
         card, layer = self._card, self._image.layer
-        return origin_of(
+        return stamp_items(
             card.name,
             self._model.sha256 or "",
             [asdict(model_class) for model_class in card.classes],
@@ -165,7 +170,7 @@ class RunRecord:
             "source": mapping_repeat.public_source(image),
             **({} if image.layer is None else {"rendered": image.layer.facts()}),
             **self._input.as_dict(),
-            **place_of(run.grid),
+            **grid_facts(run.grid),
             "crs_from_layer": run.grid.wkt != reader.grid.wkt,
             "type": str(reader.dtype),
             "bands": [{"name": name, "number": number} for name, number in named],
@@ -239,7 +244,7 @@ def _map_facts(run: RunContext, counts: MapCounts) -> dict[str, Any]:
     grid = run.map_grid
     classes = sum(area.pixels for area in counts.areas)
     return {
-        **place_of(grid),
+        **grid_facts(grid),
         "classes": [asdict(area) for area in counts.areas],
         "area_unit": grid.area_unit,
         **{refinement.counted.key: 0 for refinement in REFINEMENTS},

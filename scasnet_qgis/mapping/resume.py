@@ -20,7 +20,7 @@ from scasnet_qgis.models.backend import OnnxBackend
 from scasnet_qgis.models.runtime import onnxruntime
 from scasnet_qgis.outputs.journal import Journal, same
 from scasnet_qgis.outputs.provenance.fingerprint import Fingerprint, Fingerprints
-from scasnet_qgis.tiling.remaining import tiles_again, tiles_before
+from scasnet_qgis.tiling.remaining import recomputed_tiles, tiles_in_rows
 from scasnet_qgis.tiling.scaling import Scaling
 from scasnet_qgis.tiling.windows import Axis, Panel, TilePlan, Window
 
@@ -164,7 +164,7 @@ def log_kept(share: float, plan: TilePlan, rows: int, progress: Progress) -> Non
     """
     if share <= 0:
         return
-    left, again = plan.count - tiles_before(plan, rows), tiles_again(plan, rows)
+    left, again = plan.count - tiles_in_rows(plan, rows), recomputed_tiles(plan, rows)
     text = translate(
         "ScasNet",
         "Resuming an interrupted run: {share:.0%} of the map is finished. {left:,} of {count:,} "

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Callable, Protocol
 import numpy as np
 
 from scasnet_qgis.images.grid import Grid
-from scasnet_qgis.images.nodata import where_data_may_be
+from scasnet_qgis.images.nodata import skip_empty_windows
 from scasnet_qgis.images.resampled_reader import ResampledReader
 from scasnet_qgis.images.source import Image
 from scasnet_qgis.mapping import plan as mapping_plan
@@ -21,9 +21,9 @@ from scasnet_qgis.models.model_file import ModelInfo
 from scasnet_qgis.outputs.geotiff import BLOCK
 from scasnet_qgis.outputs.overviews import OPEN_BLOCKS
 from scasnet_qgis.tiling.blending import FinishedBlock
-from scasnet_qgis.tiling.pipeline import Inside, Sink
-from scasnet_qgis.tiling.score_resampling import PIECE_BYTES, MapPlan, Regridder
-from scasnet_qgis.tiling.valid_pixels import both
+from scasnet_qgis.tiling.pipeline import MaskReader, Sink
+from scasnet_qgis.tiling.score_resampling import PIECE_BYTES, MapPlan, ScoreResampler
+from scasnet_qgis.tiling.valid_pixels import intersect_masks
 from scasnet_qgis.tiling.windows import Panel, TilePlan, Window
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class ModelView(Protocol):
 
     raster: Window
     area: Window
-    inside: Inside | None
+    inside: MaskReader | None
 
     @property
     def source(self) -> Image | ResampledReader:
@@ -68,9 +68,11 @@ class Keep:
 class NativeView:
     """The model sees the raster's own pixels: a row of tiles is a chunk of the map."""
 
-    def __init__(self, reader: Image, raster: Window, area: Window, inside: Inside | None) -> None:
+    def __init__(
+        self, reader: Image, raster: Window, area: Window, inside: MaskReader | None
+    ) -> None:
         self.source, self.raster, self.area = reader, raster, area
-        self.inside: Inside | None = where_data_may_be(reader.may_hold_data, inside)
+        self.inside: MaskReader | None = skip_empty_windows(reader.may_hold_data, inside)
 
     def tiling(
         self, tile: tuple[int, int], overlap: int, model: ModelInfo, with_probabilities: bool
@@ -91,13 +93,15 @@ class NativeView:
 class ResampledView:
     """The model sees the raster resampled: a strip of a panel is a chunk of the map."""
 
-    def __init__(self, reader: Image, seen: ModelGrid, area: Window, inside: Inside | None) -> None:
+    def __init__(
+        self, reader: Image, seen: ModelGrid, area: Window, inside: MaskReader | None
+    ) -> None:
         self._seen, self._own_area = seen, area
         self.source = ResampledReader(reader, seen.down, seen.across)
         # Asked by the thread that reads tiles and by the one that gives out the map.
-        self._wanted = where_data_may_be(self.source.may_hold_data, inside)
+        self._wanted = skip_empty_windows(self.source.may_hold_data, inside)
         self.raster, self.area = seen.whole, seen.area
-        self.inside: Inside | None = self._touches
+        self.inside: MaskReader | None = self._touches
 
     def tiling(
         self, tile: tuple[int, int], overlap: int, model: ModelInfo, with_probabilities: bool
@@ -118,7 +122,7 @@ class ResampledView:
         return self._map_plan(tiling).first_needed(chunks)
 
     def sink(self, tiling: Tiling, classes: int, chunks: int, keep: Keep) -> Sink:
-        regridder = Regridder(
+        regridder = ScoreResampler(
             classes,
             self._map_plan(tiling),
             self._valid,
@@ -158,7 +162,7 @@ class ResampledView:
         wanted = self._wanted(placed)
         if wanted is not None and not wanted.any():
             return wanted
-        return both(self.source.holds_data(placed), wanted)
+        return intersect_masks(self.source.holds_data(placed), wanted)
 
 
 def _panels(seen: ModelGrid, width: int) -> Iterator[tuple[int, int]]:
@@ -177,7 +181,7 @@ def _with_panels(seen: ModelGrid, plan: TilePlan, width: int) -> TilePlan:
 
 
 def model_view(
-    reader: Image, grid: Grid, area: Window, inside: Inside | None, seen: ModelGrid | None
+    reader: Image, grid: Grid, area: Window, inside: MaskReader | None, seen: ModelGrid | None
 ) -> ModelView:
     """``grid`` is the whole raster's, ``area`` and ``inside`` say what of it is mapped.
 

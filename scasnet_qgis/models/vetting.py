@@ -16,7 +16,7 @@ from typing import Any
 from scasnet_qgis.common.errors import ModelError
 from scasnet_qgis.common.messages import translate
 from scasnet_qgis.common.protobuf_wire import OversizeError
-from scasnet_qgis.common.untrusted import clean_name, too_much_text
+from scasnet_qgis.common.untrusted import clean_name, oversized_metadata
 from scasnet_qgis.models.onnx_proto import EXTERNAL, MAX_DIMS, is_own, read_outline, shown
 
 MAX_BYTES = 2**31 - 1  # a protocol buffer cannot be larger
@@ -92,7 +92,7 @@ class _Vetting:
     def check(self, model: Any) -> None:
         metadata = sum(len(entry.key) + entry.value_size for entry in model.metadata_props)
         if metadata > _MAX_METADATA:
-            raise too_much_text(f"{metadata} bytes of metadata")
+            raise oversized_metadata(f"{metadata} bytes of metadata")
         if not model.HasField("graph"):
             raise ValueError("no graph")
         functions: dict[Operator, Counter[Operator]] = {}

@@ -41,7 +41,7 @@ def _same(first: Path, second: Path) -> bool:
 
 
 @contextmanager
-def whole_files(targets: Sequence[Path]) -> Iterator[Mapping[Path, Path]]:
+def atomic_files(targets: Sequence[Path]) -> Iterator[Mapping[Path, Path]]:
     """For each target the path to write to; all take their names when the block is left well.
 
     What is written beside such a path (the parts of a shapefile) comes along. If anything fails,

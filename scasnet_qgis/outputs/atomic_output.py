@@ -13,16 +13,16 @@ from typing import Callable
 from scasnet_qgis.common import file_errors as delivery_faults
 from scasnet_qgis.common.errors import OutputError
 from scasnet_qgis.common.messages import translate
-from scasnet_qgis.outputs.provenance.run_record import ENDING
+from scasnet_qgis.outputs.provenance.run_record import RECORD_SUFFIX
 from scasnet_qgis.outputs.work_folder import WorkFolder
 
 ENDINGS = (".tif", ".tiff")
-SIDE_FILES = (".aux.xml", ".ovr", ".msk", ENDING)  # appended to the full name
+SIDE_FILES = (".aux.xml", ".ovr", ".msk", RECORD_SUFFIX)  # appended to the full name
 
 Move = tuple[Path, Path]
 
 
-class Delivery:
+class AtomicOutput:
     """An output file and the hidden work folder beside it, which one run at a time may have.
 
     Everything is written to ``working``, and what else lies in its ``folder`` is published with
@@ -76,12 +76,12 @@ class Delivery:
         if not self._work.held:
             raise delivery_faults.folder_removed(self.root)
 
-    def put_aside(self) -> list[Move]:
+    def backup_moves(self) -> list[Move]:
         """The moves that make room for the new files."""
         olds = [old for old in (self.output, *side_files(self.output)) if old.exists()]
         return [(old, self.old / old.name) for old in olds]
 
-    def put_in_place(self) -> list[Move]:
+    def publish_moves(self) -> list[Move]:
         """The moves that give the new files their names, the raster's last."""
         files = sorted(file for file in self.folder.iterdir() if file != self.working)
         return [(file, self.output.with_name(file.name)) for file in (*files, self.working)]
@@ -95,9 +95,9 @@ class Delivery:
         """Say, once the old files are aside for good, that the new ones take their names."""
         for folder in (self.old, self.output.parent):
             if folder.is_dir():
-                folder_to_disk(folder)
+                fsync_folder(folder)
         self.placing.touch()
-        folder_to_disk(self.root)
+        fsync_folder(self.root)
 
     def _put_back(self) -> None:
         """Undo what a killed run had begun to publish."""
@@ -110,13 +110,13 @@ class Delivery:
             olds = self.old.iterdir() if self.old.is_dir() else ()
             for old in sorted(olds, key=lambda path: path.name == self.output.name):
                 old.replace(self.output.with_name(old.name))
-            folder_to_disk(self.output.parent)
+            fsync_folder(self.output.parent)
         shutil.rmtree(self.old, ignore_errors=True)
-        folder_to_disk(self.root)  # without the mark, what is aside would come back
+        fsync_folder(self.root)  # without the mark, what is aside would come back
         self.placing.unlink(missing_ok=True)
 
 
-def publish(deliveries: Sequence[Delivery]) -> None:
+def publish(deliveries: Sequence[AtomicOutput]) -> None:
     """Give the finished files of all deliveries their names, or change nothing.
 
     Older maps of the same names are put aside first and come back if anything fails. Side files
@@ -128,18 +128,18 @@ def publish(deliveries: Sequence[Delivery]) -> None:
     done: list[Move] = []
     place = deliveries[-1].output
     try:
-        for source, place in _all(deliveries, Delivery.put_in_place):  # noqa: B007 (told below)
-            file_to_disk(source)
-        for place, aside in _all(deliveries, Delivery.put_aside):
+        for source, place in _all(deliveries, AtomicOutput.publish_moves):  # noqa: B007 (told below)
+            fsync_file(source)
+        for place, aside in _all(deliveries, AtomicOutput.backup_moves):
             _move(place, aside, done)
         for delivery in deliveries:
             delivery.mark_placing()
-        for source, place in _all(deliveries, Delivery.put_in_place):
+        for source, place in _all(deliveries, AtomicOutput.publish_moves):
             if place in (delivery.output for delivery in deliveries):
-                folder_to_disk(place.parent)  # its side files come first
+                fsync_folder(place.parent)  # its side files come first
             _move(source, place, done)
         for delivery in deliveries:
-            folder_to_disk(delivery.output.parent)
+            fsync_folder(delivery.output.parent)
     except OSError as error:
         _take_back(deliveries, done)
         raise delivery_faults.not_placed(place, error) from error
@@ -147,12 +147,14 @@ def publish(deliveries: Sequence[Delivery]) -> None:
         delivery.discard()
 
 
-def _all(deliveries: Sequence[Delivery], moves: Callable[[Delivery], list[Move]]) -> Iterator[Move]:
+def _all(
+    deliveries: Sequence[AtomicOutput], moves: Callable[[AtomicOutput], list[Move]]
+) -> Iterator[Move]:
     for delivery in deliveries:
         yield from moves(delivery)
 
 
-def _take_back(deliveries: Sequence[Delivery], done: Sequence[Move]) -> None:
+def _take_back(deliveries: Sequence[AtomicOutput], done: Sequence[Move]) -> None:
     """As far as that works; what stays aside is put back with the next run."""
     for place, moved in reversed(done):
         with suppress(OSError):
@@ -222,13 +224,13 @@ def _same_file(output: Path, name: str) -> bool:
 _UNSUPPORTED = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EISDIR, errno.EACCES, errno.EPERM)
 
 
-def file_to_disk(file: Path) -> None:
+def fsync_file(file: Path) -> None:
     """Or a file could have its name but, after a loss of power, not its content; raises OSError."""
     with file.open("rb+") as opened:
         os.fsync(opened.fileno())
 
 
-def folder_to_disk(folder: Path) -> None:
+def fsync_folder(folder: Path) -> None:
     """Let no later change of names in a folder outlive an earlier one; raises OSError.
 
     Nothing happens where the system opens no folders (Windows) or the file system knows no such

@@ -107,7 +107,7 @@ def _empty_labels(count: int) -> bytes:
     return zlib.compress(bytes(count), _ZLIB_LEVEL)
 
 
-def is_whole(folder: Path, chunk: ChunkRecord) -> bool:
+def is_intact(folder: Path, chunk: ChunkRecord) -> bool:
     """Whether a chunk's file is there as it was written."""
     try:
         with (folder / chunk.name).open("rb") as file:
@@ -120,7 +120,7 @@ def is_whole(folder: Path, chunk: ChunkRecord) -> bool:
     return (size, checksum) == (chunk.size, chunk.checksum)
 
 
-def blocks_of(folder: Path, chunk: ChunkRecord, classes: int) -> Iterator[FinishedBlock]:
+def read_blocks(folder: Path, chunk: ChunkRecord, classes: int) -> Iterator[FinishedBlock]:
     """The blocks of a chunk in their order; ``classes`` is 0 where they have labels only.
 
     Raises DamagedChunkError and OSError.
@@ -171,7 +171,7 @@ def _array(content: bytes, element_type: np.dtype[Any], shape: tuple[int, ...]) 
         raise DamagedChunkError(str(error)) from error
 
 
-class Keeper:
+class ChunkRecorder:
     """Turns finished blocks, as they come, into chunks that the journal lists.
 
     Before a chunk is begun and before it is listed ``check`` may raise what speaks against it.

@@ -15,7 +15,7 @@ from scasnet_qgis.common.file_errors import failed
 from scasnet_qgis.common.model_card import ModelClass
 from scasnet_qgis.common.progress import Progress, Stage
 from scasnet_qgis.images.grid import Grid
-from scasnet_qgis.outputs.atomic_output import Delivery
+from scasnet_qgis.outputs.atomic_output import AtomicOutput
 from scasnet_qgis.outputs.geotiff import BLOCK, GeoTiffWriter
 from scasnet_qgis.outputs.overviews import mean_of, most_frequent
 from scasnet_qgis.outputs.provenance.stamp import stamp
@@ -86,7 +86,7 @@ class ClassMapWriter:
 
     def __init__(
         self,
-        delivery: Delivery,
+        delivery: AtomicOutput,
         grid: Grid,
         classes: Sequence[ModelClass],
         origin: Mapping[str, str] | None = None,
@@ -166,7 +166,7 @@ class ProbabilityWriter:
 
     def __init__(
         self,
-        delivery: Delivery,
+        delivery: AtomicOutput,
         grid: Grid,
         classes: Sequence[ModelClass],
         origin: Mapping[str, str] | None = None,

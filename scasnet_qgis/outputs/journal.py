@@ -116,7 +116,7 @@ class Journal:
         self.header = {**header, "format": FORMAT}
         self._write_all()
 
-    def keep_first(self, count: int) -> None:
+    def keep_chunks(self, count: int) -> None:
         """Forget all chunks but the first ones, and whatever else lies there; raises OSError."""
         if self._is_clean and count == len(self.chunks):
             return

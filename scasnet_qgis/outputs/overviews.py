@@ -15,7 +15,7 @@ import numpy as np
 from osgeo import gdal
 
 from scasnet_qgis.common.progress import Progress
-from scasnet_qgis.tiling.scaling import part_of
+from scasnet_qgis.tiling.scaling import window_slices
 from scasnet_qgis.tiling.windows import Window
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class _Level:
                     shape = (len(values), target.rows, target.cols)
                     block = _PartialBlock(np.empty(shape, values.dtype), target.rows * target.cols)
                 part = target.intersect(window)
-                block.values[part_of(part, target)] = values[part_of(part, window)]
+                block.values[window_slices(part, target)] = values[window_slices(part, window)]
                 block.missing -= part.rows * part.cols
                 if block.missing:
                     self._wait(row, col, block)

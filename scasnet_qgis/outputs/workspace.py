@@ -9,17 +9,17 @@ from pathlib import Path
 
 from scasnet_qgis.common.messages import message, translate
 from scasnet_qgis.common.progress import Progress
-from scasnet_qgis.outputs.atomic_output import Delivery
+from scasnet_qgis.outputs.atomic_output import AtomicOutput
 from scasnet_qgis.outputs.journal import Journal
 
-WORTH_SECONDS = 20.0  # of work; less is not worth a folder that somebody wonders about
+MIN_KEPT_SECONDS = 20.0  # of work; less is not worth a folder that somebody wonders about
 
 
 @dataclass
-class Work:
+class Workspace:
     """The work folders of a run, the map's last, and the journal of what was finished before."""
 
-    deliveries: list[Delivery]
+    deliveries: list[AtomicOutput]
     journal: Journal
 
     @property
@@ -28,22 +28,24 @@ class Work:
 
 
 @contextmanager
-def open_work(output: Path, probabilities: Path | None, progress: Progress) -> Iterator[Work]:
-    """Work folders that no other run has; after an error, what was long work stays in the map's.
+def open_workspace(
+    output: Path, probabilities: Path | None, progress: Progress
+) -> Iterator[Workspace]:
+    """Folders that no other run has; after an error, what took long stays in the map's.
 
     Raises OutputError where a folder cannot be made or another run has the same output.
     """
     with ExitStack() as stack:
-        deliveries: list[Delivery] = []
+        deliveries: list[AtomicOutput] = []
         for path in filter(None, (probabilities, output)):
-            deliveries.append(Delivery(path))
+            deliveries.append(AtomicOutput(path))
             stack.callback(deliveries[-1].discard)
         folder = deliveries[-1].root
         journal = Journal(folder / "journal")
         try:
-            yield Work(deliveries, journal)
+            yield Workspace(deliveries, journal)
         except BaseException:
-            if journal.seconds >= WORTH_SECONDS:
+            if journal.seconds >= MIN_KEPT_SECONDS:
                 deliveries[-1].leave()
                 _log_kept(folder, progress)
             raise

@@ -168,11 +168,12 @@ NO_AUGMENTATION = Augmentation()
 
 def scaled_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
     """Rows and columns of a tile at a scale: multiples of what networks reduce by."""
-    from scasnet_qgis.tiling.windows import SIZE_STEP, SMALLEST  # loads numpy
+    from scasnet_qgis.tiling.windows import MIN_RASTER_SIZE, SIZE_STEP  # loads numpy
 
     if scale == 1:
         return size
     rows, cols = (
-        max(round(side * scale / SIZE_STEP) * SIZE_STEP, min(side, SMALLEST)) for side in size
+        max(round(side * scale / SIZE_STEP) * SIZE_STEP, min(side, MIN_RASTER_SIZE))
+        for side in size
     )
     return rows, cols

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scasnet_qgis.tiling.scaling import part_of
+from scasnet_qgis.tiling.scaling import window_slices
 from scasnet_qgis.tiling.windows import Axis, Panel, Tile, TilePlan, Window
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ class UnblendedTiles:
         window = own.intersect(Window(0, self._panel.col, self._plan.rows, self._panel.cols))
         if window.empty:
             return None
-        at = part_of(window, tile.out)[1:]
+        at = window_slices(window, tile.out)[1:]
         shape = (window.rows, window.cols)
         if labels is None:
             holds_data, values = np.zeros(shape, np.bool_), np.full(shape, NODATA_LABEL, np.uint8)

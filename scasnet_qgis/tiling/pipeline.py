@@ -18,9 +18,14 @@ from scasnet_qgis.common.errors import Cancelled
 from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.tiling.blending import Blender, FinishedBlock, UnblendedTiles
 from scasnet_qgis.tiling.overlap_cache import OverlapCache, RowSlice, Source
-from scasnet_qgis.tiling.remaining import RemainingRows, remaining_rows, tiles_again, tiles_before
-from scasnet_qgis.tiling.scaling import Scaling, pad_to, part_of
-from scasnet_qgis.tiling.valid_pixels import any_valid, both, valid_mask
+from scasnet_qgis.tiling.remaining import (
+    RemainingRows,
+    recomputed_tiles,
+    remaining_rows,
+    tiles_in_rows,
+)
+from scasnet_qgis.tiling.scaling import Scaling, mirror_pad, window_slices
+from scasnet_qgis.tiling.valid_pixels import any_valid, intersect_masks, valid_mask
 from scasnet_qgis.tiling.windows import Panel, Tile, TilePlan, Window
 
 if TYPE_CHECKING:
@@ -51,7 +56,7 @@ class Backend(Protocol):
         """Make running and later calls of ``predict`` raise Cancelled soon."""
 
 
-Inside = Callable[[Window], "NDArray[np.bool_] | None"]
+MaskReader = Callable[[Window], "NDArray[np.bool_] | None"]
 Sink = Callable[[FinishedBlock], None]
 
 
@@ -85,7 +90,7 @@ class _Result:
     valid: NDArray[np.bool_] | None
 
 
-class Segmentation:
+class Pipeline:
     """Applies a model to a raster, tile by tile.
 
     ``area`` is the window of the raster that is mapped; the plan's rows and columns count from its
@@ -103,7 +108,7 @@ class Segmentation:
         backend: Backend,
         plan: TilePlan,
         batch: int = 1,
-        inside: Inside | None = None,
+        inside: MaskReader | None = None,
     ) -> None:
         self.source, self.raster, self.area = source, raster, area
         self._inside = inside or _everywhere
@@ -126,8 +131,8 @@ class Segmentation:
         computing = ThreadPoolExecutor(self.backend.workers, thread_name_prefix="scasnet-compute")
         try:
             remaining = list(remaining_rows(self.plan, start))
-            done = tiles_before(self.plan, start)
-            recomputed = tiles_again(self.plan, start)
+            done = tiles_in_rows(self.plan, start)
+            recomputed = recomputed_tiles(self.plan, start)
             results = self._results(remaining, done, recomputed, reading, computing, progress)
             for panel_rows in remaining:
                 self._blend(panel_rows, results, sink)
@@ -230,7 +235,7 @@ class Segmentation:
                 self._reader.forget(tile.col)
                 continue
             window, available, slices = self._read_slices(tile)
-            valid[index] = both(valid_mask(on_raster, slices), inside)
+            valid[index] = intersect_masks(valid_mask(on_raster, slices), inside)
             if any_valid(valid[index]):
                 if inputs is None:
                     inputs = self._empty_input(len(tiles), window, slices[0].raw)
@@ -261,9 +266,9 @@ class Segmentation:
         """Write the input [bands, rows, cols] of one tile from the slices that were read."""
         write = self.scaling.filled if self.backend.takes_raw else self.scaling
         for part in slices:
-            write(part.raw, part.valid, tile[part_of(part.window, window)])
+            write(part.raw, part.valid, tile[window_slices(part.window, window)])
         if available != window:
-            tile[...] = pad_to(tile[part_of(available, window)], available, window)
+            tile[...] = mirror_pad(tile[window_slices(available, window)], available, window)
 
 
 def _everywhere(_window: Window) -> None:

@@ -17,7 +17,7 @@ class RemainingRows:
     first: int
 
     @property
-    def tiles_again(self) -> int:
+    def recomputed_tiles(self) -> int:
         """How many tiles are done, but are computed again for their overlaps."""
         return (self.first - self.rows.start) * len(self.panel.tile_cols)
 
@@ -33,12 +33,12 @@ def remaining_rows(plan: TilePlan, start: int) -> Iterator[RemainingRows]:
             yield RemainingRows(panel, range(top, count), first)
 
 
-def tiles_again(plan: TilePlan, start: int) -> int:
+def recomputed_tiles(plan: TilePlan, start: int) -> int:
     """How many tiles of the first ``start`` rows overlap remaining ones, which need them."""
-    return sum(remaining.tiles_again for remaining in remaining_rows(plan, start))
+    return sum(remaining.recomputed_tiles for remaining in remaining_rows(plan, start))
 
 
-def tiles_before(plan: TilePlan, rows: int) -> int:
+def tiles_in_rows(plan: TilePlan, rows: int) -> int:
     """How many tiles the first ``rows`` rows of tiles have, counted panel after panel."""
     panels, rest = divmod(rows, len(plan.vertical))
     widths = [len(panel.tile_cols) for panel in plan.panels]

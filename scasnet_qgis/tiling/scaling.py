@@ -93,7 +93,7 @@ class Scaling:
         return bool(limits.min < max(self.low) or limits.max > min(self.high))
 
 
-def pad_to(pixels: NDArray[Any], source: Window, target: Window) -> NDArray[Any]:
+def mirror_pad(pixels: NDArray[Any], source: Window, target: Window) -> NDArray[Any]:
     """Extend ``pixels`` [bands, rows, cols] of window ``source`` to ``target`` by mirroring.
 
     ``source`` lies inside ``target``. Where the raster is smaller than the margin, mirroring
@@ -116,7 +116,7 @@ def _mirrored(start: int, end: int, length: int) -> NDArray[np.intp]:
     return np.minimum(positions, 2 * length - 1 - positions)
 
 
-def part_of(inner: Window, outer: Window) -> tuple[slice, slice, slice]:
+def window_slices(inner: Window, outer: Window) -> tuple[slice, slice, slice]:
     """Slices of window ``inner`` in an array [bands, rows, cols] of window ``outer``."""
     rows = slice(inner.row - outer.row, inner.row_end - outer.row)
     return slice(None), rows, slice(inner.col - outer.col, inner.col_end - outer.col)

@@ -71,7 +71,7 @@ class MapPlan:
         return panel * len(starts) + row
 
 
-class Regridder:
+class ScoreResampler:
     """Resamples the blender's blocks to blocks of the map, panel by panel.
 
     It buffers the scores of one row of tiles and of the first neighbours of the next strip. The

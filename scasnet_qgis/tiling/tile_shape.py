@@ -9,7 +9,7 @@ from scasnet_qgis.tiling.windows import SIZE_STEP, TilePlan, plan_axis, plan_til
 STRETCH = sqrt(2)  # times; how much longer than asked for a side may be, where the other is shorter
 
 
-def fitting_tiles(
+def plan_fitted_tiles(
     rows: int,
     cols: int,
     tile: tuple[int, int],

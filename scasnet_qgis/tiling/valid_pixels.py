@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scasnet_qgis.tiling.overlap_cache import RowSlice
-from scasnet_qgis.tiling.scaling import part_of
+from scasnet_qgis.tiling.scaling import window_slices
 from scasnet_qgis.tiling.windows import Window
 
 if TYPE_CHECKING:
@@ -23,12 +23,16 @@ def valid_mask(window: Window, slices: Sequence[RowSlice]) -> NDArray[np.bool_] 
     for part in slices:
         common = window.intersect(part.window)
         if not common.empty:
-            valid = np.True_ if part.valid is None else part.valid[part_of(common, part.window)[1:]]
-            mask[part_of(common, window)[1:]] = valid
+            valid = (
+                np.True_
+                if part.valid is None
+                else part.valid[window_slices(common, part.window)[1:]]
+            )
+            mask[window_slices(common, window)[1:]] = valid
     return mask
 
 
-def both(
+def intersect_masks(
     first: NDArray[np.bool_] | None, second: NDArray[np.bool_] | None
 ) -> NDArray[np.bool_] | None:
     """The logical and of two masks."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SIZE_STEP = 8  # tile sizes that are not fixed are multiples of it, the output stride of ScasNet
-SMALLEST = 64  # pixels; smaller rasters are mirrored up to it, or the network has no context
+MIN_RASTER_SIZE = 64  # pixels; smaller rasters are mirrored up to it, or the network has no context
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def plan_axis(length: int, tile: int, overlap: int, *, fixed: bool) -> Axis:
             tile=tile,
         )
     if length <= tile:
-        return Axis(length, tile if fixed else max(length, min(tile, SMALLEST)), (0,))
+        return Axis(length, tile if fixed else max(length, min(tile, MIN_RASTER_SIZE)), (0,))
     count = ceil((length - overlap) / (tile - overlap))
     size = tile
     if not fixed:
@@ -243,14 +243,14 @@ def plan_tiles(
 STEP = 1024  # rows and columns; a multiple of what blocks of files usually have
 
 
-def windows_over(area: Window, step: int = STEP) -> Iterator[Window]:
+def aligned_windows(area: Window, step: int = STEP) -> Iterator[Window]:
     """The parts of ``area`` between multiples of ``step``, row by row."""
     for row in range(area.row // step * step, area.row_end, step):
         for col in range(area.col // step * step, area.col_end, step):
             yield Window(row, col, step, step).intersect(area)
 
 
-def count_over(area: Window, step: int = STEP) -> int:
+def count_windows(area: Window, step: int = STEP) -> int:
     """How many windows there are."""
     if area.empty:
         return 0

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from scasnet_qgis.common.errors import OutputError, TrainingError
 from scasnet_qgis.common.messages import translate
-from scasnet_qgis.common.untrusted import check_plain_file
+from scasnet_qgis.common.untrusted import check_regular_file
 
 TENSORS, STATE = "tensors.safetensors", "state.json"
 _MOST_STATE = 8_000_000  # bytes; ours have a few thousand
@@ -75,8 +75,8 @@ class Checkpoint:
         if not folder.exists():
             return None
         try:
-            check_plain_file(folder / STATE, _MOST_STATE)
-            check_plain_file(folder / TENSORS)
+            check_regular_file(folder / STATE, _MOST_STATE)
+            check_regular_file(folder / TENSORS)
             state = json.loads((folder / STATE).read_text(encoding="utf-8"))
             if not isinstance(state, dict):
                 raise ValueError("the state is no dictionary")

@@ -15,9 +15,9 @@ from scasnet_qgis.common.errors import Cancelled
 from scasnet_qgis.common.messages import Message
 from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.tiling.blending import FinishedBlock
-from scasnet_qgis.tiling.pipeline import Inside, Segmentation
+from scasnet_qgis.tiling.pipeline import MaskReader, Pipeline
 from scasnet_qgis.tiling.scaling import Scaling
-from scasnet_qgis.tiling.tile_shape import fitting_tiles
+from scasnet_qgis.tiling.tile_shape import plan_fitted_tiles
 from scasnet_qgis.tiling.windows import Window
 from scasnet_qgis.training.data.normalisation import Normalisation
 from scasnet_qgis.training.data.scenes import IGNORE, Scene
@@ -67,7 +67,7 @@ class SceneSource:
         return pixels, None if self._scene.valid is None else np.array(self._scene.valid[part])
 
 
-def labelled(scene: Scene) -> Inside:
+def labelled(scene: Scene) -> MaskReader:
     """Leaves out tiles without any label; the others see all of the image, as maps are made."""
 
     def inside(window: Window) -> NDArray[np.bool_] | None:
@@ -115,13 +115,13 @@ def _of_scene(
         counts[0] += ConfusionMatrix.of(labels, block.labels().astype(np.int64) - 1, classes)
 
     size, overlap = tile
-    Segmentation(
+    Pipeline(
         SceneSource(scene),
         whole,
         whole,
         scaling_of(normalisation),
         TorchBackend(forward, normalisation, classes),
-        fitting_tiles(
+        plan_fitted_tiles(
             whole.rows,
             whole.cols,
             (size, size),

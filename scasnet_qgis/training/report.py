@@ -22,7 +22,7 @@ from scasnet_qgis.common.options import options_of
 from scasnet_qgis.common.reports import page as html
 from scasnet_qgis.common.reports.escaping import safe_color
 from scasnet_qgis.images.png import png_bytes
-from scasnet_qgis.outputs.atomic_files import check_targets, whole_files
+from scasnet_qgis.outputs.atomic_files import atomic_files, check_targets
 from scasnet_qgis.training.run_log import Curve, History, smoothed
 from scasnet_qgis.training.settings.config import TrainingConfig
 from scasnet_qgis.training.worker.protocol import text_of
@@ -64,7 +64,7 @@ def write_report(work: Path, output: Path, tr: Translator) -> None:
             folder=work,
         ) from error
     check_targets([output], [])
-    with whole_files([output]) as working:
+    with atomic_files([output]) as working:
         working[output].write_text(text, encoding="utf-8")
 
 

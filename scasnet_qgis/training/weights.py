@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from scasnet_qgis.common.errors import ModelError, TrainingError
 from scasnet_qgis.common.messages import translate
 from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig, published_layers
-from scasnet_qgis.training.caffe.layer_names import homes
+from scasnet_qgis.training.caffe.layer_names import target_layers
 from scasnet_qgis.training.checkpoint import STATE, TENSORS, Checkpoint
 
 BEST = "best"
@@ -88,7 +88,9 @@ def read_model(path: Path) -> Trained:
         raise _foreign(path)
     shape = ScasNetConfig(variant, len(card.bands), len(card.classes), card.width)
     # A card may claim any width, and the network of that takes memory before it is filled.
-    kernels = sum(math.prod(home.shapes[0]) for home in homes(shape).values() if not home.norm)
+    kernels = sum(
+        math.prod(home.shapes[0]) for home in target_layers(shape).values() if not home.norm
+    )
     if contents(path).weights < kernels:
         raise _foreign(path, f"fewer than {kernels} weights")
     network = ScasNet(shape)

@@ -32,7 +32,7 @@ NO_MAP = "without a class in the map"
 @pytest.fixture
 def small_windows(monkeypatch):
     """Many windows for a small raster."""
-    for function in (walk.windows_over, walk.count_over):
+    for function in (walk.aligned_windows, walk.count_windows):
         monkeypatch.setattr(function, "__defaults__", (32,))
 
 
@@ -87,7 +87,7 @@ def test_what_is_left_out_is_counted_once_with_its_reason(compare, make_raster, 
 def test_boundaries_do_not_depend_on_the_windows(compare, mapped, make_raster, monkeypatch, radius):
     reference = make_raster(TRUTH, "truth.tif")
     whole = compare(mapped, reference, boundary=radius) if radius < 20 else None
-    for function in (walk.windows_over, walk.count_over):
+    for function in (walk.aligned_windows, walk.count_windows):
         monkeypatch.setattr(function, "__defaults__", (17,))
     if whole is None:  # patches are smaller than the disc
         with pytest.raises(InputError, match="no more than 20 pixels from another class"):

@@ -131,7 +131,7 @@ def test_the_seed_decides_and_the_windows_do_not(mapped, tmp_path, monkeypatch):
     first = places("a.gpkg", 5)
     assert places("b.gpkg", 5) == first
     assert places("c.gpkg", 6) != first
-    for function in (walk.windows_over, walk.count_over):
+    for function in (walk.aligned_windows, walk.count_windows):
         monkeypatch.setattr(function, "__defaults__", (48,))
     again = places("d.gpkg", 5)
     assert len(set(again)) == 200
@@ -140,7 +140,7 @@ def test_the_seed_decides_and_the_windows_do_not(mapped, tmp_path, monkeypatch):
 
 def test_every_pixel_is_drawn_equally_often(make_raster, monkeypatch):
     """Over many seeds, also where a class goes through several windows."""
-    for function in (walk.windows_over, walk.count_over):
+    for function in (walk.aligned_windows, walk.count_windows):
         monkeypatch.setattr(function, "__defaults__", (5,))
     values = np.random.default_rng(0).choice([1, 2], (8, 12), p=[0.75, 0.25]).astype(np.uint8)
     source = make_raster(values, "small.tif")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from qgis.core import QgsProcessingException
 
-from scasnet_qgis.outputs.provenance.stamp import read_record, stamp_of
+from scasnet_qgis.outputs.provenance.stamp import read_record, read_stamp
 from tests.mapping.refinements.test_majority import expected
 from tests.real_qgis import pixels
 
@@ -17,7 +17,7 @@ def test_edges_are_smoothed(run, image, tmp_path, feedback):
     outputs = run("scasnet:segment", INPUT=str(image), OUTPUT=str(smooth), MAJORITY=7)
     np.testing.assert_array_equal(pixels(smooth), expected(pixels(plain), 7))
     assert outputs["SMOOTHED_PIXELS"] == (pixels(smooth) != pixels(plain)).sum() > 0
-    assert stamp_of(smooth)["MAJORITY"] == "7"
+    assert read_stamp(smooth)["MAJORITY"] == "7"
     record = read_record(smooth)
     assert record.at("settings", "given", "majority") == 7
     assert record.at("repeat", "parameters")["MAJORITY"] == "7"

@@ -16,7 +16,7 @@ from qgis.core import (
 from scasnet_qgis.images.rendered_image import RenderedImage, rendered_grid
 from scasnet_qgis.outputs.provenance.run_record import Record
 from scasnet_qgis.qgis_ui.about.run_facts import sections
-from scasnet_qgis.qgis_ui.layers.layer_renderer import LayerPainter
+from scasnet_qgis.qgis_ui.layers.layer_renderer import LayerRenderer
 from scasnet_qgis.tiling.windows import Window
 from tests.conftest import Recorder
 from tests.labels.layers import polygon, write_layer
@@ -154,8 +154,8 @@ def test_windows_are_the_same_however_they_are_cut(qgis_app, layer):
     assert not place.own
 
     def image() -> RenderedImage:
-        painter = LayerPainter(layer, "tiles")
-        return RenderedImage(painter, place.grid, ("red", "green", "blue"), (), Recorder())
+        block_renderer = LayerRenderer(layer, "tiles")
+        return RenderedImage(block_renderer, place.grid, ("red", "green", "blue"), (), Recorder())
 
     whole, valid = image().read(Window(100, 200, 700, 650))
     assert valid is not None

@@ -96,7 +96,7 @@ def test_a_service_that_stumbles_is_asked_again(run, layer, service, picture, tm
 def test_a_run_whose_server_went_away_goes_on_when_it_is_back(
     run, layer, service, picture, tmp_path, feedback, monkeypatch
 ):
-    monkeypatch.setattr(work, "WORTH_SECONDS", 0.0)
+    monkeypatch.setattr(work, "MIN_KEPT_SECONDS", 0.0)
     how = {"INPUT": layer, "EXTENT": box(0, 0, 1000, 200), **TILES}
     target = tmp_path / "map.tif"
     service.gone_after = 4

@@ -26,7 +26,7 @@ def cancelled(context, source: Path, target: Path) -> RecordingFeedback:
     "the same command goes on; RESUME=False begins anew",
 )
 def test_the_same_command_goes_on(run, provider, context, feedback, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(work, "WORTH_SECONDS", 0.0)
+    monkeypatch.setattr(work, "MIN_KEPT_SECONDS", 0.0)
     source, target = tmp_path / "image.tif", tmp_path / "map.tif"
     gdal.Translate(str(source), str(DEMO), srcWin=[100, 100, 200, 260])
     tiles = {"TILE_SIZE": 64, "OVERLAP": 16}

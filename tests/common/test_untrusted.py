@@ -14,7 +14,7 @@ from scasnet_qgis.common.model_card import from_metadata
 from scasnet_qgis.common.untrusted import (
     MAX_LITERAL,
     MAX_VALUE,
-    check_plain_file,
+    check_regular_file,
     clean_name,
     parse,
 )
@@ -109,20 +109,20 @@ def test_all_values_together_have_a_limit() -> None:
 def test_plain_files(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"123")
-    check_plain_file(path, 3)
+    check_regular_file(path, 3)
     for other in (tmp_path, tmp_path / "none", Path(os.devnull)):
         with pytest.raises(OSError):  # noqa: PT011 (each system has its own text)
-            check_plain_file(other)
+            check_regular_file(other)
 
 
 def test_the_log_says_which_file_is_not_read_and_why(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"123")
     with pytest.raises(OSError, match="more than 2 bytes") as large:
-        check_plain_file(path, 2)
+        check_regular_file(path, 2)
     assert (large.value.errno, large.value.filename) == (errno.EFBIG, str(path))
     with pytest.raises(OSError, match="not a plain file") as folder:
-        check_plain_file(tmp_path)
+        check_regular_file(tmp_path)
     assert (folder.value.errno, folder.value.filename) == (errno.EINVAL, str(tmp_path))
 
 

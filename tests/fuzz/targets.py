@@ -66,7 +66,7 @@ def caffe(data: bytes) -> None:
     """A Caffe file: its layers, where they belong, and their weights."""
     from scasnet_qgis.training.caffe.container import CaffeFile
     from scasnet_qgis.training.caffe.layer_names import match
-    from scasnet_qgis.training.caffe.loading import read_pair
+    from scasnet_qgis.training.caffe.loading import read_arrays
 
     with file_of(data, ".caffemodel") as path, _one_sentence():
         file = CaffeFile(path)
@@ -76,7 +76,7 @@ def caffe(data: bytes) -> None:
         for _, line in found.unused:
             assert "<" not in str(line)
         for pair in found.pairs:
-            read_pair(file, pair)
+            read_arrays(file, pair)
 
 
 def card(data: bytes) -> None:

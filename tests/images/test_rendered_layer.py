@@ -34,7 +34,7 @@ class Painted:
     def __init__(self) -> None:
         self.parts: list[Grid] = []
 
-    def paint(self, part: Grid, _progress: object) -> np.ndarray:
+    def render_block(self, part: Grid, _progress: object) -> np.ndarray:
         self.parts.append(part)
         x, y = part.to_map(0.5, 0.5)
         rows, cols = np.mgrid[0 : part.rows, 0 : part.cols]
@@ -121,12 +121,12 @@ def test_windows_are_put_together_from_whole_blocks(recorder) -> None:
     assert (step == 1).all(), "no seam between blocks"
     assert valid is not None
     assert valid.sum(axis=1).tolist() == [valid[0].sum()] * 300
-    painter = layer.painter
-    assert isinstance(painter, Painted)
-    assert {(part.rows, part.cols) for part in painter.parts} == {(BLOCK, BLOCK)}
-    assert len(painter.parts) == 4
+    block_renderer = layer.block_renderer
+    assert isinstance(block_renderer, Painted)
+    assert {(part.rows, part.cols) for part in block_renderer.parts} == {(BLOCK, BLOCK)}
+    assert len(block_renderer.parts) == 4
     image.read(window)
-    assert len(painter.parts) == 4, "they are kept"
+    assert len(block_renderer.parts) == 4, "they are kept"
 
 
 def test_a_cancel_ends_reading(recorder) -> None:

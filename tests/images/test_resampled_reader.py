@@ -169,7 +169,7 @@ class _Counting:
     def __init__(self) -> None:
         self.largest, self.bands = 0, [1, 2, 3]
 
-    def cache_for(self, tile: tuple[int, int]) -> int:
+    def cache_bytes_for(self, tile: tuple[int, int]) -> int:
         return tile[0] * tile[1]
 
     def read(self, window: Window) -> tuple[np.ndarray, None]:
@@ -188,4 +188,4 @@ def test_no_more_is_read_at_a_time_than_fits(factor: int) -> None:
     pixels, _ = reader.read(Window(1000, 2000, size, size))
     assert pixels.shape == (3, size, size)
     assert 0 < counting.largest <= 1.1 * resampled_reader._PIECE_BYTES
-    assert reader.cache_for((456, 456)) <= 64 * 2**20 if factor < 100 else True
+    assert reader.cache_bytes_for((456, 456)) <= 64 * 2**20 if factor < 100 else True

@@ -37,7 +37,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("all_work_is_worth_keepi
 
 @pytest.fixture
 def all_work_is_worth_keeping(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(work, "WORTH_SECONDS", 0.0)
+    monkeypatch.setattr(work, "MIN_KEPT_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -271,8 +271,8 @@ def test_two_processes_at_once(request_of) -> None:
     request = request_of()
     code = (
         "import sys; from pathlib import Path\n"
-        "from scasnet_qgis.outputs.atomic_output import Delivery\n"
-        "Delivery(Path(sys.argv[1])); print('ready', flush=True); sys.stdin.read()"
+        "from scasnet_qgis.outputs.atomic_output import AtomicOutput\n"
+        "AtomicOutput(Path(sys.argv[1])); print('ready', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", code, str(request.output.map)]
     with subprocess.Popen(

@@ -111,7 +111,7 @@ def test_the_width_of_panels_does_not_matter(tmp_path, monkeypatch) -> None:
     group="Traceability and determinism",
 )
 def test_an_interruption_does_not_matter(image, tmp_path, reference, monkeypatch) -> None:
-    monkeypatch.setattr(work, "WORTH_SECONDS", 0.0)
+    monkeypatch.setattr(work, "MIN_KEPT_SECONDS", 0.0)
     request = request_for(image, tmp_path)
     interrupted(request, 0.6)
     progress, _ = mapped(changed(request, threads=2, batch=3))

@@ -20,7 +20,7 @@ from scasnet_qgis.images.reader import RasterReader
 from scasnet_qgis.mapping.settings import MapSettings
 from scasnet_qgis.outputs import geotiff as writer
 from scasnet_qgis.outputs import workspace as work
-from scasnet_qgis.outputs.atomic_output import Delivery
+from scasnet_qgis.outputs.atomic_output import AtomicOutput
 from scasnet_qgis.outputs.provenance.stamp import read_record
 from scasnet_qgis.outputs.work_folder import work_folder_of
 from tests.map_settings import changed
@@ -35,7 +35,7 @@ SCORES = ["scores.tif", "scores.tif.scasnet"]
 
 @pytest.fixture(autouse=True)
 def all_work_is_worth_keeping(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(work, "WORTH_SECONDS", 0.0)
+    monkeypatch.setattr(work, "MIN_KEPT_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -119,12 +119,12 @@ def _needed(request: MapSettings, tmp_path: Path) -> int:
 
 SEAMS = {
     "as a kept row goes to the disk": ("os", "fsync", 4),
-    "as a file goes to the disk": ("scasnet_qgis.outputs.atomic_output", "file_to_disk", 1),
-    "as a later file goes to the disk": ("scasnet_qgis.outputs.atomic_output", "file_to_disk", 3),
-    "as a folder goes to the disk": ("scasnet_qgis.outputs.atomic_output", "folder_to_disk", 1),
+    "as a file goes to the disk": ("scasnet_qgis.outputs.atomic_output", "fsync_file", 1),
+    "as a later file goes to the disk": ("scasnet_qgis.outputs.atomic_output", "fsync_file", 3),
+    "as a folder goes to the disk": ("scasnet_qgis.outputs.atomic_output", "fsync_folder", 1),
     "as the last folder goes to the disk": (
         "scasnet_qgis.outputs.atomic_output",
-        "folder_to_disk",
+        "fsync_folder",
         5,
     ),
     "as a name changes": ("scasnet_qgis.outputs.atomic_output", "_move", 2),
@@ -241,11 +241,11 @@ def test_a_work_folder_that_is_another_runs_now(request_of, tmp_path) -> None:
     request = request_of()
     expected = fresh(request, tmp_path / "fresh")
     folder = work_folder_of(request.output.map)
-    second: list[Delivery] = []
+    second: list[AtomicOutput] = []
 
     def meddle() -> None:
         shutil.rmtree(folder)
-        second.append(Delivery(request.output.map))
+        second.append(AtomicOutput(request.output.map))
         (second[0].root / "journal").mkdir()
         second[0].working.write_text("the second")
 

@@ -19,7 +19,7 @@ from scasnet_qgis.models.backend import OnnxBackend
 from scasnet_qgis.models.model_file import inspect
 from scasnet_qgis.outputs import workspace as work
 from scasnet_qgis.outputs.journal import Journal
-from scasnet_qgis.outputs.provenance.stamp import read_record, stamp_of
+from scasnet_qgis.outputs.provenance.stamp import read_record, read_stamp
 from scasnet_qgis.outputs.work_folder import work_folder_of
 from tests.conftest import Recorder
 from tests.map_settings import changed
@@ -34,7 +34,7 @@ MAP = ["map.tif", "map.tif.aux.xml", "map.tif.scasnet"]
 
 @pytest.fixture(autouse=True)
 def all_work_is_worth_keeping(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(work, "WORTH_SECONDS", 0.0)
+    monkeypatch.setattr(work, "MIN_KEPT_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -244,12 +244,12 @@ def test_an_image_that_is_touched(request_of, tmp_path) -> None:
 def test_a_model_that_is_changed_on_the_way(request_of, tmp_path, how) -> None:
     request = request_of()
     expected = fresh(request, tmp_path / "fresh")
-    stamp = stamp_of(tmp_path / "fresh" / "map.tif")
+    stamp = read_stamp(tmp_path / "fresh" / "map.tif")
     other = tiny_models.pixelwise(tmp_path / "other.onnx", classes=5, activation=None)
     path = request.model.path
     mapped(request, Meddling(path.unlink if how == "removed" else lambda: other.replace(path)))
     assert request.output.map.read_bytes() == expected
-    assert stamp_of(request.output.map) == stamp
+    assert read_stamp(request.output.map) == stamp
 
 
 @pytest.mark.fault(

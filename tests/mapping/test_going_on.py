@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("all_work_is_worth_keepi
 
 @pytest.fixture
 def all_work_is_worth_keeping(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(work, "WORTH_SECONDS", 0.0)
+    monkeypatch.setattr(work, "MIN_KEPT_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_an_interruption_while_kept_work_is_written_again_loses_nothing(request_
 
 
 def test_little_work_is_not_worth_a_folder(request_of, monkeypatch) -> None:
-    monkeypatch.setattr(work, "WORTH_SECONDS", 20.0)
+    monkeypatch.setattr(work, "MIN_KEPT_SECONDS", 20.0)
     request = request_of()
     progress = interrupted(request)
     assert left(request) == []
@@ -97,7 +97,7 @@ def test_what_several_runs_took_counts_together(request_of, monkeypatch) -> None
     request = request_of()
     interrupted(request, 0.4)
     seconds = Journal(work_folder_of(request.output.map) / "journal").seconds
-    monkeypatch.setattr(work, "WORTH_SECONDS", seconds)
+    monkeypatch.setattr(work, "MIN_KEPT_SECONDS", seconds)
     interrupted(request, 0.41)
     assert left(request) != []
 

@@ -266,5 +266,5 @@ def test_nothing_of_a_rendered_layer_is_fetched_before_its_limit_is_kept(
     given = parse_value_range(text)
     with pytest.raises(SettingError, match=said):
         run("", tmp_path, layer=layer, extent=UTM, value_range=given)
-    assert isinstance(layer.painter, Painted)
-    assert not layer.painter.parts
+    assert isinstance(layer.block_renderer, Painted)
+    assert not layer.block_renderer.parts

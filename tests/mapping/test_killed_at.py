@@ -34,8 +34,8 @@ PLACES = {
     "as the description is written": ("scasnet_qgis.mapping.record:write_records", 1),
 }
 WHOLE = [
-    *((f"as file {call} goes to the disk", f"{DELIVERY}:file_to_disk", call) for call in (1, 3, 5)),
-    *((f"as a folder goes to the disk, {call}", f"{DELIVERY}:folder_to_disk", call)
+    *((f"as file {call} goes to the disk", f"{DELIVERY}:fsync_file", call) for call in (1, 3, 5)),
+    *((f"as a folder goes to the disk, {call}", f"{DELIVERY}:fsync_folder", call)
       for call in range(1, 13)),
     *((f"as name {call} changes", f"{DELIVERY}:_move", call) for call in range(1, 13)),
     ("as the work folder is removed", f"{RASTER}.work_folder:WorkFolder.remove", 1),

@@ -101,7 +101,7 @@ def test_scores_come_where_they_are_resampled(
 def test_such_a_map_goes_on_where_it_was_interrupted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: list[Any]
 ) -> None:
-    monkeypatch.setattr(work, "WORTH_SECONDS", 0.0)
+    monkeypatch.setattr(work, "MIN_KEPT_SECONDS", 0.0)
     request = request_in(tmp_path, **ALONE)
     for share in (0.3, 0.7):
         interrupted(request, share)

@@ -24,7 +24,7 @@ from scasnet_qgis.models.backend import OnnxBackend
 from scasnet_qgis.models.model_file import inspect
 from scasnet_qgis.outputs.provenance import fingerprint
 from scasnet_qgis.outputs.provenance.run_record import Record, record_file
-from scasnet_qgis.outputs.provenance.stamp import DOMAIN, read_record, stamp_of
+from scasnet_qgis.outputs.provenance.stamp import DOMAIN, read_record, read_stamp
 from scasnet_qgis.tiling.augmentation import Augmentation
 from tests.map_settings import changed, map_settings
 from tests.mapping.test_job import noise
@@ -218,7 +218,7 @@ def test_the_shipped_model_gives_the_same_bytes(tmp_path, session, tile) -> None
 def test_the_map_itself_names_its_model_but_no_time_and_no_path(request_of, tmp_path) -> None:
     request = request_of()
     mapped(request)
-    found = stamp_of(request.output.map)
+    found = read_stamp(request.output.map)
     assert found["MODEL_SHA256"] == sha256(request.model.path)
     classes = json.loads(found["CLASSES"])
     assert [each["name"] for each in classes] == request.model.card.class_names
@@ -231,11 +231,11 @@ def test_the_map_itself_names_its_model_but_no_time_and_no_path(request_of, tmp_
 def test_other_settings_show_in_the_map(request_of) -> None:
     request = request_of()
     mapped(request)
-    plain = stamp_of(request.output.map)
+    plain = read_stamp(request.output.map)
     values = {"value_range": parse_value_range("0;200"), "resample": False}
     rules = {"augmentation": Augmentation((1.0,), "mirror"), "sieve": 4.0, "min_confidence": 0.25}
     mapped(changed(request, **values, **rules))
-    found = stamp_of(request.output.map)
+    found = read_stamp(request.output.map)
     assert {key for key in found if found[key] != plain.get(key)} == {
         "VALUE_RANGE", "RESAMPLE", "FLIPS", "SIEVE", "MIN_CONFIDENCE",
     }  # fmt: skip

@@ -11,7 +11,7 @@ from scasnet_qgis.common.options import BandNumbers, Choice, Flag, Number, Optio
 from scasnet_qgis.mapping.refinements import REFINEMENTS
 from scasnet_qgis.mapping.settings import DECLARED, MapSettings, WebLayerOptions
 from scasnet_qgis.outputs import workspace as work
-from scasnet_qgis.outputs.provenance.stamp import read_record, stamp_of
+from scasnet_qgis.outputs.provenance.stamp import read_record, read_stamp
 from tests.map_settings import changed
 from tests.mapping.interrupting import fresh, interrupted, mapped, request_in
 
@@ -31,7 +31,7 @@ CHOSEN = {"device", "batch", "tile_size", "overlap", "bands"}
 @pytest.fixture
 def worth_keeping(monkeypatch: pytest.MonkeyPatch) -> None:
     """Even the shortest work."""
-    monkeypatch.setattr(work, "WORTH_SECONDS", 0.0)
+    monkeypatch.setattr(work, "MIN_KEPT_SECONDS", 0.0)
 
 
 def another(name: str, option: Option, value: Any) -> Any:
@@ -102,7 +102,9 @@ def test_a_setting_stands_in_stamp_record_and_repeat_command(
     for settings in (request, other):
         mapped(settings)
         record = read_record(settings.output.map).content
-        found.append((stamp_of(settings.output.map), record["settings"]["given"], record["repeat"]))
+        found.append(
+            (read_stamp(settings.output.map), record["settings"]["given"], record["repeat"])
+        )
     stamps, given, repeats = zip(*found)
     assert (stamps[0] != stamps[1]) == option.part_of_identity
     if name == "resume":

@@ -11,7 +11,7 @@ import pytest
 
 from scasnet_qgis.common.errors import InputError, OutputError
 from scasnet_qgis.mapping.settings import MapSettings
-from scasnet_qgis.outputs.atomic_output import Delivery
+from scasnet_qgis.outputs.atomic_output import AtomicOutput
 from tests.conftest import Recorder
 from tests.map_settings import changed
 from tests.mapping.interrupting import fresh, mapped, request_in
@@ -112,11 +112,11 @@ def test_capitals(tmp_path) -> None:
         place = folder / "maps"
         place.mkdir()
         subprocess.run(["chattr", "+F", str(place)], check=True)
-        first = Delivery(place / "map.tif")
+        first = AtomicOutput(place / "map.tif")
         with pytest.raises(OutputError, match=r"map\.tif"):
-            Delivery(place / "MAP.TIF")
+            AtomicOutput(place / "MAP.TIF")
         first.discard()
-        Delivery(place / "MAP.TIF").discard()
+        AtomicOutput(place / "MAP.TIF").discard()
     finally:
         subprocess.run(["umount", str(folder)], check=True)
 

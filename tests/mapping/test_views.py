@@ -276,7 +276,7 @@ def test_a_raster_is_asked_by_one_thread_at_a_time(
 
 @pytest.fixture
 def request_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., MapSettings]:
-    monkeypatch.setattr(work, "WORTH_SECONDS", 0.0)
+    monkeypatch.setattr(work, "MIN_KEPT_SECONDS", 0.0)
     return partial(request_in, tmp_path)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from scasnet_qgis.common.errors import OutputError
-from scasnet_qgis.outputs.atomic_files import check_targets, whole_files
+from scasnet_qgis.outputs.atomic_files import atomic_files, check_targets
 
 
 def names(folder: Path) -> list[str]:
@@ -15,7 +15,7 @@ def names(folder: Path) -> list[str]:
 
 
 def write(targets: list[Path], text: str, fail: bool = False) -> None:
-    with whole_files(targets) as working:
+    with atomic_files(targets) as working:
         for target in targets:
             working[target].write_text(text)
         assert not any(each.exists() and each.read_text() == text for each in targets)
@@ -53,7 +53,7 @@ def test_the_first_file_comes_back_where_the_second_cannot_take_its_name(tmp_pat
     targets[0].write_text("old")
     with (
         pytest.raises(OutputError, match=r"b\.csv"),
-        whole_files(targets) as working,
+        atomic_files(targets) as working,
     ):
         working[targets[0]].write_text("new")  # and b.csv is never written
     assert targets[0].read_text() == "old"
@@ -62,7 +62,7 @@ def test_the_first_file_comes_back_where_the_second_cannot_take_its_name(tmp_pat
 
 def test_parts_of_a_file_come_along(tmp_path) -> None:
     target = tmp_path / "points.shp"
-    with whole_files([target]) as working:
+    with atomic_files([target]) as working:
         for ending in (".shp", ".dbf", ".prj"):
             working[target].with_suffix(ending).write_text(ending)
     assert names(tmp_path) == ["points.dbf", "points.prj", "points.shp"]
@@ -84,7 +84,7 @@ def test_nor_is_one_of_the_name_of_a_part(tmp_path) -> None:
     folder.mkdir()
 
     def write_parts() -> None:
-        with whole_files([target]) as working:
+        with atomic_files([target]) as working:
             for ending in (".shp", ".dbf", ".prj"):
                 working[target].with_suffix(ending).write_text("new")
 
@@ -98,7 +98,7 @@ def test_a_full_disk_is_one_sentence(tmp_path) -> None:
     target = tmp_path / "a.html"
 
     def fill() -> None:
-        with whole_files([target]) as working:
+        with atomic_files([target]) as working:
             working[target].symlink_to("/dev/full")
             working[target].write_text("x" * 100_000)
 

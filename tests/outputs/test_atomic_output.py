@@ -10,7 +10,7 @@ import pytest
 
 from scasnet_qgis.common.errors import OutputError
 from scasnet_qgis.outputs.atomic_output import (
-    Delivery,
+    AtomicOutput,
     check_not_input,
     check_output,
     publish,
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 SIDES = ("map.tif.aux.xml", "map.qml")
 
 
-def fill(delivery: Delivery, text: str = "new") -> Delivery:
+def fill(delivery: AtomicOutput, text: str = "new") -> AtomicOutput:
     delivery.working.write_text(text)
     for name in SIDES:
         (delivery.folder / name).write_text(text)
@@ -33,7 +33,7 @@ def names(folder: Path) -> set[str]:
 
 
 def test_nothing_has_the_name_until_it_is_published(tmp_path: Path) -> None:
-    delivery = fill(Delivery(tmp_path / "map.tif"))
+    delivery = fill(AtomicOutput(tmp_path / "map.tif"))
     assert not (names(tmp_path) & {"map.tif", *SIDES})
     assert delivery.working.name == "map.tif"
     assert delivery.root.name.startswith("."), "hidden"
@@ -42,7 +42,7 @@ def test_nothing_has_the_name_until_it_is_published(tmp_path: Path) -> None:
 
 
 def test_the_raster_takes_its_name_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    delivery = fill(Delivery(tmp_path / "map.tif"))
+    delivery = fill(AtomicOutput(tmp_path / "map.tif"))
     order: list[str] = []
     replace = Path.replace
 
@@ -61,7 +61,7 @@ def test_an_old_map_goes_with_all_its_side_files(tmp_path: Path) -> None:
     output = tmp_path / "map.tif"
     for each in (output, *side_files(output), tmp_path / "other.tif"):
         each.write_text("old")
-    delivery = fill(Delivery(output))
+    delivery = fill(AtomicOutput(output))
     assert output.read_text() == "old"
     delivery.publish()
     assert names(tmp_path) == {"map.tif", "other.tif", *SIDES}
@@ -71,7 +71,7 @@ def test_an_old_map_goes_with_all_its_side_files(tmp_path: Path) -> None:
 
 def test_discard_leaves_no_trace_and_the_old_map(tmp_path: Path) -> None:
     (tmp_path / "map.tif").write_text("old")
-    delivery = fill(Delivery(tmp_path / "map.tif"))
+    delivery = fill(AtomicOutput(tmp_path / "map.tif"))
     delivery.discard()
     delivery.discard()
     assert names(tmp_path) == {"map.tif"}
@@ -79,16 +79,16 @@ def test_discard_leaves_no_trace_and_the_old_map(tmp_path: Path) -> None:
 
 
 def test_the_second_of_two_runs_with_one_output_is_refused(tmp_path: Path) -> None:
-    first = fill(Delivery(tmp_path / "map.tif"), "1")
+    first = fill(AtomicOutput(tmp_path / "map.tif"), "1")
     with pytest.raises(OutputError, match=r"map\.tif"):
-        Delivery(tmp_path / "map.tif")
+        AtomicOutput(tmp_path / "map.tif")
     (tmp_path / "a").mkdir()
     with pytest.raises(OutputError, match=r"map\.tif"):
-        Delivery(tmp_path / "a" / ".." / "map.tif")
-    other = fill(Delivery(tmp_path / "map.tiff"), "other")
+        AtomicOutput(tmp_path / "a" / ".." / "map.tif")
+    other = fill(AtomicOutput(tmp_path / "map.tiff"), "other")
     first.publish()
     assert (tmp_path / "map.tif").read_text() == "1"
-    fill(Delivery(tmp_path / "map.tif"), "2").publish()
+    fill(AtomicOutput(tmp_path / "map.tif"), "2").publish()
     assert (tmp_path / "map.tif").read_text() == "2"
     other.discard()
 
@@ -103,7 +103,7 @@ def test_a_map_that_is_held_open_stays_whole(
     """As on Windows, where a file that a layer uses cannot be removed."""
     for name in ("map.tif", *SIDES):
         (tmp_path / name).write_text("old")
-    delivery = fill(Delivery(tmp_path / "map.tif"))
+    delivery = fill(AtomicOutput(tmp_path / "map.tif"))
     replace = Path.replace
 
     def held(self: Path, target: Path) -> Path:
@@ -124,7 +124,7 @@ def test_a_map_that_is_held_open_stays_whole(
 def test_a_move_that_fails_leaves_nothing_half(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:
-    delivery = fill(Delivery(tmp_path / "map.tif"))
+    delivery = fill(AtomicOutput(tmp_path / "map.tif"))
     replace = Path.replace
 
     def fails(self: Path, target: Path) -> Path:
@@ -151,7 +151,10 @@ def test_a_move_that_fails_brings_the_old_maps_back(
     """All products of a run take their names, or none does."""
     for name in ("map.tif", "probabilities.tif", *SIDES):
         (tmp_path / name).write_text("old")
-    deliveries = [Delivery(tmp_path / "probabilities.tif"), fill(Delivery(tmp_path / "map.tif"))]
+    deliveries = [
+        AtomicOutput(tmp_path / "probabilities.tif"),
+        fill(AtomicOutput(tmp_path / "map.tif")),
+    ]
     deliveries[0].working.write_text("new")
     replace = Path.replace
 
@@ -173,8 +176,8 @@ def test_a_move_that_fails_brings_the_old_maps_back(
 KILLED = """
 import os, sys
 from pathlib import Path
-from scasnet_qgis.raster.delivery import Delivery, publish
-delivery = Delivery(Path(sys.argv[1]))
+from scasnet_qgis.raster.delivery import AtomicOutput, publish
+delivery = AtomicOutput(Path(sys.argv[1]))
 delivery.working.write_text("new")
 (delivery.folder / "map.qml").write_text("new")
 (delivery.root / "journal").mkdir()
@@ -201,11 +204,11 @@ def kill(output: Path, at: int) -> None:
 def test_what_a_killed_run_left_is_there_for_the_next_one(tmp_path: Path) -> None:
     """But for its unfinished files."""
     kill(tmp_path / "map.tif", -1)
-    delivery = Delivery(tmp_path / "map.tif")
+    delivery = AtomicOutput(tmp_path / "map.tif")
     assert (delivery.root / "journal").is_dir()
     assert not list(delivery.folder.iterdir())
     delivery.leave()
-    again = Delivery(tmp_path / "map.tif")
+    again = AtomicOutput(tmp_path / "map.tif")
     assert (again.root / "journal").is_dir()
     again.discard()
     assert names(tmp_path) == set()
@@ -227,17 +230,17 @@ def test_a_run_that_is_killed_while_files_take_their_names(
     shown = tmp_path / "map.tif"
     complete = shown.exists() and shown.read_text() == "new"
     assert not complete or (tmp_path / "map.qml").read_text() == "new"
-    Delivery(shown).discard()
+    AtomicOutput(shown).discard()
     expected = {"map.tif": "new", "map.qml": "new"} if complete else dict.fromkeys(old, "old")
     assert {name: (tmp_path / name).read_text() for name in names(tmp_path)} == expected
 
 
 def test_what_was_being_removed_is_removed_by_the_next_run(tmp_path: Path) -> None:
-    gone = Delivery(tmp_path / "map.tif")
+    gone = AtomicOutput(tmp_path / "map.tif")
     gone.leave()
     gone.root.rename(gone.root.with_name(f"{gone.root.name}-gone-12345678"))
     (tmp_path / ".other.part-tif-gone-12345678").mkdir()
-    Delivery(tmp_path / "map.tif").discard()
+    AtomicOutput(tmp_path / "map.tif").discard()
     assert names(tmp_path) == {".other.part-tif-gone-12345678"}
 
 
@@ -245,7 +248,7 @@ def test_an_old_map_that_cannot_come_back_is_not_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "map.tif").write_text("old")
-    delivery = fill(Delivery(tmp_path / "map.tif"))
+    delivery = fill(AtomicOutput(tmp_path / "map.tif"))
     replace = Path.replace
 
     def fails(self: Path, target: Path) -> Path:
@@ -259,7 +262,7 @@ def test_an_old_map_that_cannot_come_back_is_not_removed(
             delivery.publish()
         delivery.discard()
     assert not (tmp_path / "map.tif").exists()
-    Delivery(tmp_path / "map.tif").discard()
+    AtomicOutput(tmp_path / "map.tif").discard()
     assert names(tmp_path) == {"map.tif"}
     assert (tmp_path / "map.tif").read_text() == "old"
 
@@ -290,7 +293,7 @@ def test_the_style_of_the_input_image_is_not_replaced(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["map.png", "map", "map.tif.gz", ".tif"])
 def test_a_wrong_ending(tmp_path: Path, name: str) -> None:
     with pytest.raises(OutputError):
-        Delivery(tmp_path / name)
+        AtomicOutput(tmp_path / name)
 
 
 @pytest.mark.parametrize("name", ["map.tif", "map.TIF", "map.tiff"])
@@ -303,16 +306,16 @@ def test_places_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for output in (tmp_path / "none" / "map.tif", tmp_path / "file" / "map.tif"):
         with pytest.raises(OutputError):
-            Delivery(output)
+            AtomicOutput(output)
     with pytest.raises(OutputError, match=r"a\.tif"):
-        Delivery(tmp_path / "a.tif")
+        AtomicOutput(tmp_path / "a.tif")
     assert names(tmp_path) == {"a.tif", "file"}
 
 
 def test_a_folder_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.access", lambda *_: False)  # root may write everywhere
     with pytest.raises(OutputError, match=r"map\.tif"):
-        Delivery(tmp_path / "map.tif")
+        AtomicOutput(tmp_path / "map.tif")
     assert names(tmp_path) == set()
 
 
@@ -320,4 +323,4 @@ def test_a_folder_that_refuses_although_it_looks_writable() -> None:
     if not Path("/proc/self").is_dir():
         pytest.skip("needs Linux")
     with pytest.raises(OutputError, match=r"map\.tif"):
-        Delivery(Path("/proc/map.tif"))
+        AtomicOutput(Path("/proc/map.tif"))

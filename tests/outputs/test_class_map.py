@@ -12,7 +12,7 @@ from osgeo import gdal, osr
 from scasnet_qgis.common.errors import OutputError
 from scasnet_qgis.common.model_card import ModelClass
 from scasnet_qgis.images.grid import Grid, metres_per_degree
-from scasnet_qgis.outputs.atomic_output import Delivery
+from scasnet_qgis.outputs.atomic_output import AtomicOutput
 from scasnet_qgis.outputs.class_map import ClassMapWriter, ProbabilityWriter, finish_all
 from scasnet_qgis.tiling.blending import FinishedBlock
 from scasnet_qgis.tiling.windows import Window
@@ -67,7 +67,7 @@ def strips(scores: np.ndarray, valid: np.ndarray) -> list[FinishedBlock]:
 
 
 def make(folder: Path, grid: Grid, scores: np.ndarray, valid: np.ndarray) -> ClassMapWriter:
-    deliveries = [Delivery(folder / "map.tif"), Delivery(folder / "scores.tif")]
+    deliveries = [AtomicOutput(folder / "map.tif"), AtomicOutput(folder / "scores.tif")]
     label_writer = ClassMapWriter(deliveries[0], grid, CLASSES)
     writers = [label_writer, ProbabilityWriter(deliveries[1], grid, CLASSES)]
     for rows in strips(scores, valid):
@@ -212,7 +212,7 @@ def test_the_files_lie_on_the_grid(
 def test_an_abandoned_map_leaves_nothing(
     tmp_path: Path, scores: np.ndarray, valid: np.ndarray
 ) -> None:
-    delivery = Delivery(tmp_path / "map.tif")
+    delivery = AtomicOutput(tmp_path / "map.tif")
     writer = ClassMapWriter(delivery, grid_of(), CLASSES)
     writer.write(strips(scores, valid)[0])
     writer.abandon()
@@ -224,7 +224,7 @@ def test_names_that_cannot_be_written_are_no_map(
     tmp_path: Path, scores: np.ndarray, valid: np.ndarray
 ) -> None:
     """They lie in a side file, and GDAL only warns where its disk is full."""
-    delivery = Delivery(tmp_path / "map.tif")
+    delivery = AtomicOutput(tmp_path / "map.tif")
     writer = ClassMapWriter(delivery, grid_of(), CLASSES)
     (delivery.folder / "map.tif.aux.xml").mkdir()
     for rows in strips(scores, valid):
@@ -235,7 +235,7 @@ def test_names_that_cannot_be_written_are_no_map(
 
 def test_as_many_classes_as_a_map_can_hold(tmp_path: Path) -> None:
     many = [ModelClass(f"class {index}", "#102030") for index in range(254)]
-    delivery = Delivery(tmp_path / "map.tif")
+    delivery = AtomicOutput(tmp_path / "map.tif")
     writer = ClassMapWriter(delivery, Grid(1, 254, None), many)
     scores = np.eye(254, dtype=np.float32)[:, None, :]
     writer.write(FinishedBlock(Window(0, 0, 1, 254), scores, np.ones((1, 254), dtype=bool)))
@@ -255,7 +255,7 @@ def test_blocks_of_any_size_arrive_whole_and_once(
     """No row of blocks is gathered: only what does not fill a block of the file waits."""
     rows, cols, count = 540, 1100, 3
     scores = np.random.default_rng(2).random((count, rows, cols), dtype=np.float32)
-    delivery, reference = Delivery(tmp_path / "parts.tif"), Delivery(tmp_path / "whole.tif")
+    delivery, reference = AtomicOutput(tmp_path / "parts.tif"), AtomicOutput(tmp_path / "whole.tif")
     writer, whole = (
         ProbabilityWriter(each, Grid(rows, cols, None), CLASSES) for each in (delivery, reference)
     )

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scasnet_qgis.common.progress import Progress
-from scasnet_qgis.outputs.chunks import DamagedChunkError, Keeper, blocks_of, is_whole
+from scasnet_qgis.outputs.chunks import ChunkRecorder, DamagedChunkError, is_intact, read_blocks
 from scasnet_qgis.outputs.journal import NAME, ChunkRecord, Journal, same
 from scasnet_qgis.tiling.blending import FinishedBlock
 from scasnet_qgis.tiling.windows import Window
@@ -80,7 +80,7 @@ def test_a_torn_journal_holds_its_whole_lines_and_goes_on(
         assert (found.header is not None) is (lines > 0)
         assert found.chunks == chunks[: max(lines - 1, 0)]
         if found.header is not None:
-            found.keep_first(len(found.chunks))
+            found.keep_chunks(len(found.chunks))
             found.add(chunks[0] if chunks else ChunkRecord("a", 1, 2, 0, 1, (0, 1), (), 1.0))
             assert Journal(path).chunks == found.chunks
             assert len(found.chunks) == lines
@@ -129,7 +129,7 @@ def test_beginning_and_cutting_remove_what_is_not_wanted(tmp_path: Path) -> None
     chunks = kept(journal, 20, 30, 10)
     (path / "000003.chunk.unfinished").write_text("half")
     assert len(chunks) == 4
-    journal.keep_first(2)
+    journal.keep_chunks(2)
     assert sorted(file.name for file in path.iterdir()) == ["000000.chunk", "000001.chunk", NAME]
     assert Journal(path).chunks == chunks[:2]
     journal.begin({"other": 1})
@@ -154,7 +154,7 @@ def blocks(rows: int, cols: int, step: int, *, scores: bool = True) -> list[Fini
 def kept(
     journal: Journal, rows: int, cols: int, step: int, *, scores: bool = False
 ) -> list[ChunkRecord]:
-    keeper = Keeper(journal, Progress().check)
+    keeper = ChunkRecorder(journal, Progress().check)
     for block in blocks(rows, cols, step, scores=scores):
         keeper.add(replace(block, known_labels=block.labels()), ())
     return journal.chunks
@@ -171,7 +171,9 @@ def test_chunks_give_back_the_same_blocks(rows: int, cols: int, step: int, score
         assert sum(chunk.pixels for chunk in chunks) == rows * cols
         assert len({id(chunk.edges) for chunk in journal.chunks}) == 2, "memory does not grow"
         found = [
-            block for chunk in chunks for block in blocks_of(path, chunk, CLASSES if scores else 0)
+            block
+            for chunk in chunks
+            for block in read_blocks(path, chunk, CLASSES if scores else 0)
         ]
         expected = blocks(rows, cols, step, scores=scores)
         assert [block.window for block in found] == [block.window for block in expected]
@@ -190,31 +192,31 @@ def test_any_damage_to_a_chunk_is_found(scores: bool, data: st.DataObject) -> No
         chunk = kept(written(path, []), 12, 14, 12, scores=scores)[0]
         file = path / chunk.name
         content = bytearray(file.read_bytes())
-        assert is_whole(path, chunk)
+        assert is_intact(path, chunk)
         at = data.draw(st.integers(0, len(content) - 1))
         if data.draw(st.booleans()):
             content[at] ^= data.draw(st.integers(1, 255))
         else:
             del content[at:]
         file.write_bytes(content)
-        assert not is_whole(path, chunk)
+        assert not is_intact(path, chunk)
         # Nor does it do harm where the checksum should say nothing.
         with suppress(DamagedChunkError):
-            list(blocks_of(path, chunk, CLASSES if scores else 0))
+            list(read_blocks(path, chunk, CLASSES if scores else 0))
 
 
 def test_a_chunk_that_is_gone_is_not_whole(tmp_path: Path) -> None:
     journal = written(tmp_path / "journal", [])
     chunk = kept(journal, 10, 10, 10)[0]
     (journal.folder / chunk.name).unlink()
-    assert not is_whole(journal.folder, chunk)
+    assert not is_intact(journal.folder, chunk)
     shutil.rmtree(journal.folder)
-    assert not is_whole(journal.folder, chunk)
+    assert not is_intact(journal.folder, chunk)
 
 
 def test_a_row_of_tiles_that_is_not_complete_is_not_listed(tmp_path: Path) -> None:
     journal = written(tmp_path / "journal", [])
-    keeper = Keeper(journal, Progress().check)
+    keeper = ChunkRecorder(journal, Progress().check)
     first, second = blocks(10, 40, 10, scores=False)[:2]
     assert first.row == second.row
     keeper.add(first, (3, 0))

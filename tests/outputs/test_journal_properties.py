@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scasnet_qgis.common.progress import Progress
-from scasnet_qgis.outputs.chunks import DamagedChunkError, Keeper, blocks_of, is_whole
+from scasnet_qgis.outputs.chunks import ChunkRecorder, DamagedChunkError, is_intact, read_blocks
 from scasnet_qgis.outputs.journal import NAME, ChunkRecord, Journal
 from scasnet_qgis.tiling.blending import FinishedBlock
 from scasnet_qgis.tiling.windows import Window
@@ -44,7 +44,7 @@ def works(draw: st.DrawFn) -> list[FinishedBlock]:
 def keep(folder: Path, work: list[FinishedBlock]) -> Journal:
     journal = Journal(folder)
     journal.begin(HEADER)
-    keeper = Keeper(journal, Progress().check)
+    keeper = ChunkRecorder(journal, Progress().check)
     for block in work:
         keeper.add(block, ())
     return journal
@@ -57,9 +57,9 @@ def believed(folder: Path, classes: int) -> list[FinishedBlock]:
     if journal.header is None:
         return []
     for chunk in journal.chunks:
-        if not is_whole(folder, chunk):
+        if not is_intact(folder, chunk):
             break
-        found += blocks_of(folder, chunk, classes)
+        found += read_blocks(folder, chunk, classes)
     return found
 
 
@@ -127,8 +127,8 @@ def test_a_run_that_goes_on_ends_as_if_nothing_had_happened(
         while blocks < len(found):
             blocks += len(journal.chunks[kept].edges) - 1
             kept += 1
-        journal.keep_first(kept)
-        keeper = Keeper(journal, Progress().check)
+        journal.keep_chunks(kept)
+        keeper = ChunkRecorder(journal, Progress().check)
         for block in work[blocks:]:
             keeper.add(block, ())
         again = believed(folder, classes)
@@ -149,7 +149,7 @@ def test_a_chunk_read_as_something_else_is_damaged_or_of_that_shape(
         asked = data.draw(st.sampled_from([0, classes]))
         found = []
         with suppress(DamagedChunkError):
-            found += blocks_of(folder, chunk, asked)
+            found += read_blocks(folder, chunk, asked)
         for block in found:
             assert block.labels().shape == (block.window.rows, block.window.cols)
         if asked == (CLASSES if work[0].scores is not None else 0):

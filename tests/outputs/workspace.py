@@ -12,7 +12,7 @@ from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.images.grid import Grid
 from scasnet_qgis.mapping.map_files import MapFiles, open_map_files
 from scasnet_qgis.mapping.refinements.refinement import RefinementSteps
-from scasnet_qgis.outputs.workspace import open_work
+from scasnet_qgis.outputs.workspace import open_workspace
 from tests.map_settings import refinements
 
 
@@ -25,7 +25,7 @@ def opened(
     steps: RefinementSteps,
 ) -> Iterator[MapFiles]:
     """Files in work folders of their own."""
-    with open_work(output, probabilities, Progress()) as work:  # noqa: SIM117 (too long)
+    with open_workspace(output, probabilities, Progress()) as work:  # noqa: SIM117 (too long)
         with open_map_files(work, grid, classes, steps) as files:
             yield files
 

@@ -204,14 +204,14 @@ def test_process_that_does_not_listen_is_ended(speaker, tmp_path):
     )
     progress = CancelledAfter()
     with pytest.raises(Cancelled):
-        run_task("train", {}, progress, end_within=0.3)
+        run_task("train", {}, progress, grace_seconds=0.3)
     assert _gone(int((tmp_path / "process").read_text()))
     assert len(progress.warnings) == 1
 
 
 def test_result_counts_even_if_the_process_hangs_afterwards(speaker, recorder):
     speaker("say('result', values={'a': 1}); time.sleep(1000)")
-    assert run_task("train", {}, recorder, end_within=0.3) == {"a": 1}
+    assert run_task("train", {}, recorder, grace_seconds=0.3) == {"a": 1}
 
 
 def test_process_that_leaves_another_one_behind_is_not_waited_for(speaker, recorder, tmp_path):

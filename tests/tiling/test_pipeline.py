@@ -15,7 +15,7 @@ import pytest
 from scasnet_qgis.common.errors import Cancelled, InputError, ModelError, OutputError, ScasNetError
 from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.tiling.blending import FinishedBlock
-from scasnet_qgis.tiling.pipeline import READ_AHEAD, HeapTrimmer, RunReport, Segmentation, as_float
+from scasnet_qgis.tiling.pipeline import READ_AHEAD, HeapTrimmer, Pipeline, RunReport, as_float
 from scasnet_qgis.tiling.scaling import Scaling
 from scasnet_qgis.tiling.windows import Window, plan_tiles
 from tests.conftest import Recorder
@@ -95,14 +95,14 @@ def job(
     fixed: bool = False,
     area: Window | None = None,
     inside: Callable[[Window], np.ndarray | None] | None = None,
-) -> Segmentation:
+) -> Pipeline:
     raster = Window(0, 0, *source.image.shape[1:])
     area = area or raster
     scaling = Scaling((0.0,) * BANDS, (255.0,) * BANDS, (FILL,) * BANDS, "")
     plan = plan_tiles(
         area.rows, area.cols, (tile, tile), overlap, fixed=fixed, panel_cols=panel_cols, block=16
     )
-    return Segmentation(source, raster, area, scaling, backend, plan, batch, inside)
+    return Pipeline(source, raster, area, scaling, backend, plan, batch, inside)
 
 
 def classify(

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scasnet_qgis.common.progress import Progress
-from scasnet_qgis.tiling.pipeline import Segmentation
+from scasnet_qgis.tiling.pipeline import Pipeline
 from scasnet_qgis.tiling.scaling import Scaling
 from scasnet_qgis.tiling.windows import Window, plan_tiles
 from tests.tiling.test_pipeline import ArraySource, PixelBackend
@@ -36,7 +36,7 @@ def test_tiles_are_single_precision_and_filled_where_there_is_no_data(
     backend = PixelBackend(margin=margin, before=lambda tiles: seen.append(tiles.copy()))
     source = ArraySource(image, mask)
     blocks = []
-    run = Segmentation(source, raster, raster, scaling, backend, plan)
+    run = Pipeline(source, raster, raster, scaling, backend, plan)
     run.run(lambda block: blocks.append((block.window, block.valid.copy())), Progress())
     for tiles in seen:
         assert tiles.dtype == np.float32

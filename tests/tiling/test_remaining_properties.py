@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scasnet_qgis.tiling.blending import Blender
-from scasnet_qgis.tiling.remaining import remaining_rows, tiles_again, tiles_before
+from scasnet_qgis.tiling.remaining import recomputed_tiles, remaining_rows, tiles_in_rows
 from scasnet_qgis.tiling.windows import TilePlan, plan_tiles
 
 
@@ -36,10 +36,10 @@ def test_rows_are_done_once_and_in_order(drawn: tuple[TilePlan, int]) -> None:
     left = [(rows.panel, row) for rows in remaining for row in rows.rows if row >= rows.first]
     assert left == every[start:]
     widths = [len(panel.tile_cols) for panel, _ in every]
-    assert tiles_before(plan, start) == sum(widths[:start])
+    assert tiles_in_rows(plan, start) == sum(widths[:start])
     again = [len(s.panel.tile_cols) for s in remaining for row in s.rows if row < s.first]
-    assert tiles_again(plan, start) == sum(again)
-    assert tiles_before(plan, len(every)) == plan.count
+    assert recomputed_tiles(plan, start) == sum(again)
+    assert tiles_in_rows(plan, len(every)) == plan.count
 
 
 @settings(max_examples=40, deadline=None)

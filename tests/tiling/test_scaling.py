@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 
-from scasnet_qgis.tiling.scaling import Scaling, pad_to
+from scasnet_qgis.tiling.scaling import Scaling, mirror_pad
 from scasnet_qgis.tiling.windows import Window
 
 
@@ -73,7 +73,7 @@ def test_limits_that_are_equal_divide_by_nothing() -> None:
 def test_padding_mirrors_also_beyond_the_raster_s_size(size: int) -> None:
     pixels = np.arange(size, dtype=np.float32)[None, None, :]
     have, want = Window(0, 0, 1, size), Window(-3, -7, 9, size + 16)
-    padded = pad_to(pixels, have, want)
+    padded = mirror_pad(pixels, have, want)
     assert padded.shape == (1, 9, size + 16)
     period = np.concatenate([pixels[0, 0], pixels[0, 0, ::-1]])
     expected = [period[col % (2 * size)] for col in range(-7, size + 9)]
@@ -83,7 +83,7 @@ def test_padding_mirrors_also_beyond_the_raster_s_size(size: int) -> None:
 def test_nothing_to_pad() -> None:
     pixels = np.zeros((3, 4, 5), dtype=np.float32)
     window = Window(7, 8, 4, 5)
-    assert pad_to(pixels, window, window) is pixels
+    assert mirror_pad(pixels, window, window) is pixels
 
 
 def test_the_result_goes_where_it_is_wanted() -> None:

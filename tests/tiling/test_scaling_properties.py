@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from scasnet_qgis.tiling.scaling import Scaling, pad_to, part_of
+from scasnet_qgis.tiling.scaling import Scaling, mirror_pad, window_slices
 from scasnet_qgis.tiling.windows import Window
 
 KINDS = (np.uint8, np.int8, np.uint16, np.int16, np.float32, np.float64)
@@ -93,13 +93,13 @@ def test_a_model_that_scales_itself_sees_the_same(
     st.lists(st.integers(0, 15), min_size=4, max_size=4),
 )
 def test_padding_mirrors_at_every_edge(rows: int, cols: int, margins: list[int]) -> None:
-    """And what was there is found again where ``part_of`` says."""
+    """And what was there is found again where ``window_slices`` says."""
     top, bottom, left, right = margins
     pixels = np.random.default_rng(rows * 7 + cols).random((2, rows, cols), dtype=np.float32)
     have = Window(30, 40, rows, cols)
     want = Window(30 - top, 40 - left, rows + top + bottom, cols + left + right)
-    padded = pad_to(pixels, have, want)
-    np.testing.assert_array_equal(padded[part_of(have, want)], pixels)
+    padded = mirror_pad(pixels, have, want)
+    np.testing.assert_array_equal(padded[window_slices(have, want)], pixels)
     for row in range(want.rows):
         place = (row - top) % (2 * rows)
         source = min(place, 2 * rows - 1 - place)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from scasnet_qgis.tiling.blending import FinishedBlock
 from scasnet_qgis.tiling.resampling import AxisResampling, nearest_two
-from scasnet_qgis.tiling.score_resampling import PIECE_BYTES, MapPlan, Regridder
+from scasnet_qgis.tiling.score_resampling import PIECE_BYTES, MapPlan, ScoreResampler
 from scasnet_qgis.tiling.windows import Panel, TilePlan, Window, plan_tiles
 
 CLASSES = 4
@@ -90,7 +90,7 @@ def gathered(
             return None
         return valid[window.row : window.row_end, window.col : window.col_end]
 
-    regridder = Regridder(CLASSES, how, mask, with_scores=with_scores, done=done)
+    regridder = ScoreResampler(CLASSES, how, mask, with_scores=with_scores, done=done)
     blocks = []
     for block in blocks_of(how, scores, holds, how.first_needed(done)):
         for finished in regridder.add(block):
@@ -277,7 +277,7 @@ def test_a_piece_between_pixels_without_data_is_empty_whatever_lies_behind_them(
 
 def test_blocks_without_scores_are_refused() -> None:
     how = plan_of(AxisResampling(60, 20, 0, 60), AxisResampling(64, 20, 0, 64), 16, 64, 16)
-    regridder = Regridder(CLASSES, how, lambda _: None, with_scores=False, done=0)
+    regridder = ScoreResampler(CLASSES, how, lambda _: None, with_scores=False, done=0)
     block = FinishedBlock(Window(0, 0, 16, 16), None, np.ones((16, 16), bool), (0, 20))
     with pytest.raises(ValueError, match="blocks that have scores"):
         list(regridder.add(block))

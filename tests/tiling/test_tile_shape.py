@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from scasnet_qgis.tiling.tile_shape import STRETCH, fitting_tiles, tile_shape
+from scasnet_qgis.tiling.tile_shape import STRETCH, plan_fitted_tiles, tile_shape
 from scasnet_qgis.tiling.windows import SIZE_STEP, TilePlan, plan_tiles
 
 
@@ -46,7 +46,7 @@ def test_all_rasters_fill_much_the_same_memory(rows: int, cols: int) -> None:
 
 @pytest.mark.parametrize(("fixed", "sizes"), [(False, (48, 80)), (True, (64, 64))])
 def test_tiles_of_a_fixed_size_keep_it(fixed: bool, sizes: tuple[int, int]) -> None:
-    plan = fitting_tiles(300, 80, (64, 64), 16, fixed=fixed, panel_cols=10**6, block=256)
+    plan = plan_fitted_tiles(300, 80, (64, 64), 16, fixed=fixed, panel_cols=10**6, block=256)
     assert (plan.vertical.size, plan.horizontal.size) == sizes
 
 

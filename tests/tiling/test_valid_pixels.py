@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from scasnet_qgis.tiling.overlap_cache import RowSlice
-from scasnet_qgis.tiling.valid_pixels import any_valid, both, valid_mask
+from scasnet_qgis.tiling.valid_pixels import any_valid, intersect_masks, valid_mask
 from scasnet_qgis.tiling.windows import Window
 
 WINDOW = Window(10, 20, 4, 3)
@@ -54,7 +54,7 @@ A, B = np.array([[True, True, False, False]]), np.array([[True, False, True, Fal
 def test_what_holds_data_and_was_asked_for(
     valid: np.ndarray | None, inside: np.ndarray | None, expected: np.ndarray | None
 ) -> None:
-    found = both(valid, inside)
+    found = intersect_masks(valid, inside)
     if expected is None:
         assert found is None
     else:

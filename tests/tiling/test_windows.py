@@ -11,7 +11,14 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from scasnet_qgis.common.errors import SettingError
-from scasnet_qgis.tiling.windows import SIZE_STEP, SMALLEST, Axis, Window, plan_axis, plan_tiles
+from scasnet_qgis.tiling.windows import (
+    MIN_RASTER_SIZE,
+    SIZE_STEP,
+    Axis,
+    Window,
+    plan_axis,
+    plan_tiles,
+)
 
 lengths = st.integers(1, 5000)
 tiles_and_overlaps = st.integers(16, 1024).flatmap(
@@ -50,7 +57,7 @@ def test_an_axis_is_covered_with_the_overlap_asked_for(
     elif len(axis) > 1:
         assert axis.size == tile or axis.size % SIZE_STEP == 0
     else:
-        assert axis.size == max(length, min(tile, SMALLEST))
+        assert axis.size == max(length, min(tile, MIN_RASTER_SIZE))
 
 
 @settings(max_examples=100, deadline=None)

@@ -37,7 +37,7 @@ _BATCH = 1000  # shapes that are held in memory at a time
 _PLANE_WKT = 'LOCAL_CS["grid",UNIT["metre",1]]'
 
 
-def known_reference(layer: ogr.Layer) -> osr.SpatialReference | None:
+def crs_of_layer(layer: ogr.Layer) -> osr.SpatialReference | None:
     """A layer's reference system as the layer gives it: it says which coordinate is which."""
     layer_crs = layer.GetSpatialRef()
     return (
@@ -47,7 +47,7 @@ def known_reference(layer: ogr.Layer) -> osr.SpatialReference | None:
     )
 
 
-class PlacedShapes:
+class ShapeRasterizer:
     """The way from a layer's coordinates to a grid and back.
 
     ``layer_crs`` is the layer's reference system; None is taken for the grid's. ``source`` is the
@@ -116,7 +116,7 @@ class PlacedShapes:
             feature = ogr.Feature(layer.GetLayerDefn())
             feature.SetField(_VALUE, value)
             projected = self._to_grid_crs(geometry.GetLinearGeometry())
-            feature.SetGeometry(thinned(projected, bounds))
+            feature.SetGeometry(clip_far_vertices(projected, bounds))
             layer.CreateFeature(feature)
             count += 1
         if count:
@@ -183,12 +183,12 @@ def _memory() -> ogr.Driver:
     return ogr.GetDriverByName("Memory") or ogr.GetDriverByName("MEM")
 
 
-MANY = 1000  # corners from which on it is worth while
+MIN_VERTICES = 1000  # corners from which on it is worth while
 _WKB_HEADER = struct.Struct("<BII")  # byte order, type, count of rings
 _WKB_COUNT = struct.Struct("<I")
 
 
-def thinned(geometry: ogr.Geometry, bounds: Bounds) -> ogr.Geometry:
+def clip_far_vertices(geometry: ogr.Geometry, bounds: Bounds) -> ogr.Geometry:
     """A geometry that is the same in the bounds; only plain polygons with many corners change.
 
     GDAL visits each edge of a polygon for each row of pixels: the time would grow with the
@@ -197,7 +197,7 @@ def thinned(geometry: ogr.Geometry, bounds: Bounds) -> ogr.Geometry:
     if ogr.GT_Flatten(geometry.GetGeometryType()) != ogr.wkbPolygon:
         return geometry
     rings = range(geometry.GetGeometryCount())
-    if sum(geometry.GetGeometryRef(index).GetPointCount() for index in rings) < MANY:
+    if sum(geometry.GetGeometryRef(index).GetPointCount() for index in rings) < MIN_VERTICES:
         return geometry
     geometry.FlattenTo2D()
     found = [_clipped_ring(ring, bounds) for ring in _rings(geometry)]

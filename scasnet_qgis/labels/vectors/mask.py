@@ -16,7 +16,7 @@ from scasnet_qgis.common.errors import InputError
 from scasnet_qgis.common.messages import Message, message, translate
 from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.images.grid import Grid
-from scasnet_qgis.labels.vectors.burning import PlacedShapes, envelope_of, joined, known_reference
+from scasnet_qgis.labels.vectors.burning import ShapeRasterizer, crs_of_layer, envelope_of, joined
 from scasnet_qgis.labels.vectors.grid_transform import (
     Bounds,
     bounds_of,
@@ -66,10 +66,10 @@ class AreaOfInterest:
         with self._reading():
             self._dataset = gdal.OpenEx(source, gdal.OF_VECTOR)
             self._layer = self._choose_layer(layer)
-            self._reference = known_reference(self._layer)
+            self._reference = crs_of_layer(self._layer)
         progress = progress or Progress()
         self._warn_without_crs(progress)
-        self._shapes = PlacedShapes(source, self._reference, grid)
+        self._shapes = ShapeRasterizer(source, self._reference, grid)
         self._envelopes: _EnvelopeIndex | None = None
         self._covered = self._covered_window(progress)
 

@@ -13,7 +13,7 @@ from osgeo import gdal
 from scasnet_qgis.common.file_errors import failed
 from scasnet_qgis.common.progress import Progress, Stage
 from scasnet_qgis.images.grid import Grid
-from scasnet_qgis.outputs.atomic_output import Delivery
+from scasnet_qgis.outputs.atomic_output import AtomicOutput
 from scasnet_qgis.outputs.class_map import ClassMapWriter, WholeColumns
 from scasnet_qgis.outputs.geotiff import GeoTiffWriter
 from scasnet_qgis.tiling.blending import NODATA_LABEL, FinishedBlock
@@ -31,7 +31,7 @@ class RefinedMapWriter:
     """
 
     def __init__(
-        self, delivery: Delivery, grid: Grid, inner: ClassMapWriter, steps: Sequence[MapStep]
+        self, delivery: AtomicOutput, grid: Grid, inner: ClassMapWriter, steps: Sequence[MapStep]
     ) -> None:
         """``inner`` writes the map into ``delivery`` and tells its areas."""
         self._map, self._grid, self._steps = inner, grid, steps

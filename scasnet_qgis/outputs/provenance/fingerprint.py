@@ -13,8 +13,8 @@ from osgeo import gdal
 
 PART = 1024 * 1024  # bytes
 PARTS = 64  # of that size are read of one file; smaller files are read to their end
-FEWEST = 2  # its start and its end, of each of many files
-MOST_FILES = 100  # that are named and read; of a mosaic of more, the rest is only listed
+MIN_PARTS = 2  # its start and its end, of each of many files
+MAX_FILES = 100  # that are named and read; of a mosaic of more, the rest is only listed
 # Statistics and overviews, which QGIS and GDAL write as they show a raster; its pixels stay.
 _WRITTEN_BY_VIEWERS = (".aux.xml", ".ovr")
 
@@ -59,7 +59,7 @@ class Fingerprint:
 class Fingerprints:
     """The files of a raster or a layer; ``listing`` is the SHA-256 of all names, sizes and times.
 
-    ``files`` are the first MOST_FILES of ``count``; ``size`` are the bytes of all.
+    ``files`` are the first MAX_FILES of ``count``; ``size`` are the bytes of all.
     """
 
     files: tuple[Fingerprint, ...]
@@ -86,8 +86,8 @@ def fingerprints(paths: Sequence[str], check: Check) -> Fingerprints:
     What viewers write beside a raster is left out, as if it were not there.
     """
     names = [path for path in dict.fromkeys(paths) if not path.endswith(_WRITTEN_BY_VIEWERS)]
-    parts = max(PARTS // max(min(len(names), MOST_FILES), 1), FEWEST)
-    files = tuple(fingerprint(path, check, parts) for path in names[:MOST_FILES])
+    parts = max(PARTS // max(min(len(names), MAX_FILES), 1), MIN_PARTS)
+    files = tuple(fingerprint(path, check, parts) for path in names[:MAX_FILES])
     listing, total = hashlib.sha256(), 0
     for name in names:
         check()

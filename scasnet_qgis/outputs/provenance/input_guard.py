@@ -17,18 +17,18 @@ from scasnet_qgis.outputs.provenance.fingerprint import (
 Same = Callable[[Fingerprint], bool]
 
 
-class Watch:
+class InputGuard:
     """The files of a raster or a layer, looked at again and again while they are read.
 
     ``same`` says of one that has another size or time now whether its content is the same all the
-    same. ``gone`` are files that were removed, ``doubtful`` those that were too large to be sure.
+    same. ``gone`` are files that were removed, ``unverified`` those that were too large to be sure.
     """
 
     def __init__(self, files: Fingerprints, same: Same) -> None:
         self._files, self._same = files, same
         self._accepted: dict[str, tuple[int | None, int | None]] = {}
         self.gone: list[str] = []
-        self.doubtful: list[str] = []
+        self.unverified: list[str] = []
 
     def check(self) -> None:
         """Raise InputError where a file has another content than at the beginning.
@@ -52,11 +52,11 @@ class Watch:
                     path=file.path,
                 )
             elif file.parts:
-                self.doubtful.append(file.path)
+                self.unverified.append(file.path)
             self._accepted[file.path] = status
 
 
-def same_bytes(check: Check) -> Same:
+def same_content(check: Check) -> Same:
     """By size and SHA-256, of large files by that of their parts; ``check`` may raise Cancelled."""
 
     def same(before: Fingerprint) -> bool:

@@ -18,14 +18,14 @@ from scasnet_qgis.common.untrusted import clean_text, number
 
 FORMAT, FORMAT_VERSION = "scasnet-run", 1
 # Appended to a map's name. With .json, QGIS would show the file as a layer beside the map.
-ENDING = ".scasnet"
+RECORD_SUFFIX = ".scasnet"
 MAX_BYTES = 20_000_000  # of a document; 254 classes with their confusion take 1 MB
-MAX_PARTS = 1000  # of a list; further ones are ignored
+MAX_LIST_ITEMS = 1000  # of a list; further ones are ignored
 _CHECKSUM = "checksum"
 _MAX_NUMBER = 1e18
 
 
-class NoRecord(ValueError):  # noqa: N818 (it is told apart, not shown)
+class InvalidRecord(ValueError):  # noqa: N818 (it is told apart, not shown)
     """A text is no record of a run that this version can read."""
 
 
@@ -55,22 +55,22 @@ def _checksum(content: Mapping[str, Any]) -> str:
 
 
 def from_text(text: str) -> Record:
-    """Read a record; raises NoRecord where the text is none, or one of a newer format."""
+    """Read a record; raises InvalidRecord where the text is none, or one of a newer format."""
     try:
         content = plain(json.loads(text))
     except (ValueError, RecursionError) as error:
-        raise NoRecord(str(error)) from error
+        raise InvalidRecord(str(error)) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise NoRecord("the format is not stated")
+        raise InvalidRecord("the format is not stated")
     version = number(content.get("version"), 1, _MAX_NUMBER)
     if version is None or version > FORMAT_VERSION:
-        raise NoRecord(f"format version {version}, known up to {FORMAT_VERSION}")
+        raise InvalidRecord(f"format version {version}, known up to {FORMAT_VERSION}")
     return Record(content)
 
 
 def record_file(raster: Path) -> Path:
     """The path of a raster's record."""
-    return raster.with_name(raster.name + ENDING)
+    return raster.with_name(raster.name + RECORD_SUFFIX)
 
 
 class Record:
@@ -103,7 +103,7 @@ class Record:
     def parts(self, *keys: str) -> list[Record]:
         """The entries of a list."""
         value = self.at(*keys)
-        return [Record(item) for item in value[:MAX_PARTS]] if isinstance(value, list) else []
+        return [Record(item) for item in value[:MAX_LIST_ITEMS]] if isinstance(value, list) else []
 
     def texts(self, *keys: str) -> list[str]:
         """The entries of a list as texts of one line, without empty ones."""

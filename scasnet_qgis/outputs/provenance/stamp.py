@@ -16,7 +16,7 @@ from scasnet_qgis.images.grid import Grid
 from scasnet_qgis.outputs.provenance.fingerprint import sha256_of
 from scasnet_qgis.outputs.provenance.run_record import (
     MAX_BYTES,
-    NoRecord,
+    InvalidRecord,
     Record,
     from_text,
     record_file,
@@ -37,7 +37,7 @@ def stamp(dataset: gdal.Dataset, origin: Mapping[str, str]) -> None:
         dataset.SetMetadata(dict(origin), DOMAIN)
 
 
-def stamp_of(path: Path) -> dict[str, str]:
+def read_stamp(path: Path) -> dict[str, str]:
     """What a map's own file says, as it stands there; empty for another raster.
 
     Raises InputError where the file is no GeoTIFF.
@@ -75,21 +75,21 @@ def write_records(
 
 
 def read_record(raster: Path) -> Record:
-    """The description beside a map; raises NoRecord where there is none that can be read."""
+    """The description beside a map; raises InvalidRecord where there is none that can be read."""
     file = record_file(raster)
     try:
         if not file.is_file():
-            raise NoRecord("")
+            raise InvalidRecord("")
         with file.open("rb") as opened:
             data = opened.read(MAX_BYTES + 1)
     except OSError as error:
-        raise NoRecord(str(error)) from error
+        raise InvalidRecord(str(error)) from error
     if len(data) > MAX_BYTES:
-        raise NoRecord("the file is too large")
+        raise InvalidRecord("the file is too large")
     return from_text(data.decode("utf-8", "replace"))
 
 
-def files_of_layer(source: str) -> list[str]:
+def vector_files(source: str) -> list[str]:
     """The files that polygons are read from, the one that is named first."""
     try:
         dataset = gdal.OpenEx(source, gdal.OF_VECTOR)
@@ -99,7 +99,7 @@ def files_of_layer(source: str) -> list[str]:
     return list(dict.fromkeys([source, *found]))
 
 
-def place_of(grid: Grid) -> dict[str, Any]:
+def grid_facts(grid: Grid) -> dict[str, Any]:
     """Size, position and reference system of a raster."""
     return {
         "rows": grid.rows,
@@ -124,7 +124,7 @@ def authority_of(wkt: str) -> str | None:
     return f"{name}:{code}" if name and code else None
 
 
-def origin_of(
+def stamp_items(
     model_name: str, model_sha256: str, classes: Sequence[Mapping[str, Any]], **more: str
 ) -> dict[str, str]:
     """The items of ``stamp``, empty ones left out; JSON where an item is a list."""

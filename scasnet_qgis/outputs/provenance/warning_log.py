@@ -8,7 +8,7 @@ from scasnet_qgis.common.progress import Progress
 MAX_WARNINGS = 100  # kept; further ones are only passed on
 
 
-class Remembering(Progress):
+class WarningLog(Progress):
     """Passes everything on to ``progress``; keeps each of the ``warnings`` once, in English."""
 
     def __init__(self, progress: Progress) -> None:

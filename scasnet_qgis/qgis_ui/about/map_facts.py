@@ -13,12 +13,12 @@ from scasnet_qgis.common.untrusted import MAX_VALUE, clean_name, clean_text, num
 from scasnet_qgis.i18n import translate
 from scasnet_qgis.outputs.atomic_output import ENDINGS
 from scasnet_qgis.outputs.provenance.fingerprint import sha256_of
-from scasnet_qgis.outputs.provenance.run_record import NoRecord, Record, record_file
-from scasnet_qgis.outputs.provenance.stamp import read_record, stamp_of
+from scasnet_qgis.outputs.provenance.run_record import InvalidRecord, Record, record_file
+from scasnet_qgis.outputs.provenance.stamp import read_record, read_stamp
 
-# DELIVERED: byte for byte what the run wrote. CHANGED: the description is of another file.
+# UNCHANGED: byte for byte what the run wrote. CHANGED: the description is of another file.
 # ALONE: there is no description, so nobody can tell.
-DELIVERED, CHANGED, ALONE = "as delivered", "changed", "unknown"
+UNCHANGED, CHANGED, ALONE = "as delivered", "changed", "unknown"
 _MAX_CLASSES = 254
 
 
@@ -41,16 +41,16 @@ class MapFacts:
     sha256: str = ""
 
     @classmethod
-    def glance(cls, path: Path) -> MapFacts:
+    def without_checksum(cls, path: Path) -> MapFacts:
         """The facts without the file's checksum; raises InputError if it is no map."""
         if not path.is_file():
             text = translate("ScasNet", "The map {path} does not exist: choose another file.")
             raise InputError(text, path=path)
-        stamp = stamp_of(path)
+        stamp = read_stamp(path)
         record, problem = None, ""
         try:
             record = read_record(path)
-        except NoRecord as error:
+        except InvalidRecord as error:
             problem = clean_text(str(error))
         if not stamp and record is None:
             text = translate(
@@ -64,7 +64,7 @@ class MapFacts:
     @classmethod
     def of(cls, path: Path, check: Callable[[], None]) -> MapFacts:
         """Read the whole file; ``check`` is called between its parts and may raise Cancelled."""
-        facts = cls.glance(path)
+        facts = cls.without_checksum(path)
         try:
             digest, size = sha256_of(path, check), path.stat().st_size
         except OSError as error:
@@ -84,7 +84,7 @@ class MapFacts:
     def state(self) -> str:
         if self.record is None:
             return ALONE
-        return DELIVERED if self.delivered is not None else CHANGED
+        return UNCHANGED if self.delivered is not None else CHANGED
 
     @property
     def other_model(self) -> bool:

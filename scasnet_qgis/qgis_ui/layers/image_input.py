@@ -9,7 +9,7 @@ from qgis.core import QgsProcessingAlgorithm, QgsProcessingContext, QgsRasterLay
 from scasnet_qgis.common.errors import InputError, SettingError
 from scasnet_qgis.common.model_card import ModelCard
 from scasnet_qgis.i18n import translate
-from scasnet_qgis.qgis_ui.layers.web_layer import is_rendered, read_rendered
+from scasnet_qgis.qgis_ui.layers.web_layer import is_web_layer, read_web_layer
 from scasnet_qgis.qgis_ui.processing.layer_parameters import EXTENT
 
 
@@ -35,8 +35,8 @@ def read_image(
             text = translate("ScasNet", "The extent is empty: choose another one or none.")
             raise SettingError(text)
         extent = (box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum())
-    if is_rendered(layer):
-        return read_rendered(algorithm, parameters, context, layer, extent, card)
+    if is_web_layer(layer):
+        return read_web_layer(algorithm, parameters, context, layer, extent, card)
     return {"source": layer.source(), "extent": extent, **reference_of(layer)}
 
 

@@ -111,10 +111,10 @@ def _vector_path(
         context,
         feedback,
     )
-    return path, name_inside(layer, path, layer_name)
+    return path, layer_name_in_file(layer, path, layer_name)
 
 
-def name_inside(layer: QgsVectorLayer, path: str, layer_name: str) -> str:
+def layer_name_in_file(layer: QgsVectorLayer, path: str, layer_name: str) -> str:
     """The name of a layer in its file; QGIS gives none where it knows it by its number."""
     parts = QgsProviderRegistry.instance().decodeUri(layer.providerType(), layer.source())
     number = parts.get("layerId")

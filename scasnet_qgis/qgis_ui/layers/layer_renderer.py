@@ -65,11 +65,11 @@ class _RenderAttempt:
     errors: list[str] = field(default_factory=list)
 
 
-class LayerPainter:
-    """A Painter (see images/rendered_image.py) of one raster layer.
+class LayerRenderer:
+    """A BlockRenderer (see images/rendered_image.py) of one raster layer.
 
     To be made in the main thread, which lays the layer's own provider and renderer aside as copies;
-    ``paint`` uses those only. ``requests`` counts what went over the network.
+    ``render_block`` uses those only. ``requests`` counts what went over the network.
     """
 
     def __init__(self, layer: QgsRasterLayer, name: str) -> None:
@@ -83,8 +83,8 @@ class LayerPainter:
         self._renderer.setInput(self._provider)
         self.requests = 0
 
-    def paint(self, part: Grid, progress: Progress) -> NDArray[np.uint8]:
-        """See Painter. What may pass is tried again, after a pause."""
+    def render_block(self, part: Grid, progress: Progress) -> NDArray[np.uint8]:
+        """See BlockRenderer. What may pass is tried again, after a pause."""
         for pause in (*PAUSES, None):
             attempt = _RenderAttempt()
             pixels = self._render(part, progress, attempt)

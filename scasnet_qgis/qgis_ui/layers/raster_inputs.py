@@ -25,7 +25,7 @@ from scasnet_qgis.qgis_ui.layers.layer_files import (
     check_saved,
     classes_in_legend,
     layer_file,
-    name_inside,
+    layer_name_in_file,
     name_of,
     raster_path,
 )
@@ -109,7 +109,7 @@ def read_mask(
     path, layer_name = algorithm.parameterAsCompatibleSourceLayerPathAndLayerName(
         parameters, MASK, context, _FORMATS if same_crs else [], "gpkg", feedback
     )
-    return {"mask": path, "mask_layer": name_inside(layer, path, layer_name)}
+    return {"mask": path, "mask_layer": layer_name_in_file(layer, path, layer_name)}
 
 
 def _check_selection(layer: QgsVectorLayer) -> None:

@@ -24,7 +24,7 @@ from scasnet_qgis.images.rendered_image import Extent, rendered_grid
 from scasnet_qgis.images.rendered_layer import RenderedLayer
 from scasnet_qgis.mapping.settings import WebLayerOptions
 from scasnet_qgis.qgis_ui.layers.layer_files import name_of
-from scasnet_qgis.qgis_ui.layers.layer_renderer import LayerPainter
+from scasnet_qgis.qgis_ui.layers.layer_renderer import LayerRenderer
 from scasnet_qgis.qgis_ui.processing.base import FeedbackProgress
 from scasnet_qgis.qgis_ui.processing.options import read
 
@@ -47,12 +47,12 @@ class WaitingProgress(FeedbackProgress):
         return super().cancelled
 
 
-def is_rendered(layer: QgsRasterLayer) -> bool:
+def is_web_layer(layer: QgsRasterLayer) -> bool:
     """Whether a layer is no file that GDAL reads."""
     return bool(layer.providerType() != "gdal")
 
 
-def read_rendered(
+def read_web_layer(
     algorithm: QgsProcessingAlgorithm,
     parameters: dict[str, Any],
     context: QgsProcessingContext,
@@ -83,7 +83,7 @@ def read_rendered(
         place=place,
         pixel_size=wanted,
         limit=options.max_requests,
-        painter=LayerPainter(layer, name_of(layer)),
+        block_renderer=LayerRenderer(layer, name_of(layer)),
         look=_renderer_identity(layer),
         rights=_attribution(layer),
         digest=hashlib.sha256(plain_address(source).encode()).hexdigest(),

@@ -28,17 +28,17 @@ from scasnet_qgis.common.messages import Message, message, translate
 from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.training.worker.protocol import error_of, event_of, text_of
 
-LOOK_EVERY = 0.1  # seconds between two looks at whether the user cancels
-END_WITHIN = 60.0  # seconds that a task has to end by itself
+CANCEL_POLL_SECONDS = 0.1  # seconds between two looks at whether the user cancels
+GRACE_SECONDS = 60.0  # seconds that a task has to end by itself
 _KEPT_LINES = 60  # of what the process prints beside its events
 
 
 def run_task(
-    task: str, request: dict[str, Any], progress: Progress, *, end_within: float = END_WITHIN
+    task: str, request: dict[str, Any], progress: Progress, *, grace_seconds: float = GRACE_SECONDS
 ) -> dict[str, Any]:
     """Do one of training.tasks.TASKS in the interpreter that has PyTorch; the task's results.
 
-    A cancel asks the process to end, and ends it after ``end_within`` seconds. What a task gives
+    A cancel asks the process to end, and ends it after ``grace_seconds`` seconds. What a task gives
     after a cancel is still its result. Raises the task's own ScasNetError, TrainingDependencyError
     where the interpreter cannot train, TrainingError where the process ended without a word.
     """
@@ -47,7 +47,7 @@ def run_task(
         settings.write_text(json.dumps(request, default=os.fspath), encoding="utf-8")
         process = _Process(task, settings)
         try:
-            outcome = _follow(process, progress, end_within)
+            outcome = _follow(process, progress, grace_seconds)
         finally:
             status = process.close()
     if outcome is not None and outcome["event"] == "result":
@@ -61,12 +61,12 @@ def run_task(
     raise _crash_error(task, status, process.last_lines())
 
 
-def _follow(process: _Process, progress: Progress, end_within: float) -> dict[str, Any] | None:
+def _follow(process: _Process, progress: Progress, grace_seconds: float) -> dict[str, Any] | None:
     """Pass on what the process says until it ends; its last word, None where there is none."""
     outcome: dict[str, Any] | None = None
     deadline: float | None = None
     while True:
-        event = process.next_event(LOOK_EVERY)
+        event = process.next_event(CANCEL_POLL_SECONDS)
         if event is not None and event["event"] in ("result", "error"):
             outcome = event
         elif event is not None:
@@ -75,10 +75,10 @@ def _follow(process: _Process, progress: Progress, end_within: float) -> dict[st
             return outcome
         if deadline is None and (outcome is not None or progress.cancelled):
             process.request_cancel()
-            deadline = time.monotonic() + end_within
+            deadline = time.monotonic() + grace_seconds
         if deadline is not None and time.monotonic() > deadline:
             if outcome is None:
-                progress.warn(_stopped_message(end_within))
+                progress.warn(_stopped_message(grace_seconds))
             return outcome
 
 

@@ -34,7 +34,7 @@ from scasnet_qgis.common.protobuf_wire import (
     message_classes,
     parse_message,
 )
-from scasnet_qgis.common.untrusted import check_plain_file, clean_name
+from scasnet_qgis.common.untrusted import check_regular_file, clean_name
 
 MAX_FILE = 2**31 - 1  # bytes; a protocol buffer cannot be larger
 MAX_FIELDS = 50_000  # ResNet ScasNet has a fifth of that
@@ -92,7 +92,7 @@ class CaffeFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            check_plain_file(path)
+            check_regular_file(path)
             with path.open("rb") as file:
                 self.layers = tuple(self._index(file))
         except OSError as error:

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from scasnet_qgis.common.errors import ModelError, OutputError
 from scasnet_qgis.common.messages import translate
-from scasnet_qgis.common.untrusted import check_plain_file, number, numbers
+from scasnet_qgis.common.untrusted import check_regular_file, number, numbers
 from scasnet_qgis.network.scasnet import VARIANTS, ScasNetConfig
-from scasnet_qgis.training.caffe.layer_names import homes
+from scasnet_qgis.training.caffe.layer_names import target_layers
 
 Layers = dict[str, list[NDArray[np.float32]]]
 
@@ -59,10 +59,10 @@ def read_layers(path: Path) -> tuple[Layers, dict[str, Any]]:
 
     layers: Layers = {}
     try:
-        check_plain_file(path)
+        check_regular_file(path)
         with safe_open(path, framework="numpy") as file:
             metadata = _parsed(file.metadata() or {})
-            for name, home in homes(ScasNetConfig(metadata["network"])).items():
+            for name, home in target_layers(ScasNetConfig(metadata["network"])).items():
                 if home.in_encoder:
                     parts = _NORM if home.norm else _CONVOLUTION
                     keys = [f"{name}.{part}" for part, _ in zip(parts, home.shapes)]

@@ -25,19 +25,19 @@ from scasnet_qgis.network.onnx_export import export
 from scasnet_qgis.network.scasnet import ScasNet
 from scasnet_qgis.training.caffe.container import CaffeFile, CaffeLayer
 from scasnet_qgis.training.caffe.layer_names import (
-    Home,
-    Matching,
-    Pair,
-    layer_text,
+    LayerMapping,
+    LayerMatch,
+    TargetLayer,
+    format_shapes,
+    layer_values,
     match,
-    shapes_text,
 )
-from scasnet_qgis.training.caffe.loading import Arrays, CaffeInput, load, read_pair
+from scasnet_qgis.training.caffe.loading import Arrays, CaffeInput, load, read_arrays
 from scasnet_qgis.training.caffe.request import AUTO, CaffeImport
 from scasnet_qgis.training.caffe.weights import (
     PUBLISHED_MEAN,
     check_encoder,
-    encoder_of,
+    encoder_from_caffe,
     listed,
     write_encoder,
 )
@@ -77,15 +77,19 @@ def import_task(request: dict[str, Any], progress: Progress) -> dict[str, Any]:
     }
 
 
-def import_encoder(job: CaffeImport, file: CaffeFile, found: Matching) -> None:
+def import_encoder(job: CaffeImport, file: CaffeFile, found: LayerMapping) -> None:
     """Write the encoder's weights, as they are, with what is known of their input."""
     check_encoder(file, found)
     mean = _mean(job, found)
-    weights = encoder_of(file, found, mean[::-1] if job.rgb else mean, scale=job.scale, rgb=job.rgb)
+    weights = encoder_from_caffe(
+        file, found, mean[::-1] if job.rgb else mean, scale=job.scale, rgb=job.rgb
+    )
     write_encoder(replace(weights, sha256=file.sha256()), job.output)
 
 
-def import_model(job: CaffeImport, file: CaffeFile, found: Matching, progress: Progress) -> None:
+def import_model(
+    job: CaffeImport, file: CaffeFile, found: LayerMapping, progress: Progress
+) -> None:
     """Write a model file with the file's weights; raises ModelError where any is missing."""
     if found.missing:
         raise ModelError(
@@ -108,14 +112,16 @@ def import_model(job: CaffeImport, file: CaffeFile, found: Matching, progress: P
     progress.info(message(text, difference=check.difference))
 
 
-def _arrays(file: CaffeFile, found: Matching, progress: Progress) -> Iterator[tuple[str, Arrays]]:
+def _arrays(
+    file: CaffeFile, found: LayerMapping, progress: Progress
+) -> Iterator[tuple[str, Arrays]]:
     for index, pair in enumerate(found.pairs):
         progress.check()
         progress.report(0.5 * index / len(found.pairs))
-        yield pair.home.name, read_pair(file, pair)
+        yield pair.home.name, read_arrays(file, pair)
 
 
-def _mean(job: CaffeImport, found: Matching) -> tuple[float, ...]:
+def _mean(job: CaffeImport, found: LayerMapping) -> tuple[float, ...]:
     """The mean in the order of the file's bands."""
     if not job.mean and found.config.bands == 3:
         published = PUBLISHED_MEAN[found.config.variant]
@@ -133,13 +139,13 @@ def _mean(job: CaffeImport, found: Matching) -> tuple[float, ...]:
     return mean
 
 
-def _bands(job: CaffeImport, found: Matching) -> tuple[int, ...]:
+def _bands(job: CaffeImport, found: LayerMapping) -> tuple[int, ...]:
     """The band of ours, red first, for each of the file's."""
     bands = tuple(range(found.config.bands))
     return bands if job.rgb or len(bands) < 3 else (2, 1, 0, *bands[3:])
 
 
-def _card(job: CaffeImport, found: Matching, given: CaffeInput, digest: str) -> ModelCard:
+def _card(job: CaffeImport, found: LayerMapping, given: CaffeInput, digest: str) -> ModelCard:
     config = found.config
     for texts in (job.class_names, job.class_colors):
         if texts and len(texts) != config.classes:
@@ -182,24 +188,24 @@ class Table:
     Each of the file's comes with a line that says why it is not used.
     """
 
-    pairs: tuple[Pair, ...]
+    pairs: tuple[LayerMatch, ...]
     unused: tuple[tuple[CaffeLayer, Message], ...]
-    empty: tuple[Home, ...]
+    empty: tuple[TargetLayer, ...]
 
     @classmethod
-    def of(cls, found: Matching, *, encoder_only: bool) -> Table:
+    def of(cls, found: LayerMapping, *, encoder_only: bool) -> Table:
         """The table of a matching of which all or only the encoder is imported."""
         if not encoder_only:
             return cls(found.pairs, found.unused, found.missing)
         outside = [pair for pair in found.pairs if not pair.home.in_encoder]
         text = translate("ScasNet", "{layer} ({shapes}): not in ScasNet's encoder")
         left = [
-            (source, message(text, **layer_text(source)))
+            (source, message(text, **layer_values(source)))
             for pair in outside
             for source in pair.sources
         ]
         empty = found.missing + tuple(pair.home for pair in outside)
-        return cls(tuple(found.of_encoder), (*found.unused, *left), empty)
+        return cls(tuple(found.encoder_matches), (*found.unused, *left), empty)
 
     def lines(self) -> Iterator[str | Message]:
         """The table for the log."""
@@ -208,7 +214,7 @@ class Table:
             count=len(self.pairs),
         )
         for pair in self.pairs:
-            yield f"{_sources(pair)} ({shapes_text(pair.home.shapes)}) -> {pair.home.name}"
+            yield f"{_sources(pair)} ({format_shapes(pair.home.shapes)}) -> {pair.home.name}"
         yield message(
             translate("ScasNet", "Unused layers of the file: {count}"),
             count=len(self.unused),
@@ -220,7 +226,7 @@ class Table:
             count=len(self.empty),
         )
         for home in self.empty:
-            yield f"{home.name} ({shapes_text(home.shapes)})"
+            yield f"{home.name} ({format_shapes(home.shapes)})"
 
     @property
     def matched(self) -> list[dict[str, Any]]:
@@ -253,5 +259,5 @@ class Table:
         return {"file": file, "scasnet": scasnet}
 
 
-def _sources(pair: Pair) -> str:
+def _sources(pair: LayerMatch) -> str:
     return " + ".join(clean_name(each.name) for each in pair.sources)

@@ -19,13 +19,13 @@ from scasnet_qgis.training.caffe.container import CaffeLayer
 
 Shape = tuple[int, ...]
 
-FIRST = {"vgg": "conv1_1", "resnet": "conv1_1_3x3_s2"}
+FIRST_CONVOLUTION = {"vgg": "conv1_1", "resnet": "conv1_1_3x3_s2"}
 _WIDEST = {"vgg": ("conv5_3", 512), "resnet": ("conv5_3_1x1_increase", 2048)}
 _CLASSIFIER = "conv6_funetuning_fpn"
 
 
 @dataclass(frozen=True)
-class Home:
+class TargetLayer:
     """A layer of ScasNet with weights: kernel and bias of a convolution, or weight, bias, mean and
     variance of a batch norm, as in PyTorch."""
 
@@ -36,15 +36,15 @@ class Home:
 
 
 @dataclass(frozen=True)
-class Pair:
+class LayerMatch:
     """A layer of ScasNet, and those of the file with its weights: one, or BatchNorm and Scale."""
 
-    home: Home
+    home: TargetLayer
     sources: tuple[CaffeLayer, ...]
 
 
 @dataclass(frozen=True)
-class Matching:
+class LayerMapping:
     """Which layers of a Caffe file are which ones in the ScasNet of ``config``.
 
     ``unused`` are the file's other layers, each with the reason; ``missing`` are the layers of
@@ -52,20 +52,20 @@ class Matching:
     """
 
     config: ScasNetConfig
-    pairs: tuple[Pair, ...]
+    pairs: tuple[LayerMatch, ...]
     unused: tuple[tuple[CaffeLayer, Message], ...]
-    missing: tuple[Home, ...]
+    missing: tuple[TargetLayer, ...]
 
     @property
-    def of_encoder(self) -> list[Pair]:
+    def encoder_matches(self) -> list[LayerMatch]:
         return [pair for pair in self.pairs if pair.home.in_encoder]
 
     @property
-    def missing_in_encoder(self) -> list[str]:
+    def missing_encoder_layers(self) -> list[str]:
         return [home.name for home in self.missing if home.in_encoder]
 
 
-def match(layers: Sequence[CaffeLayer], variant: str | None = None) -> Matching:
+def match(layers: Sequence[CaffeLayer], variant: str | None = None) -> LayerMapping:
     """Match layers to those of the ScasNet ``variant``, by default detected from their names.
 
     Raises ModelError where the file has no layer of either network.
@@ -73,11 +73,11 @@ def match(layers: Sequence[CaffeLayer], variant: str | None = None) -> Matching:
     named = {layer.name: layer for layer in layers}
     config = _config(named, variant or detect(list(named)))
     pairs, missing, reasons = [], [], dict[str, Message]()
-    for home in homes(config).values():
+    for home in target_layers(config).values():
         layer = named.get(home.name)
         found = _sources(home, layer, named) if layer else None
         if isinstance(found, tuple):
-            pairs.append(Pair(home, found))
+            pairs.append(LayerMatch(home, found))
             continue
         missing.append(home)
         if found is not None:
@@ -88,12 +88,12 @@ def match(layers: Sequence[CaffeLayer], variant: str | None = None) -> Matching:
         for layer in layers
         if layer.name not in used
     )
-    return Matching(config, tuple(pairs), unused, tuple(missing))
+    return LayerMapping(config, tuple(pairs), unused, tuple(missing))
 
 
 def _without_home(layer: CaffeLayer) -> Message:
     text = translate("ScasNet", "{layer} ({shapes}): ScasNet has no such layer")
-    return message(text, **layer_text(layer))
+    return message(text, **layer_values(layer))
 
 
 def detect(names: Sequence[str]) -> str:
@@ -114,8 +114,8 @@ def detect(names: Sequence[str]) -> str:
     return best
 
 
-def _all(variant: str) -> list[Home]:
-    return list(homes(ScasNetConfig(variant)).values())
+def _all(variant: str) -> list[TargetLayer]:
+    return list(target_layers(ScasNetConfig(variant)).values())
 
 
 class _NoInitialisation(TorchFunctionMode):
@@ -136,7 +136,7 @@ class _NoInitialisation(TorchFunctionMode):
         return function(*args, **(kwargs or {}))
 
 
-def homes(config: ScasNetConfig) -> dict[str, Home]:
+def target_layers(config: ScasNetConfig) -> dict[str, TargetLayer]:
     """All layers of a ScasNet that have weights, by their published names."""
     with torch.device("meta"), _NoInitialisation():  # shapes only
         network = ScasNet(config)
@@ -153,7 +153,7 @@ def homes(config: ScasNetConfig) -> dict[str, Home]:
         else:
             continue
         norm = isinstance(layer, nn.BatchNorm2d)
-        found[name] = Home(name, tuple(shapes), norm, name in encoder)
+        found[name] = TargetLayer(name, tuple(shapes), norm, name in encoder)
     return found
 
 
@@ -161,7 +161,7 @@ def _config(named: Mapping[str, CaffeLayer], variant: str) -> ScasNetConfig:
     """The configuration of the file's network; what its shapes do not tell is as published."""
     widest, published = _WIDEST[variant]
     width = _kernel_shape(named, widest)[0] / published
-    bands = _kernel_shape(named, FIRST[variant])[1]
+    bands = _kernel_shape(named, FIRST_CONVOLUTION[variant])[1]
     classes = _kernel_shape(named, _CLASSIFIER)[0]
     return ScasNetConfig(variant, bands or 3, classes or 6, width if 0 < width <= 4 else 1.0)
 
@@ -173,7 +173,7 @@ def _kernel_shape(named: Mapping[str, CaffeLayer], name: str) -> Shape:
 
 
 def _sources(
-    home: Home, layer: CaffeLayer, named: Mapping[str, CaffeLayer]
+    home: TargetLayer, layer: CaffeLayer, named: Mapping[str, CaffeLayer]
 ) -> tuple[CaffeLayer, ...] | Message:
     """The layers with the weights of ``home``, whose name ``layer`` has, or why they do not fit."""
     sources: tuple[CaffeLayer, ...] = (layer,)
@@ -181,12 +181,12 @@ def _sources(
         scale = _scale_of(layer, named)
         if scale is None:
             text = translate("ScasNet", "{layer} ({shapes}): its Scale layer is missing")
-            return message(text, **layer_text(layer))
+            return message(text, **layer_values(layer))
         sources = (layer, scale)
     if _fits(home, sources):
         return sources
     text = translate("ScasNet", "{layer} ({shapes}): ScasNet's has another shape, {wanted}")
-    return message(text, **layer_text(layer), wanted=shapes_text(home.shapes))
+    return message(text, **layer_values(layer), wanted=format_shapes(home.shapes))
 
 
 def _scale_of(norm: CaffeLayer, named: Mapping[str, CaffeLayer]) -> CaffeLayer | None:
@@ -198,7 +198,7 @@ def _scale_of(norm: CaffeLayer, named: Mapping[str, CaffeLayer]) -> CaffeLayer |
     return next((layer for layer in fed if layer.bottoms[:1] == norm.tops[:1]), None)
 
 
-def _fits(home: Home, sources: Sequence[CaffeLayer]) -> bool:
+def _fits(home: TargetLayer, sources: Sequence[CaffeLayer]) -> bool:
     found = [shape for source in sources for shape in source.shapes]
     if not home.norm:
         # Older files hold a bias as 1 x 1 x 1 x C.
@@ -212,11 +212,11 @@ def _sizes(shapes: Sequence[Shape]) -> list[int]:
     return [math.prod(shape) for shape in shapes]
 
 
-def layer_text(layer: CaffeLayer) -> dict[str, str]:
+def layer_values(layer: CaffeLayer) -> dict[str, str]:
     """Name and shapes of a layer as values of a Message, safe to show."""
-    return {"layer": clean_name(layer.name), "shapes": shapes_text(layer.shapes)}
+    return {"layer": clean_name(layer.name), "shapes": format_shapes(layer.shapes)}
 
 
-def shapes_text(shapes: Sequence[Shape]) -> str:
+def format_shapes(shapes: Sequence[Shape]) -> str:
     """Shapes as people write them: 64 x 3 x 3 x 3, 64."""
     return ", ".join(" x ".join(map(str, shape)) for shape in shapes)

@@ -15,7 +15,7 @@ from scasnet_qgis.common.messages import translate
 from scasnet_qgis.common.untrusted import clean_name
 from scasnet_qgis.network.scasnet import ScasNet, published_layers
 from scasnet_qgis.training.caffe.container import CaffeFile
-from scasnet_qgis.training.caffe.layer_names import FIRST, Pair
+from scasnet_qgis.training.caffe.layer_names import FIRST_CONVOLUTION, LayerMatch
 
 Arrays = list[NDArray[np.float32]]
 
@@ -39,7 +39,7 @@ class CaffeInput:
         return tuple(found[band] / 255 for band in sorted(found))
 
 
-def read_pair(file: CaffeFile, pair: Pair) -> Arrays:
+def read_arrays(file: CaffeFile, pair: LayerMatch) -> Arrays:
     """The arrays of one layer of ScasNet in its shapes; four for a batch norm.
 
     Caffe's BatchNorm has sums of means and variances, and in a third array their divisor. Raises
@@ -70,14 +70,14 @@ def load(
     mean: Sequence[float],
     std: Sequence[float],
 ) -> None:
-    """Copy arrays by layer name, as of ``read_pair``, into ``network``.
+    """Copy arrays by layer name, as of ``read_arrays``, into ``network``.
 
     The first convolution must be among them; ``set_first_kernel`` adapts it.
     """
     layers = published_layers(network)
     first: Arrays = []
     for name, arrays in weights:
-        if name == FIRST[network.config.variant]:
+        if name == FIRST_CONVOLUTION[network.config.variant]:
             first = arrays
             _copy([layers[name].bias], arrays[1:])
         else:
@@ -120,7 +120,7 @@ def set_first_kernel(
         folded[:, band] = wide[:, channel] * (255 * std[band] * given.scale)
         offset = (255 * mean[band] - given.mean[channel]) * given.scale
         shift += wide[:, channel].sum(axis=(1, 2)) * offset
-    layers, name = published_layers(network.encoder), FIRST[network.config.variant]
+    layers, name = published_layers(network.encoder), FIRST_CONVOLUTION[network.config.variant]
     first, norm = layers[name], layers.get(f"{name}/bn")
     if isinstance(first, nn.Conv2d):
         first.weight.copy_(torch.from_numpy(folded))

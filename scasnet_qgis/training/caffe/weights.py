@@ -15,8 +15,8 @@ from scasnet_qgis.common.untrusted import clean_name
 from scasnet_qgis.network.scasnet import ScasNet
 from scasnet_qgis.training.caffe.container import CaffeFile
 from scasnet_qgis.training.caffe.encoder_file import SUFFIX, read_layers, write_layers
-from scasnet_qgis.training.caffe.layer_names import FIRST, Matching, match
-from scasnet_qgis.training.caffe.loading import CaffeInput, load, read_pair
+from scasnet_qgis.training.caffe.layer_names import FIRST_CONVOLUTION, LayerMapping, match
+from scasnet_qgis.training.caffe.loading import CaffeInput, load, read_arrays
 
 Numbers = tuple[float, ...]
 
@@ -62,11 +62,16 @@ def read_encoder(path: Path) -> EncoderWeights:
         return _read_safetensors(path)
     file = CaffeFile(path)
     found = match(file.layers)
-    return encoder_of(file, found, PUBLISHED_MEAN[found.config.variant])
+    return encoder_from_caffe(file, found, PUBLISHED_MEAN[found.config.variant])
 
 
-def encoder_of(
-    file: CaffeFile, found: Matching, mean_bgr: Numbers, *, scale: float = 1.0, rgb: bool = False
+def encoder_from_caffe(
+    file: CaffeFile,
+    found: LayerMapping,
+    mean_bgr: Numbers,
+    *,
+    scale: float = 1.0,
+    rgb: bool = False,
 ) -> EncoderWeights:
     """The encoder of a Caffe file, whose first kernel takes RGB in place of BGR with ``rgb``.
 
@@ -74,17 +79,17 @@ def encoder_of(
     """
     check_encoder(file, found)
     config = found.config
-    layers = {pair.home.name: read_pair(file, pair) for pair in found.of_encoder}
+    layers = {pair.home.name: read_arrays(file, pair) for pair in found.encoder_matches}
     if rgb:
-        first = layers[FIRST[config.variant]]
+        first = layers[FIRST_CONVOLUTION[config.variant]]
         first[0] = np.ascontiguousarray(first[0][:, ::-1])
     return EncoderWeights(config.variant, layers, mean_bgr, scale, file.path.name)
 
 
-def check_encoder(file: CaffeFile, found: Matching) -> None:
+def check_encoder(file: CaffeFile, found: LayerMapping) -> None:
     """Raise ModelError where the file lacks layers, or is no full-width encoder of three bands."""
     config = found.config
-    if found.missing_in_encoder:
+    if found.missing_encoder_layers:
         raise ModelError(
             translate(
                 "ScasNet",
@@ -93,7 +98,7 @@ def check_encoder(file: CaffeFile, found: Matching) -> None:
             ),
             path=str(file.path),
             network=config.variant,
-            names=listed(found.missing_in_encoder),
+            names=listed(found.missing_encoder_layers),
         )
     if config.width != 1.0 or config.bands != 3:
         raise ModelError(

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from scasnet_qgis.tiling.windows import Window, windows_over
+from scasnet_qgis.tiling.windows import Window, aligned_windows
 from scasnet_qgis.training.data.scenes import Scene
 
 BYTE_RANGE = (0.0, 255.0)
@@ -107,7 +107,7 @@ def _parts(scenes: Sequence[Scene], enough: int) -> Iterator[NDArray[np.generic]
     windows = [
         (scene, window)
         for scene in scenes
-        for window in windows_over(Window(0, 0, *scene.labels.shape), _STEP)
+        for window in aligned_windows(Window(0, 0, *scene.labels.shape), _STEP)
     ]
     count = 0
     for index in np.random.default_rng(0).permutation(len(windows)):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from scasnet_qgis.tiling.windows import Window, windows_over
+from scasnet_qgis.tiling.windows import Window, aligned_windows
 from scasnet_qgis.training.data.scenes import Scene
 
 MOST = 4000  # remembered places of a class in one scene
@@ -32,7 +32,7 @@ def find_places(scenes: Sequence[Scene], classes: int, generator: Generator) -> 
     """
     found: list[list[Group]] = [[] for _ in range(classes)]
     for index, scene in enumerate(scenes):
-        windows = list(windows_over(Window(0, 0, *scene.labels.shape), _STEP))
+        windows = list(aligned_windows(Window(0, 0, *scene.labels.shape), _STEP))
         counts = np.array([_counts(scene, each)[:classes] for each in windows])
         totals = counts.sum(axis=0)
         wanted = [_share_out(counts[:, label], generator) for label in range(classes)]

@@ -18,7 +18,7 @@ from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.images.grid import Grid
 from scasnet_qgis.labels.labels import IGNORE
 from scasnet_qgis.labels.vectors.grid_transform import has_place, window_on
-from scasnet_qgis.tiling.windows import Window, windows_over
+from scasnet_qgis.tiling.windows import Window, aligned_windows
 from scasnet_qgis.training.data.memmaps import ArrayFile, Unpacked, fingerprint, strips, writing
 
 BLOCK, SMALLEST = 512, 32  # pixels; the side of a block where enough is labelled, and the least
@@ -62,7 +62,7 @@ class _Block:
 def count_labels(labels: NDArray[np.uint8], classes: int, window: Window) -> NDArray[np.int64]:
     """Labelled pixels of each class in a window, which may reach beyond the labels."""
     found = np.zeros(256, dtype=np.int64)
-    for part in windows_over(window.intersect(Window(0, 0, *labels.shape)), 1024):
+    for part in aligned_windows(window.intersect(Window(0, 0, *labels.shape)), 1024):
         values = labels[part.row : part.row_end, part.col : part.col_end]
         found += np.bincount(values.ravel(), minlength=256)
     return found[:classes]
@@ -138,7 +138,7 @@ def _labelled(
     found: list[_Block] = []
     counts: list[NDArray[np.int64]] = []
     for area in areas:
-        for window in windows_over(area.window, size):
+        for window in aligned_windows(area.window, size):
             progress.check()
             each = count_labels(labels[area.scene], classes, window)
             if each.any():

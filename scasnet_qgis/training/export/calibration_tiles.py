@@ -14,7 +14,7 @@ from scasnet_qgis.common.model_card import ModelCard
 from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.images.reader import RasterReader
 from scasnet_qgis.models.model_file import ModelInfo
-from scasnet_qgis.tiling.scaling import pad_to
+from scasnet_qgis.tiling.scaling import mirror_pad
 from scasnet_qgis.tiling.windows import Window, plan_axis
 from scasnet_qgis.training.export.reference_labels import ReferenceLabels
 
@@ -60,7 +60,7 @@ class RasterSample:
         row, col = have.row - want.row, have.col - want.col
         valid[row : row + have.rows, col : col + have.cols] = True if mask is None else mask
         inner = valid[margin : margin + window.rows, margin : margin + window.cols]
-        return pad_to(self._scaling(raw, mask), have, want), inner
+        return mirror_pad(self._scaling(raw, mask), have, want), inner
 
     def divide(
         self,

@@ -18,7 +18,7 @@ from scasnet_qgis.common.messages import translate
 from scasnet_qgis.common.progress import Progress, Stage
 from scasnet_qgis.images.gdal_session import gdal_session
 from scasnet_qgis.models.model_file import ModelInfo, inspect
-from scasnet_qgis.outputs.atomic_files import check_targets, whole_files
+from scasnet_qgis.outputs.atomic_files import atomic_files, check_targets
 from scasnet_qgis.training.export.calibration_tiles import Inputs
 from scasnet_qgis.training.export.comparison import compare
 from scasnet_qgis.training.export.onnx_graph import fix_size, read_graph, simplified, written
@@ -48,7 +48,7 @@ def export_task(values: dict[str, Any], progress: Progress) -> dict[str, Any]:
         side = request.fixed_size
         size = exact.fixed_size or ((side, side) if side else None)
         division = sample.divide(size, exact.margin, reference)
-        with whole_files([request.output]) as working:
+        with atomic_files([request.output]) as working:
             file = working[request.output]
             converting = Stage(progress, 0.0, CONVERTED)
             passes = _LOOKS[request.precision]

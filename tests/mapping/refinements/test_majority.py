@@ -128,7 +128,7 @@ def test_a_run_confidence_first_then_majority_then_sieve(
 
 
 def test_a_resumed_run_gives_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scasnet_qgis.outputs.workspace.WORTH_SECONDS", 0.0)
+    monkeypatch.setattr("scasnet_qgis.outputs.workspace.MIN_KEPT_SECONDS", 0.0)
     request = changed(request_in(tmp_path), majority=5, sieve=9.0)
     interrupted(request)
     progress, result = mapped(request, Recorder())

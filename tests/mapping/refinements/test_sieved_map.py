@@ -14,7 +14,7 @@ from scasnet_qgis.images.grid import Grid
 from scasnet_qgis.mapping.map_files import MapCounts
 from scasnet_qgis.mapping.refinements.min_area import MinArea
 from scasnet_qgis.mapping.refinements.refinement import RefinementSteps
-from scasnet_qgis.outputs.atomic_output import Delivery
+from scasnet_qgis.outputs.atomic_output import AtomicOutput
 from scasnet_qgis.outputs.class_map import ClassArea, ClassMapWriter
 from scasnet_qgis.tiling.blending import FinishedBlock
 from scasnet_qgis.tiling.windows import Window
@@ -107,7 +107,7 @@ def test_no_block_is_written_twice(
     tmp_path: Path, scores: np.ndarray, valid: np.ndarray, recorder: Recorder
 ) -> None:
     make(tmp_path, scores, valid, SIEVED, recorder)
-    again = Delivery(tmp_path / "again.tif")
+    again = AtomicOutput(tmp_path / "again.tif")
     writer = ClassMapWriter(again, GRID, CLASSES)
     writer.write_labels(GRID.whole, found(tmp_path))
     writer.finish(recorder)

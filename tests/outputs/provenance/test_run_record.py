@@ -11,8 +11,8 @@ import pytest
 
 from scasnet_qgis.outputs.provenance.run_record import (
     FORMAT_VERSION,
-    MAX_PARTS,
-    NoRecord,
+    MAX_LIST_ITEMS,
+    InvalidRecord,
     Record,
     from_text,
     plain,
@@ -111,7 +111,7 @@ def test_only_the_layout_may_change() -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_record_is_refused_and_told_why(text: str, why: str) -> None:
-    with pytest.raises(NoRecord, match=why):
+    with pytest.raises(InvalidRecord, match=why):
         from_text(text)
 
 
@@ -120,7 +120,7 @@ def test_a_deep_record_is_refused_or_can_be_written_again() -> None:
         nested = "[" * depth + "]" * depth
         try:
             record = from_text(f'{{"format": "scasnet-run", "version": 1, "a": {nested}}}')
-        except NoRecord:
+        except InvalidRecord:
             continue
         assert json.dumps(record.content, indent=1).count("[") == depth
         assert not record.intact
@@ -145,7 +145,7 @@ def test_odd_content_is_empty() -> None:
     assert record.texts("list") == ["1"]
     assert [part.text("c") for part in record.parts("list")] == ["", "x", ""]
     assert not Record([1]).intact
-    assert len(Record([0] * 5000).parts()) == MAX_PARTS
+    assert len(Record([0] * 5000).parts()) == MAX_LIST_ITEMS
 
 
 def test_texts_are_one_line_without_markup() -> None:

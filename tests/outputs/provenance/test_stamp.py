@@ -15,17 +15,17 @@ from scasnet_qgis.images.grid import Grid
 from scasnet_qgis.outputs.atomic_output import side_files
 from scasnet_qgis.outputs.provenance import fingerprint as marks
 from scasnet_qgis.outputs.provenance.fingerprint import fingerprint, fingerprints, sha256_of, utc
-from scasnet_qgis.outputs.provenance.run_record import MAX_BYTES, NoRecord, record_file
+from scasnet_qgis.outputs.provenance.run_record import MAX_BYTES, InvalidRecord, record_file
 from scasnet_qgis.outputs.provenance.stamp import (
     MAP,
     PROBABILITIES,
     authority_of,
-    files_of_layer,
-    origin_of,
-    place_of,
+    grid_facts,
     read_record,
+    read_stamp,
     stamp,
-    stamp_of,
+    stamp_items,
+    vector_files,
     write_records,
 )
 
@@ -120,11 +120,11 @@ def test_a_change_of_an_input_shows(tmp_path) -> None:
 
 
 def test_of_very_many_files_some_are_read_and_all_are_listed(tmp_path) -> None:
-    paths = [tmp_path / f"{index}.bin" for index in range(marks.MOST_FILES + 20)]
+    paths = [tmp_path / f"{index}.bin" for index in range(marks.MAX_FILES + 20)]
     for path in paths:
         path.write_text("x")
     before = fingerprints([*map(str, paths)], nothing)
-    assert len(before.files) == marks.MOST_FILES
+    assert len(before.files) == marks.MAX_FILES
     assert (before.count, before.size) == (len(paths), len(paths))
     paths[-1].write_text("xy")
     assert fingerprints([*map(str, paths)], nothing).listing != before.listing
@@ -158,9 +158,11 @@ def stamped(path: Path, origin: dict[str, str]) -> bytes:
 
 
 def test_what_is_put_into_a_map_comes_back_and_is_always_the_same(tmp_path, session) -> None:
-    origin = origin_of("A <model>", "0" * 64, CLASSES, licence="CC0", attribution="", flips="none")
+    origin = stamp_items(
+        "A <model>", "0" * 64, CLASSES, licence="CC0", attribution="", flips="none"
+    )
     first = stamped(tmp_path / "a.tif", origin)
-    found = stamp_of(tmp_path / "a.tif")
+    found = read_stamp(tmp_path / "a.tif")
     assert found == origin
     assert set(found) == {"MODEL", "MODEL_SHA256", "CLASSES", "LICENCE", "FLIPS"}
     assert '"value": 2, "name": "ü"' in found["CLASSES"]
@@ -171,10 +173,10 @@ def test_what_is_put_into_a_map_comes_back_and_is_always_the_same(tmp_path, sess
 
 def test_other_rasters_say_nothing(tmp_path, session) -> None:
     stamped(tmp_path / "a.tif", {})
-    assert stamp_of(tmp_path / "a.tif") == {}
+    assert read_stamp(tmp_path / "a.tif") == {}
     (tmp_path / "b.tif").write_text("no raster")
     with pytest.raises(InputError, match=r"b\.tif"):
-        stamp_of(tmp_path / "b.tif")
+        read_stamp(tmp_path / "b.tif")
 
 
 def test_every_file_gets_the_description_of_all(tmp_path) -> None:
@@ -205,7 +207,7 @@ def test_a_full_disk_or_missing_folder_is_one_sentence(tmp_path) -> None:
 def test_a_description_that_cannot_be_read(tmp_path, content) -> None:
     if content is not None:
         record_file(tmp_path / "map.tif").write_bytes(content)
-    with pytest.raises(NoRecord):
+    with pytest.raises(InvalidRecord):
         read_record(tmp_path / "map.tif")
 
 
@@ -221,7 +223,7 @@ def test_gdal_takes_the_description_for_no_part_of_the_map(tmp_path, session) ->
 
 def test_place_of_a_raster(make_raster) -> None:
     grid = Grid.of(gdal.Open(make_raster(np.zeros((5, 7), np.uint8))))
-    found = place_of(grid)
+    found = grid_facts(grid)
     assert (found["rows"], found["cols"], found["crs"]) == (5, 7, "EPSG:32640")
     assert found["resolution_m"] == pytest.approx(0.5)
     assert authority_of("") is None
@@ -234,11 +236,11 @@ def test_files_of_a_layer(tmp_path, session) -> None:
     dataset = gdal.GetDriverByName("ESRI Shapefile").Create(str(path), 0, 0, 0, gdal.GDT_Unknown)
     dataset.CreateLayer("mask")
     dataset = None
-    found = files_of_layer(str(path))
+    found = vector_files(str(path))
     assert found[0] == str(path)
     assert str(tmp_path / "mask.dbf") in found
     assert len(found) == len(set(found))
-    assert files_of_layer("none.gpkg") == ["none.gpkg"]
+    assert vector_files("none.gpkg") == ["none.gpkg"]
 
 
 def test_what_viewers_write_beside_a_raster_is_no_change(tmp_path: Path, monkeypatch) -> None:

@@ -6,11 +6,11 @@ import pytest
 
 from scasnet_qgis.common.errors import Cancelled
 from scasnet_qgis.common.messages import message
-from scasnet_qgis.outputs.provenance.warning_log import MAX_WARNINGS, Remembering
+from scasnet_qgis.outputs.provenance.warning_log import MAX_WARNINGS, WarningLog
 
 
 def test_everything_is_passed_on_and_warnings_are_kept_once(recorder) -> None:
-    progress = Remembering(recorder)
+    progress = WarningLog(recorder)
     progress.report(0.5)
     progress.info("info")
     progress.warn(message("a {b}", b=1))
@@ -25,7 +25,7 @@ def test_everything_is_passed_on_and_warnings_are_kept_once(recorder) -> None:
 
 
 def test_endless_warnings_do_not_fill_the_memory(recorder) -> None:
-    progress = Remembering(recorder)
+    progress = WarningLog(recorder)
     for index in range(2 * MAX_WARNINGS):
         progress.warn(str(index))
     assert len(progress.warnings) == MAX_WARNINGS

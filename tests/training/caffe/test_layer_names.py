@@ -1,4 +1,4 @@
-"""Layers of a Caffe file find their homes in ScasNet, and those that do not are told."""
+"""Layers of a Caffe file find their target_layers in ScasNet, and those that do not are told."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import torch
 from scasnet_qgis.common.errors import ModelError
 from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig
 from scasnet_qgis.training.caffe.container import CaffeFile, CaffeLayer
-from scasnet_qgis.training.caffe.layer_names import Matching, homes, match
-from scasnet_qgis.training.caffe.loading import read_pair
+from scasnet_qgis.training.caffe.layer_names import LayerMapping, match, target_layers
+from scasnet_qgis.training.caffe.loading import read_arrays
 from tests.network.weights import randomise, weights_by_name
 from tests.training.caffe import wire
 from tests.training.caffe.description import caffemodel, old_caffemodel, pspnet_caffemodel
@@ -42,20 +42,22 @@ def layers_of(folder: Path, content: bytes) -> tuple[CaffeLayer, ...]:
     return CaffeFile(path).layers
 
 
-def reasons(found: Matching) -> dict[str, str]:
+def reasons(found: LayerMapping) -> dict[str, str]:
     return {layer.name: str(line) for layer, line in found.unused}
 
 
 def test_homes_are_the_layers_with_weights_of_the_tables() -> None:
     for variant in VARIANTS:
         rows = [row for row in read_table(variant) if row.type in ("Convolution", "BN")]
-        found = homes(ScasNetConfig(variant))
+        found = target_layers(ScasNetConfig(variant))
         assert set(found) == {row.name for row in rows}
         assert {name for name, home in found.items() if home.norm} == {
             row.name for row in rows if row.type == "BN"
         }
         assert found["conv6_funetuning_fpn"].shapes == ((6, 256, 1, 1), (6,))
-    encoder = [name for name, home in homes(ScasNetConfig("vgg")).items() if home.in_encoder]
+    encoder = [
+        name for name, home in target_layers(ScasNetConfig("vgg")).items() if home.in_encoder
+    ]
     assert len(encoder) == 13
     assert (encoder[0], encoder[-1]) == ("conv1_1", "conv5_3")
 
@@ -92,7 +94,7 @@ def test_a_batch_norm_of_the_common_caffe_is_that_of_pspnet(
     assert (found.unused, found.missing) == ((), ())
     file = CaffeFile(tmp_path / "weights.caffemodel")
     for pair in found.pairs:
-        for ours, theirs in zip(read_pair(file, pair), weights["resnet"][pair.home.name]):
+        for ours, theirs in zip(read_arrays(file, pair), weights["resnet"][pair.home.name]):
             assert np.array_equal(ours, theirs.numpy())
 
 
@@ -104,7 +106,7 @@ def test_a_batch_norm_without_its_scale_has_no_home(tmp_path: Path) -> None:
     found = match(layers_of(tmp_path, content))
     assert [pair.home.name for pair in found.pairs] == ["conv1_1_3x3_s2"]
     assert "Scale layer is missing" in reasons(found)["conv1_1_3x3_s2/bn"]
-    assert "conv1_1_3x3_s2/bn" in found.missing_in_encoder
+    assert "conv1_1_3x3_s2/bn" in found.missing_encoder_layers
 
 
 def test_what_does_not_match_is_told_both_ways(tmp_path: Path) -> None:
@@ -121,8 +123,10 @@ def test_what_does_not_match_is_told_both_ways(tmp_path: Path) -> None:
         "64 x 64 x 3 x 3, 64",
         "fc7": "fc7 (7 x 9): ScasNet has no such layer",
     }
-    assert found.missing_in_encoder[:2] == ["conv1_2", "conv2_1"]
-    assert {home.name for home in found.missing} == set(homes(ScasNetConfig())) - {"conv1_1"}
+    assert found.missing_encoder_layers[:2] == ["conv1_2", "conv2_1"]
+    assert {home.name for home in found.missing} == set(target_layers(ScasNetConfig())) - {
+        "conv1_1"
+    }
 
 
 def test_a_file_cut_between_two_layers_lacks_the_rest(
@@ -186,7 +190,7 @@ def test_numbers_that_cannot_be_are_refused(
     file = CaffeFile(tmp_path / "weights.caffemodel")
     (pair,) = match(file.layers).pairs
     with pytest.raises(ModelError, match=f"'conv1_1_3x3_s2/bn' holds .*{words}"):
-        read_pair(file, pair)
+        read_arrays(file, pair)
 
 
 def test_double_numbers_beyond_single_precision_are_refused(tmp_path: Path) -> None:
@@ -194,7 +198,7 @@ def test_double_numbers_beyond_single_precision_are_refused(tmp_path: Path) -> N
     layers_of(tmp_path, wire.layer("conv1_1_3x3_s2", "Convolution", [kernel]))
     file = CaffeFile(tmp_path / "weights.caffemodel")
     with pytest.raises(ModelError, match="no finite numbers"):
-        read_pair(file, match(file.layers).pairs[0])
+        read_arrays(file, match(file.layers).pairs[0])
 
 
 @pytest.mark.parametrize("name", ["conv1_1", "conv6_funetuning_fpn", "conv5_3"])
