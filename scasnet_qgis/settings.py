@@ -51,9 +51,9 @@ def register(group: str) -> bool:
     except ImportError:
         return False
     ProcessingConfig.settingIcons[group] = QIcon(paths.icon())
-    folder = translate("ScasNet", "Folder with extra Python packages (onnxruntime)")
-    python = translate("ScasNet", "Python interpreter that has PyTorch, for training")
-    device = translate("ScasNet", "Device that models run on by default")
+    folder = translate("ScasNet", "Folder of extra Python packages (onnxruntime)")
+    python = translate("ScasNet", "Python interpreter with PyTorch (training)")
+    device = translate("ScasNet", "Default device")
     entries = (
         Setting(group, PACKAGES_FOLDER, folder, "", valuetype=Setting.FOLDER),
         Setting(group, TORCH_PYTHON, python, "", valuetype=Setting.FILE),

@@ -142,8 +142,8 @@ def allocate(pixels: Sequence[int], total: int, min_per_class: int) -> list[int]
         raise SettingError(
             translate(
                 "ScasNet",
-                "{total} points are too few for {classes} classes with at least {least} points "
-                "each: ask for at least {needed} points, or for fewer in each class.",
+                "{total} points are too few for {classes} classes with at least {least} "
+                "points each: enter at least {needed} points, or fewer per class.",
             ),
             total=total,
             classes=sum(1 for count in pixels if count),

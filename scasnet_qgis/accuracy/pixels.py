@@ -124,7 +124,7 @@ def _compare(
 
 def _left_out(counts: Counts, area: Window, boundary: int) -> tuple[LeftOut, ...]:
     unlabelled = message(translate("ScasNet", "without a class in the reference"))
-    ignored = message(translate("ScasNet", "of a class that is to be left out"))
+    ignored = message(translate("ScasNet", "of an excluded class"))
     near = translate("ScasNet", "no more than {radius} pixels from another class of the reference")
     nodata = message(translate("ScasNet", "without a class in the map"))
     entries = (

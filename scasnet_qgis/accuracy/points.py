@@ -77,14 +77,14 @@ def _left_out(
     points: Points, labels: NDArray[np.int16], inside: Flags, values: NDArray[np.uint8]
 ) -> tuple[LeftOut, ...]:
     compared = inside & (labels < LEFT_OUT)
-    unknown = translate("ScasNet", "with a value that is no class")
+    unknown = translate("ScasNet", "with a value that is not a class")
     reasons = (
-        (translate("ScasNet", "without a position"), points.without_geometry),
+        (translate("ScasNet", "not georeferenced"), points.without_geometry),
         (translate("ScasNet", "outside the map or the extent"), (~inside).sum()),
         (translate("ScasNet", "without a class"), (inside & (labels == IGNORE)).sum()),
         (unknown, (inside & (labels == UNKNOWN_CLASS)).sum()),
         (
-            translate("ScasNet", "of a class that is to be left out"),
+            translate("ScasNet", "of an excluded class"),
             (inside & (labels == LEFT_OUT)).sum(),
         ),
         (
@@ -135,7 +135,7 @@ def _adjust(
     labelled = matrix.in_map
     missing = [index for index, count in enumerate(pixels) if count and not labelled[index]]
     if missing:
-        text = translate("ScasNet", "no point in these classes of the map is labelled: {names}")
+        text = translate("ScasNet", "no labelled points in these map classes: {names}")
         names = ", ".join(request.classes[index].name for index in missing)
         return None, not_adjusted(request, message(text, names=names)), ()
     figures = area_adjusted(matrix, pixels)
@@ -146,13 +146,9 @@ def _adjust(
 def _design_problem(design: SampleDesign, inside: Flags) -> Message | None:
     """What is wrong with a sample; None where it is as it was drawn."""
     if not inside.all():
-        return message(
-            translate("ScasNet", "some points of the sample lie outside the map or the extent")
-        )
+        return message(translate("ScasNet", "some sample points are outside the map or the extent"))
     if not design.consistent:
-        return message(
-            translate("ScasNet", "the fields that tell how the points were drawn were changed")
-        )
+        return message(translate("ScasNet", "the fields of the sampling design were changed"))
     if not design.complete:
         return message(translate("ScasNet", "all points of a class were removed from the sample"))
     return None

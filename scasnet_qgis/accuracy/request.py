@@ -98,11 +98,11 @@ def sample_missing(request: AssessmentRequest, points: bool) -> Message | None:
     if request.options.adjusted == "no":
         return None
     if points:
-        kind = message(translate("ScasNet", "these points do not say how they were drawn"))
+        kind = message(translate("ScasNet", "the points have no sampling design"))
     elif request.reference.is_vector:
-        kind = message(translate("ScasNet", "polygons that somebody chose are no random sample"))
+        kind = message(translate("ScasNet", "polygons are not a random sample"))
     else:
-        kind = message(translate("ScasNet", "a reference raster is no random sample of points"))
+        kind = message(translate("ScasNet", "a reference raster is not a random sample"))
     return not_adjusted(request, kind)
 
 
@@ -110,8 +110,8 @@ def not_adjusted(request: AssessmentRequest, reason: Message) -> Message:
     """Why there are no area-adjusted figures; a SettingError where they were requested."""
     text = translate(
         "ScasNet",
-        "Area-adjusted accuracy and areas are not given, because {reason}: they need points that "
-        "were drawn at random with the tool Draw sample points, and then labelled.",
+        "No area-adjusted accuracy and areas: {reason}. They need labelled points from "
+        "'Draw sample points'.",
     )
     if request.options.adjusted == "yes":
         raise SettingError(text, reason=reason)

@@ -64,8 +64,8 @@ def assess(request: AssessmentRequest, progress: Progress) -> Assessment:
             raise InputError(
                 translate(
                     "ScasNet",
-                    "No point has a class in the field {field}: label the points first, or choose "
-                    "another field.",
+                    "No point has a class in field {field}: label the points first, or "
+                    "choose another field.",
                 ),
                 field=request.reference.field,
             )

@@ -110,7 +110,10 @@ class ExportModel(ScasNetAlgorithm):
     def _add_source(self) -> None:
         # QGIS refuses what its filter does not match, and that is also a folder.
         files = translate("ScasNet", "Models and checkpoints (*.onnx *.json *.safetensors *)")
-        label, kind = translate("ScasNet", "Model or training"), QgsProcessingParameterFile.Behavior
+        label, kind = (
+            translate("ScasNet", "Model or training folder"),
+            QgsProcessingParameterFile.Behavior,
+        )
         self.add(
             QgsProcessingParameterFile(INPUT, label, kind.File, "", None, True, files),
             translate(
@@ -153,7 +156,7 @@ class ExportModel(ScasNetAlgorithm):
     def _add_outputs(self) -> None:
         numbers = {
             LARGEST_DIFFERENCE: translate("ScasNet", "Largest difference of a probability"),
-            LABELS_AGREEING: translate("ScasNet", "Share of labels that agree"),
+            LABELS_AGREEING: translate("ScasNet", "Share of equal labels"),
             OVERALL_ACCURACY: translate("ScasNet", "Overall accuracy"),
             OVERALL_ACCURACY_FP32: translate("ScasNet", "Overall accuracy in fp32"),
             MEAN_IOU: translate("ScasNet", "Mean IoU"),

@@ -16,7 +16,7 @@ def check_target(path: Path) -> None:
     """Raise OutputError where no file can be written under this name."""
     if not path.parent.is_dir():
         raise OutputError(
-            translate("ScasNet", "The folder {parent} does not exist: create it first."),
+            translate("ScasNet", "Folder {parent} does not exist: create it first."),
             parent=path.parent,
         )
     check_no_folder(path)
@@ -38,9 +38,7 @@ def check_no_folder(path: Path) -> None:
     """Raise OutputError where a folder has this name, which no file replaces."""
     if path.is_dir():
         raise OutputError(
-            translate(
-                "ScasNet", "{output} cannot be written, it is a folder: choose another name."
-            ),
+            translate("ScasNet", "{output} is a folder: choose another name."),
             output=path,
         )
 
@@ -80,8 +78,8 @@ def cannot_write(output: Path, error: OSError | None = None) -> OutputError:
     return OutputError(
         translate(
             "ScasNet",
-            "{output} cannot be written: close the program that has it open, or choose a folder "
-            "in which you may create files and that has room left.",
+            "{output} cannot be written: close the program that has it open, or choose a "
+            "folder with write permission and enough free space.",
         ),
         str(error or ""),
         output=output,

@@ -269,7 +269,7 @@ def _version(value: Any) -> int:
         raise ModelError(
             translate(
                 "ScasNet",
-                "The model was made for a newer version of this plugin: update the plugin.",
+                "The model needs a newer version of this plugin: update the plugin.",
             ),
             f"format version {version:g}, known up to {FORMAT_VERSION}",
         )

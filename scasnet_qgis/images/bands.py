@@ -35,8 +35,8 @@ def assign_bands(
         raise InputError(
             translate(
                 "ScasNet",
-                "The raster has {count} band(s), but the model needs {needed} ({names}): "
-                "choose a raster with these bands or another model.",
+                "The image has {count} band(s), but the model needs {needed} ({names}): "
+                "choose an image with these bands, or another model.",
             ),
             count=count,
             needed=len(wanted),
@@ -90,8 +90,8 @@ def _check_chosen(chosen: list[int], count: int, needed: int) -> list[int]:
         raise SettingError(
             translate(
                 "ScasNet",
-                "{count} band(s) are chosen, but the model needs {needed}: name one band of "
-                "the raster for each band of the model.",
+                "{count} band(s) are selected, but the model needs {needed}: select one "
+                "band of the image for each band of the model.",
             ),
             count=len(chosen),
             needed=needed,
@@ -101,7 +101,7 @@ def _check_chosen(chosen: list[int], count: int, needed: int) -> list[int]:
             raise SettingError(
                 translate(
                     "ScasNet",
-                    "Band {number} does not exist: the raster has the bands 1 to {count}.",
+                    "Band {number} does not exist: the image has bands 1 to {count}.",
                 ),
                 number=number,
                 count=count,

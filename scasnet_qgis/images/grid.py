@@ -108,8 +108,8 @@ class Grid:
             raise InputError(
                 translate(
                     "ScasNet",
-                    "The raster has a position by ground control points only, in which no extent "
-                    "can be found: leave the extent empty, or warp the raster first (Raster > "
+                    "The raster has only ground control points, so that no extent can be "
+                    "used: leave the extent empty, or warp the raster first (Raster > "
                     "Projections > Warp).",
                 )
             )
@@ -118,7 +118,7 @@ class Grid:
             raise InputError(
                 translate(
                     "ScasNet",
-                    "The raster's geotransform is degenerate: assign it a valid position.",
+                    "The raster has an invalid geotransform: georeference it first.",
                 )
             )
         corners = [
@@ -136,9 +136,8 @@ class Grid:
         xs, ys = [x for x, _ in corners], [y for _, y in corners]
         text = translate(
             "ScasNet",
-            "The extent lies outside the raster, which reaches from {x_min:.10g} to {x_max:.10g} "
-            "in x and from {y_min:.10g} to {y_max:.10g} in y ({reference}): choose one that "
-            "overlaps it.",
+            "The extent is outside the raster (x {x_min:.10g} to {x_max:.10g}, y "
+            "{y_min:.10g} to {y_max:.10g}, {reference}): choose one that overlaps it.",
         )
         return InputError(
             text,

@@ -26,8 +26,8 @@ def check_sources(dataset: gdal.Dataset, source: str) -> None:
             raise InputError(
                 translate(
                     "ScasNet",
-                    "The mosaic {source} lacks one of its files, {missing}: put it back, or build "
-                    "the mosaic again without it.",
+                    "Mosaic {source} refers to a missing file, {missing}: restore it, or "
+                    "rebuild the mosaic without it.",
                 ),
                 source=source,
                 missing=str(path),
@@ -59,7 +59,7 @@ def holes_warning(dataset: gdal.Dataset) -> Message | None:
         return None
     text = translate(
         "ScasNet",
-        "The mosaic has parts that lie in none of its files, and no nodata value: they are mapped "
-        "as black; build it again with a nodata value or an alpha band to leave them out.",
+        "The mosaic has gaps and no nodata value: they are mapped as black. Rebuild it with"
+        " a nodata value or an alpha band to exclude them.",
     )
     return message(text)

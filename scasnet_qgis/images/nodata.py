@@ -42,14 +42,12 @@ class MaskRule:
     def sentence(self) -> Message:
         """The rule in words."""
         if self.kind == "alpha":
-            text = translate("ScasNet", "Pixels without data: where band {band} (alpha) is 0.")
+            text = translate("ScasNet", "Nodata: where band {band} (alpha) is 0.")
             return message(text, band=self.alpha)
         texts = {
-            "mask": translate("ScasNet", "Pixels without data: by the raster's mask band."),
-            "values": translate(
-                "ScasNet", "Pixels without data: where every band used holds its nodata value."
-            ),
-            "none": translate("ScasNet", "The raster marks no pixels as without data."),
+            "mask": translate("ScasNet", "Nodata: by the mask band of the raster."),
+            "values": translate("ScasNet", "Nodata: where every used band has its nodata value."),
+            "none": translate("ScasNet", "Nodata: no nodata value is set."),
         }
         return message(texts[self.kind])
 
@@ -80,8 +78,7 @@ def mask_rule(dataset: gdal.Dataset, bands: Sequence[int], progress: Progress) -
     if any(value is not None for value in values):
         text = translate(
             "ScasNet",
-            "Only some of the bands that are used have a nodata value: it is not used, as no pixel "
-            "without data can be told by it.",
+            "Only some of the used bands have a nodata value: it is ignored.",
         )
         progress.warn(message(text))
     return MaskRule("none")
@@ -195,10 +192,9 @@ def black_corners_warning(grid: Grid, read: Read) -> Message | None:
         return None
     text = translate(
         "ScasNet",
-        "Corners of the raster are black (0 in every band used), as pixels without data often are, "
-        "but nothing marks them as such, so they are mapped like all others. If they hold no data, "
-        "give the raster the nodata value 0 (Raster > Conversion > Translate), or warp the image "
-        "again with an alpha band (-dstalpha).",
+        "Corners of the raster are black (0 in every used band), but no nodata value is "
+        "set: they are mapped. If they are nodata, set the nodata value 0 (Raster > "
+        "Conversion > Translate), or warp the image again with an alpha band (-dstalpha).",
     )
     return message(text)
 

@@ -54,7 +54,7 @@ def open_raster(source: str) -> gdal.Dataset:
         raise _not_opened(source, gdal.GetLastErrorMsg())
     if dataset.RasterCount == 0:
         raise InputError(
-            translate("ScasNet", "{source} holds no raster bands: choose one of its sublayers."),
+            translate("ScasNet", "{source} has no raster bands: choose one of its sublayers."),
             source=source,
         )
     return dataset
@@ -98,15 +98,15 @@ def files_of(source: str) -> list[str]:
 def _not_opened(source: str, detail: str) -> InputError:
     text = translate(
         "ScasNet",
-        "The raster {source} cannot be read: it is damaged or no raster that GDAL knows.",
+        "Raster {source} cannot be read: it is damaged, or its format is not supported by GDAL.",
     )
     source = file_of(source)
     driver = _OPTIONAL_DRIVERS.get(Path(source).suffix.lower())
     if driver is not None and gdal.GetDriverByName(driver) is None:
         text = translate(
             "ScasNet",
-            "The raster {source} cannot be read, as this QGIS comes without GDAL's driver "
-            "{driver}: convert the raster to GeoTIFF where there is one.",
+            "Raster {source} cannot be read because this QGIS has no GDAL driver {driver}: "
+            "convert the raster to GeoTIFF first.",
         )
     if os.path.sep in source and not source.startswith("/vsi") and not Path(source).exists():
         text = translate("ScasNet", "The raster {source} does not exist.")
@@ -182,8 +182,8 @@ class RasterReader:
         if placed is not None and not is_regular(placed):
             text = translate(
                 "ScasNet",
-                "The raster's geotransform puts all pixels in one place, so the map gets no "
-                "position: assign the raster a valid one first if the map needs it.",
+                "The raster has an invalid geotransform: the map is not georeferenced. "
+                "Georeference the raster first if you need it.",
             )
             yield message(text)
         if self.rule.kind == "none":
@@ -193,8 +193,7 @@ class RasterReader:
         if is_rescaled(self._dataset, self.bands):
             text = translate(
                 "ScasNet",
-                "The file states a scale or an offset for its values, which is not applied: values "
-                "are taken as they are stored.",
+                "Scale and offset of the file are not applied: stored values are used.",
             )
             yield message(text)
 
@@ -255,7 +254,7 @@ def _common_type(dataset: gdal.Dataset, bands: Sequence[int]) -> int:
         raise InputError(
             translate(
                 "ScasNet",
-                "The raster holds complex numbers (radar?): convert it to real values first.",
+                "The raster has complex values (radar?): convert it to real values first.",
             )
         )
     if any(_is_signed_byte(dataset.GetRasterBand(number)) for number in bands):

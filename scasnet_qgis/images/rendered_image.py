@@ -103,8 +103,7 @@ def _metres_per_unit(extent: Extent, wkt: str) -> tuple[float, float]:
         raise InputError(
             translate(
                 "ScasNet",
-                "The layer's coordinate reference system tells no lengths, so that a pixel size in "
-                "metres means nothing: give the layer another one.",
+                "The CRS of the layer has no length unit: assign another CRS.",
             )
         )
     return found

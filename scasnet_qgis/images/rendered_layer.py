@@ -96,9 +96,9 @@ class RenderedLayer:
             raise SettingError(
                 translate(
                     "ScasNet",
-                    "About {needed:,} requests to the service of the layer {name} would be needed, "
-                    "more than the {limit:,} that are allowed: choose a smaller extent, a mask or "
-                    "a larger pixel size, or allow more if the service does.",
+                    "Layer {name} would need about {needed:,} tile requests, but at most "
+                    "{limit:,} are allowed: choose a smaller extent, a mask or a larger "
+                    "pixel size, or raise the limit if the service permits it.",
                 ),
                 needed=needed,
                 name=self.name,

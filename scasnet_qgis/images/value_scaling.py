@@ -86,14 +86,14 @@ def _given_limits(
     if not given.percentiles:
         if raster.is_local:
             _warn_outside_given(_sample(raster, progress), pairs, progress)
-        text = translate("ScasNet", "Values are scaled as you gave it, band by band: {limits}.")
+        text = translate("ScasNet", "Values are scaled by the given range: {limits}.")
         return pairs, message(text, limits=_limits_text(pairs))
     first, last = given.pairs[0]
     limits = _percentiles(_sample(raster, progress), first, last)
     text = translate(
         "ScasNet",
-        "As you wish, each band is scaled by its {first:g} and {last:g} percentiles over the whole "
-        "raster ({limits}).",
+        "Values are scaled by the given percentiles, {first:g} and {last:g}, of each band "
+        "over the whole raster ({limits}).",
     )
     return limits, message(text, first=first, last=last, limits=_limits_text(limits))
 
@@ -130,9 +130,8 @@ def _warn_outside_given(sample: list[NDArray[Any]], pairs: Limits, progress: Pro
         return
     text = translate(
         "ScasNet",
-        "The values of the raster hardly lie in the range that you gave: band by band they reach "
-        "from {found}, and the range from {limits}. Nearly all of them become black, white or one "
-        "grey, so check the range.",
+        "Hardly any values are within the given range ({limits}): the bands have {found}. "
+        "Check the input value range.",
     )
     progress.warn(message(text, found=_limits_text(found), limits=_limits_text(pairs)))
 
@@ -155,9 +154,9 @@ def _warn_outside_card(
         return
     text = translate(
         "ScasNet",
-        "The values of the raster ({first:g} to {last:g}) hardly lie in the range that the model "
-        "was trained on ({low:g} to {high:g}): check that image and model fit, or give the range "
-        "of the image's values.",
+        "Hardly any values of the raster ({first:g} to {last:g}) are within the range that "
+        "the model was trained on ({low:g} to {high:g}): check image and model, or set the "
+        "input value range.",
     )
     progress.warn(message(text, first=first, last=last, low=low, high=high))
 
@@ -257,8 +256,8 @@ def is_rescaled(dataset: gdal.Dataset, bands: Sequence[int]) -> bool:
 
 _SYNTAX = translate(
     "ScasNet",
-    "'{text}' is no range of values: write the lowest and the highest value with a semicolon "
-    'between them, as in "0;2047", such a pair for each band, or percentiles, as in "2%;98%".',
+    "Invalid input value range '{text}': enter minimum and maximum, such as \"0;2047\", one "
+    'pair per band, or percentiles, such as "2%;98%".',
 )
 
 
@@ -279,8 +278,8 @@ class ValueRange:
             raise SettingError(
                 translate(
                     "ScasNet",
-                    "The range of values has {pairs} pairs, but the model has {count} band(s): "
-                    "give one pair for all bands, or one for each.",
+                    "The input value range has {pairs} pairs, but the model has {count} "
+                    "band(s): enter one pair for all bands, or one per band.",
                 ),
                 pairs=len(self.pairs),
                 count=count,
@@ -317,8 +316,8 @@ def parse_value_range(text: str) -> ValueRange | None:
             raise SettingError(
                 translate(
                     "ScasNet",
-                    "The range of values goes from {low:g} to {high:g}: the second value must be "
-                    "higher than the first.",
+                    "Invalid input value range {low:g} to {high:g}: the maximum must be "
+                    "greater than the minimum.",
                 ),
                 low=low,
                 high=high,

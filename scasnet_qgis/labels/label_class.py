@@ -90,8 +90,8 @@ def too_many_classes(source: str) -> InputError:
     return InputError(
         translate(
             "ScasNet",
-            "The labels {source} hold more than {count} different values: choose a raster or a "
-            "field that holds classes, not an image or an identifier.",
+            "Labels {source} have more than {count} different values: choose a class raster"
+            " or a class field.",
         ),
         source=source,
         count=MAX_CLASSES,

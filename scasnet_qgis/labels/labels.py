@@ -99,7 +99,7 @@ def _no_field(source: str) -> InputError:
     return InputError(
         translate(
             "ScasNet",
-            "The labels {source} are a vector layer: choose the field that holds the classes.",
+            "Labels {source} are a vector layer: choose the class field.",
         ),
         source=source,
     )

@@ -87,8 +87,8 @@ class RasterLabels:
             raise InputError(
                 translate(
                     "ScasNet",
-                    "Either the raster or its labels {source} have no position on earth: assign "
-                    "one, or match them by order instead of by place.",
+                    "The raster or its labels {source} are not georeferenced: georeference "
+                    "them, or match labels by order.",
                 ),
                 source=self._source,
             )

@@ -110,8 +110,8 @@ class ClassField:
             raise InputError(
                 translate(
                     "ScasNet",
-                    "The labels {source} have no field '{field}': choose the field that holds "
-                    "the classes; there is {names}.",
+                    "Labels {source} have no field '{field}': choose the class field. "
+                    "Fields: {names}.",
                 ),
                 source=source,
                 field=field,
@@ -128,7 +128,7 @@ class ClassField:
             raise InputError(
                 translate(
                     "ScasNet",
-                    "Name the layer of {source} that holds the labels: there is {names}.",
+                    "Choose the label layer of {source}. Layers: {names}.",
                 ),
                 source=self.source,
                 names=", ".join(layer.GetName() for layer in layers) or "none",
@@ -137,7 +137,7 @@ class ClassField:
             raise InputError(
                 translate(
                     "ScasNet",
-                    "The labels {source} are lines: choose a layer of polygons.",
+                    "Labels {source} are lines: choose a polygon layer.",
                 ),
                 source=self.source,
             )

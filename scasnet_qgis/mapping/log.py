@@ -36,8 +36,8 @@ def log_input(
     if grid.control:
         text = translate(
             "ScasNet",
-            "The raster has a position by ground control points only: the map gets the same ones, "
-            "and areas are counted in pixels.",
+            "The raster has only ground control points: the map gets the same points, and "
+            "areas are in pixels.",
         )
         progress.info(message(text))
 
@@ -50,7 +50,7 @@ def log_extent(
     if share is not None and share < _WHOLE:
         text = translate(
             "ScasNet",
-            "Only {share:.1%} of the extent lies on the image: the map ends where the image does.",
+            "Only {share:.1%} of the extent overlaps the image: the map is clipped to the image.",
         )
         progress.info(message(text, share=share))
 

@@ -225,8 +225,8 @@ def _not_resumed(folder: Path, error: Exception) -> OutputError:
     return OutputError(
         translate(
             "ScasNet",
-            "What an interrupted run kept in {folder} cannot be read: delete that folder and run "
-            "again.",
+            "The files of an interrupted run in {folder} cannot be read: delete the folder "
+            "and run again.",
         ),
         str(error),
         folder=folder,

@@ -93,9 +93,9 @@ def log_resolution(
     if seen is not None:
         text = translate(
             "ScasNet",
-            "The raster has a ground resolution of {here}, the model was trained at {low:g} to "
-            "{high:g} m: the raster is brought to {there} m while it is read ({cols} columns x "
-            "{rows} rows), and the map comes back on the raster's own pixels.",
+            "The image ({here}) is resampled to the model's ground resolution ({there} m, "
+            "trained at {low:g} to {high:g} m; {cols} columns x {rows} rows). The map keeps"
+            " the image's pixels.",
         )
         low, high = card.resolution
         sizes = {"rows": seen.area.rows, "cols": seen.area.cols}
@@ -116,22 +116,20 @@ def _warning(
             return None
         text = translate(
             "ScasNet",
-            "The raster has a ground resolution of {here}, but the model was trained at {low:g} "
-            "to {high:g} m, and the raster is not brought there: expect a worse map.",
+            "The image has a ground resolution of {here}, but the model was trained at "
+            "{low:g} to {high:g} m, and resampling is off: expect lower accuracy.",
         )
     elif max(lengths) > COARSE * high:
         text = translate(
             "ScasNet",
-            "The raster has a ground resolution of {here}, far coarser than the {low:g} to "
-            "{high:g} m that the model was trained at: detail that the raster does not show cannot "
-            "be made up, so expect a worse map.",
+            "The image has a ground resolution of {here}, much coarser than the model's "
+            "{low:g} to {high:g} m: expect lower accuracy.",
         )
     elif min(lengths) < low / FINE:
         text = translate(
             "ScasNet",
-            "The raster has a ground resolution of {here}, far finer than the {low:g} to {high:g} "
-            "m that the model was trained at: the map shows no more detail than the model can see, "
-            "and a model trained on such images would see more.",
+            "The image has a ground resolution of {here}, much finer than the model's "
+            "{low:g} to {high:g} m: a model trained on such images would show more detail.",
         )
     else:
         return None

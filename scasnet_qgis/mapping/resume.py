@@ -26,13 +26,13 @@ from scasnet_qgis.tiling.windows import Axis, Panel, TilePlan, Window
 
 # What is compared, in this order; what to say where it is not the same.
 _REASONS = {
-    "input": translate("ScasNet", "the image is another one, or was changed"),
+    "input": translate("ScasNet", "the image differs"),
     "model": translate("ScasNet", "the model differs"),
-    "mask": translate("ScasNet", "the mask is another one, or was changed"),
+    "mask": translate("ScasNet", "the mask differs"),
     "area": translate("ScasNet", "the extent differs"),
     "grid": translate("ScasNet", "the image has a different extent or CRS"),
     **{name: reason for declared in DECLARED for name, reason in reasons(declared).items()},
-    "values": translate("ScasNet", "the image is read in another way"),
+    "values": translate("ScasNet", "bands or value scaling differ"),
     "resolution": translate("ScasNet", "the ground resolution that the model sees differs"),
     "probabilities": translate(
         "ScasNet", "class probabilities are wanted now and were not before, or the reverse"

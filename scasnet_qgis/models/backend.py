@@ -172,8 +172,7 @@ class OnnxBackend:
             self._most = count // 2
             text = translate(
                 "ScasNet",
-                "There is not enough memory for {count} tiles at a time, so {fewer} are computed "
-                "from here on.",
+                "Not enough memory for a batch of {count} tiles: continuing with {fewer}.",
             )
             self.warnings.append(message(text, count=count, fewer=self._most))
 
@@ -356,8 +355,8 @@ def no_memory(shape: tuple[int, ...], detail: str) -> ModelError:
     return ModelError(
         translate(
             "ScasNet",
-            "There is not enough memory for tiles of {rows} x {cols} pixels: choose a "
-            "smaller tile size, a smaller batch or fewer threads.",
+            "Not enough memory for tiles of {rows} x {cols} pixels: choose a smaller tile "
+            "size, a smaller batch size or fewer threads.",
         ),
         detail,
         rows=shape[2],

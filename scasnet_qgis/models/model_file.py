@@ -98,8 +98,7 @@ def _inspect(path: str, _changed: int, _size: int) -> ModelInfo:
         raise ModelError(
             translate(
                 "ScasNet",
-                "{name} has names or sizes that are no readable text: export it again, or choose "
-                "another model.",
+                "{name} has unreadable names or sizes: export it again, or choose another model.",
             ),
             str(error),
             name=file.name,
@@ -115,8 +114,8 @@ def _read(file: Path) -> ModelInfo:
         raise ModelError(
             translate(
                 "ScasNet",
-                "{name} wants {count} inputs and gives {outputs} outputs, but a segmentation "
-                "model takes one image and gives class scores: choose another model.",
+                "{name} has {count} inputs and {outputs} outputs, but a segmentation model "
+                "has one image as input and class scores as output: choose another model.",
             ),
             ", ".join(value.name for value in (*inputs, *outputs))[:1000],
             name=file.name,
@@ -165,8 +164,8 @@ def _check_kind(file: Path, metadata: Mapping[str, str]) -> None:
         raise ModelError(
             translate(
                 "ScasNet",
-                "{name} is not a segmentation model but calls itself a {lower}: choose a "
-                "model that gives class scores for every pixel.",
+                "{name} is a {lower}, not a segmentation model: choose a model with class "
+                "scores for every pixel.",
             ),
             name=file.name,
             lower=kind.lower(),
@@ -202,8 +201,8 @@ def _type_of(file: Path, kind: str) -> str:
         raise ModelError(
             translate(
                 "ScasNet",
-                "{name} takes whole numbers, but a model must take numbers from 0 to 1: "
-                "export it again with a float input.",
+                "{name} has integer input, but values from 0 to 1 are needed: export it "
+                "again with float input.",
             ),
             kind,
             name=file.name,
@@ -303,8 +302,8 @@ def image_bands(name: str, shape: list[Dimension], stated: int) -> int:
         raise ModelError(
             translate(
                 "ScasNet",
-                "{name} wants its bands last ([batch, rows, columns, bands]): export it again "
-                "with the bands before the rows.",
+                "{name} has its bands last ([batch, rows, columns, bands]): export it with "
+                "channels first ([batch, bands, rows, columns]).",
             ),
             f"its input is {shape}",
             name=name,
@@ -332,8 +331,8 @@ def check_output(name: str, shape: list[Dimension], is_float: bool) -> None:
         raise ModelError(
             translate(
                 "ScasNet",
-                "{name} gives class numbers instead of class scores: export it again without "
-                "its last step (argmax).",
+                "{name} outputs class numbers: export it without argmax, so that it outputs"
+                " class scores.",
             ),
             name=name,
         )
@@ -396,8 +395,8 @@ def _refuse_bands_last(name: str, out: Sequence[Dimension]) -> NoReturn:
     raise ModelError(
         translate(
             "ScasNet",
-            "{name} gives its classes last ([batch, rows, columns, classes]): export it "
-            "again with the classes before the rows.",
+            "{name} has its classes last ([batch, rows, columns, classes]): export it with "
+            "channels first ([batch, classes, rows, columns]).",
         ),
         f"its output is {list(out)}",
         name=name,

@@ -101,7 +101,7 @@ def _not_loaded(path: Path, detail: str) -> ModelError:
     )
     if "protobuf" in lowered:
         template = translate(
-            "ScasNet", "{name} is not an ONNX model, or only a part of one: choose another file."
+            "ScasNet", "{name} is not an ONNX model, or is incomplete: choose another file."
         )
     elif "ir version" in lowered or "opset" in lowered:
         template = translate(
@@ -109,7 +109,7 @@ def _not_loaded(path: Path, detail: str) -> ModelError:
         )
     elif "external data" in lowered or "external_data" in lowered:
         template = translate(
-            "ScasNet", "{name} lacks the file with its weights: put that file beside it."
+            "ScasNet", "The weights of {name} are missing: put their file beside it."
         )
     return ModelError(template, detail, name=path.name)
 
@@ -145,8 +145,8 @@ def providers_for(device: str) -> list[str]:
         raise SettingError(
             translate(
                 "ScasNet",
-                "The device '{device}' is not available here: choose one of auto, {names}. "
-                "'Check the set-up' says what is installed.",
+                "Device '{device}' is not available: choose auto, {names}. 'Check the "
+                "set-up' lists what is installed.",
             ),
             device=device,
             names=", ".join(there),

@@ -107,13 +107,12 @@ class ModelLoader:
                 reason = Message(_short(error.detail)) if error.detail else error.message
             text = translate(
                 "ScasNet",
-                "The device '{device}' cannot run this model, so '{other}' is used instead "
-                "({reason}).",
+                "Device '{device}' cannot run this model; '{other}' is used instead ({reason}).",
             )
             names = {"device": short_name(provider), "other": short_name(following)}
             self.warnings.append(message(text, **names, reason=reason))
         raise ModelError(
-            translate("ScasNet", "No execution provider here can run {name}."),
+            translate("ScasNet", "No device can run {name}."),
             name=self.info.path.name,
         )
 
@@ -202,7 +201,10 @@ class ModelLoader:
         margin = margin_of(info.path.name, shape[2:], scores.shape[2:])
         if (scores.shape[1], margin) != (channels, info.margin):
             raise ModelError(
-                translate("ScasNet", "{name} does not give what it states: export it again."),
+                translate(
+                    "ScasNet",
+                    "The output of {name} differs from what the file states: export it again.",
+                ),
                 f"{shape} became {scores.shape}",
                 name=info.path.name,
             )

@@ -63,7 +63,7 @@ def vet(path: Path) -> None:
         raise ModelError(
             translate(
                 "ScasNet",
-                "{name} is not an ONNX model, or only a part of one: choose another file.",
+                "{name} is not an ONNX model, or is incomplete: choose another file.",
             ),
             str(error),
             name=path.name,
@@ -74,8 +74,7 @@ def _too_large(path: Path, detail: str) -> ModelError:
     return ModelError(
         translate(
             "ScasNet",
-            "{name} consists of more operators, side by side or inside each other, than any "
-            "network needs: choose another model.",
+            "The graph of {name} is too large or too deeply nested: choose another model.",
         ),
         detail,
         name=path.name,
@@ -114,8 +113,8 @@ class _Vetting:
             raise ModelError(
                 translate(
                     "ScasNet",
-                    "{name} needs the operator '{operator}' of '{domain}', which ONNX Runtime does "
-                    "not have: choose a model of standard operators.",
+                    "{name} uses the operator '{operator}' of '{domain}', which ONNX "
+                    "Runtime does not support: choose another model.",
                 ),
                 name=self._path.name,
                 operator=clean_name(name),
@@ -167,8 +166,7 @@ class _Vetting:
             raise ModelError(
                 translate(
                     "ScasNet",
-                    "The operators of {name} wait for each other in a circle, so that it cannot "
-                    "be computed: choose another model.",
+                    "The graph of {name} has a cycle: choose another model.",
                 ),
                 name=self._path.name,
             )
@@ -318,8 +316,8 @@ class _Tensors:
         return ModelError(
             translate(
                 "ScasNet",
-                "{name} wants to read '{file}' outside its own folder, which no model may: choose "
-                "one whose weights lie beside it.",
+                "{name} refers to '{file}' outside its folder, which is not allowed: choose"
+                " a model whose weights are beside it.",
             ),
             name=self._path.name,
             file=clean_name(location),
@@ -329,7 +327,7 @@ class _Tensors:
         return ModelError(
             translate(
                 "ScasNet",
-                "{name} lacks the file with its weights: put the file '{file}' beside it.",
+                "The weights of {name} are missing: put the file '{file}' beside it.",
             ),
             detail,
             name=self._path.name,
@@ -340,8 +338,8 @@ class _Tensors:
         return ModelError(
             translate(
                 "ScasNet",
-                "The weights '{tensor}' of {name} claim the shape {shape} but the file holds "
-                "{size:,} numbers: copy the model again, or choose another one.",
+                "Weights '{tensor}' of {name} have shape {shape}, but the file has {size:,}"
+                " values: copy the model again, or choose another one.",
             ),
             tensor=clean_name(shown(tensor.name)),
             name=self._path.name,

@@ -20,14 +20,14 @@ def check_targets(targets: Sequence[Path], inputs: Sequence[str]) -> None:
         check_target(target)
         if any(_same(target, Path(name)) for name in inputs):
             raise OutputError(
-                translate("ScasNet", "The output {output} is an input: choose another name."),
+                translate("ScasNet", "Output {output} is also an input: choose another name."),
                 output=target,
             )
         if any(_same(target, other) for other in targets[:index]):
             raise OutputError(
                 translate(
                     "ScasNet",
-                    "Two outputs have the name {output}: give each a name of its own.",
+                    "Two outputs have the name {output}: choose different names.",
                 ),
                 output=target,
             )

@@ -181,7 +181,7 @@ def check_output(output: Path) -> None:
     if output.suffix.lower() not in ENDINGS:
         raise OutputError(
             translate(
-                "ScasNet", "The output {name} must be a GeoTIFF: give it a name that ends in .tif."
+                "ScasNet", "Output {name} must be a GeoTIFF: choose a name that ends in .tif."
             ),
             name=output.name,
         )
@@ -197,7 +197,7 @@ def check_not_input(output: Path, inputs: Sequence[str]) -> None:
     if any(_same_file(output, name) for name in inputs):
         raise OutputError(
             translate(
-                "ScasNet", "The output {output} is a file of the input raster: choose another name."
+                "ScasNet", "Output {output} is a file of the input image: choose another name."
             ),
             output=output,
         )

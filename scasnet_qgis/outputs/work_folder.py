@@ -125,8 +125,7 @@ def _in_use(output: Path) -> OutputError:
     return OutputError(
         translate(
             "ScasNet",
-            "Another run is making {output} right now: wait until it is finished, or choose "
-            "another name.",
+            "Another run is writing {output}: wait until it has finished, or choose another name.",
         ),
         output=output,
     )

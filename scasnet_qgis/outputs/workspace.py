@@ -54,7 +54,7 @@ def open_workspace(
 def _log_kept(folder: Path, progress: Progress) -> None:
     text = translate(
         "ScasNet",
-        "What was finished is kept in the folder {folder}: the same command goes on from there. "
-        "Delete the folder if you do not want to go on.",
+        "The finished part is kept in {folder}: run the same again to resume, or delete the"
+        " folder.",
     )
     progress.info(message(text, folder=folder))

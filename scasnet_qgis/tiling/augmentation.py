@@ -64,8 +64,8 @@ def _no_scales(text: str) -> SettingError:
     return SettingError(
         translate(
             "ScasNet",
-            "The scales '{text}' cannot be used: give numbers from {low:g} to {high:g} with "
-            "semicolons between them, such as 0.75;1;1.25.",
+            "Invalid scales '{text}': enter numbers from {low:g} to {high:g} separated by "
+            "semicolons, such as 0.75;1;1.25.",
         ),
         text=text,
         low=SMALLEST_SCALE,
@@ -146,8 +146,8 @@ class Augmentation:
             raise SettingError(
                 translate(
                     "ScasNet",
-                    "This model works at one size of tiles only, so its tiles cannot be scaled: "
-                    "set the scales to 1.",
+                    "This model has a fixed tile size and cannot average scales: set the "
+                    "scales to 1.",
                 )
             )
         turned = any(view.transposed for view in self.views)
@@ -155,8 +155,8 @@ class Augmentation:
             raise SettingError(
                 translate(
                     "ScasNet",
-                    "This model takes tiles of {rows} x {cols} pixels, which cannot be turned: "
-                    "choose the flips 'mirror' or 'none'.",
+                    "This model takes tiles of {rows} x {cols} pixels, which cannot be "
+                    "rotated: set the flips to 'mirror' or 'none'.",
                 ),
                 rows=fixed_size[0],
                 cols=fixed_size[1],

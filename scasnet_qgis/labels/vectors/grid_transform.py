@@ -69,7 +69,7 @@ def inverse_of(grid: Grid) -> tuple[float, ...]:
         raise InputError(
             translate(
                 "ScasNet",
-                "The raster's geotransform is degenerate: assign it a valid position.",
+                "The raster has an invalid geotransform: georeference it first.",
             )
         )
     return tuple(inverse)

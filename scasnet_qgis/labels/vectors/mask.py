@@ -238,15 +238,15 @@ def raster_without_place() -> InputError:
     return InputError(
         translate(
             "ScasNet",
-            "The raster has no position on earth, so that no mask can be laid over it: leave the "
-            "mask out, or give the raster a position with the Georeferencer.",
+            "The raster is not georeferenced, so that no mask can be used: remove the mask,"
+            " or use the Georeferencer first.",
         )
     )
 
 
 def which_layer(source: str, names: Sequence[str]) -> InputError:
     return InputError(
-        translate("ScasNet", "Name the layer of {source} that is the mask: there is {names}."),
+        translate("ScasNet", "Choose the mask layer of {source}. Layers: {names}."),
         source=source,
         names=", ".join(names) or "none",
     )
@@ -258,7 +258,7 @@ def no_polygons(source: str, features: int, kinds: Collection[str]) -> InputErro
         return InputError(
             translate(
                 "ScasNet",
-                "The mask {source} holds no polygons: draw some, or leave the mask out.",
+                "Mask {source} contains no polygons: draw some, or remove the mask.",
             ),
             source=source,
         )
@@ -274,8 +274,8 @@ def no_polygons(source: str, features: int, kinds: Collection[str]) -> InputErro
     return InputError(
         translate(
             "ScasNet",
-            "The mask {source} holds no polygons but {kinds}: choose a polygon layer, or make one "
-            "of it with Buffer.",
+            "Mask {source} contains {kinds}, not polygons: choose a polygon layer, or make "
+            "one with Buffer.",
         ),
         source=source,
         kinds=", ".join(sorted(kinds)),

@@ -46,8 +46,7 @@ class InputGuard:
                 raise InputError(
                     translate(
                         "ScasNet",
-                        "{path} was changed while the map was made, which would hold some of both: "
-                        "make the map again.",
+                        "{path} was changed during the run: run again.",
                     ),
                     path=file.path,
                 )

@@ -44,7 +44,7 @@ class MapFacts:
     def without_checksum(cls, path: Path) -> MapFacts:
         """The facts without the file's checksum; raises InputError if it is no map."""
         if not path.is_file():
-            text = translate("ScasNet", "The map {path} does not exist: choose another file.")
+            text = translate("ScasNet", "Map {path} does not exist: choose another file.")
             raise InputError(text, path=path)
         stamp = read_stamp(path)
         record, problem = None, ""
@@ -55,8 +55,8 @@ class MapFacts:
         if not stamp and record is None:
             text = translate(
                 "ScasNet",
-                "{path} says nothing about a model: it is no map of this plugin, or another "
-                "program has written it anew.",
+                "{path} has no information about a model: it was not made by this plugin, "
+                "or another program has rewritten it.",
             )
             raise InputError(text, problem, path=path)
         return cls(path, _cleaned(stamp), _classes(stamp, record), record, problem)
@@ -68,7 +68,7 @@ class MapFacts:
         try:
             digest, size = sha256_of(path, check), path.stat().st_size
         except OSError as error:
-            text = translate("ScasNet", "{path} cannot be read to its end: copy the map again.")
+            text = translate("ScasNet", "{path} is incomplete: copy the map again.")
             raise InputError(text, str(error), path=path) from error
         return cls(path, facts.stamp, facts.classes, facts.record, facts.problem, size, digest)
 

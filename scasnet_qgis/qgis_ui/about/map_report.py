@@ -32,7 +32,7 @@ def as_text(facts: MapFacts) -> str:
     lines += [(label, each) for each in _warnings(facts)]
     repeat = _command(facts)
     if repeat:
-        lines.append((translate("ScasNet", "Make it again"), repeat))
+        lines.append((translate("ScasNet", "Repeat this map"), repeat))
         lines += [(translate("ScasNet", "Before that"), each) for each in _notes(facts)]
     return card_texts.as_text(lines)
 
@@ -56,7 +56,7 @@ def _file(facts: MapFacts) -> Facts:
     )
     return [
         (translate("ScasNet", "Map file"), str(facts.path)),
-        (translate("ScasNet", "Is it the map that was delivered?"), _state(facts)),
+        (translate("ScasNet", "File unchanged since creation"), _state(facts)),
         (translate("ScasNet", "Size of the map file"), size),
         ("SHA-256", facts.sha256),
     ]
@@ -67,12 +67,12 @@ def _state(facts: MapFacts) -> str:
     if entry is not None:
         name = entry.text("name")
         if name == facts.path.name:
-            return translate("ScasNet", "yes, byte for byte")
-        text = translate("ScasNet", "yes, byte for byte; it was called {name}")
+            return translate("ScasNet", "yes")
+        text = translate("ScasNet", "yes; its name was {name}")
         return str(text.format(name=name))
     if facts.state == CHANGED:
         return translate("ScasNet", "no")
-    return translate("ScasNet", "unknown, as there is no description of the run beside it")
+    return translate("ScasNet", "unknown: the description beside it is missing")
 
 
 def _doubts(facts: MapFacts) -> list[str]:
@@ -82,8 +82,8 @@ def _doubts(facts: MapFacts) -> list[str]:
         found.append(
             translate(
                 "ScasNet",
-                "The map is not the file that the run wrote: it was changed since, or the "
-                "description beside it belongs to another map.",
+                "The map was changed after the run, or the description beside it belongs to"
+                " another map.",
             )
         )
     if facts.state == ALONE and facts.problem:
@@ -201,5 +201,5 @@ def _repeat_section(facts: MapFacts) -> str:
     if not repeat:
         return ""
     notes = map(html.warning, _notes(facts))
-    title = translate("ScasNet", "Make it again")
+    title = translate("ScasNet", "Repeat this map")
     return html.section(title, html.preformatted(repeat), *notes)

@@ -41,7 +41,7 @@ class ModelFacts:
             size = model.path.stat().st_size
             inside = contents(model.path)
         except (OSError, ValueError) as error:
-            text = translate("ScasNet", "{path} cannot be read to its end: copy the model again.")
+            text = translate("ScasNet", "{path} is incomplete: copy the model again.")
             raise ModelError(text, str(error), path=model.path) from error
         shown = tuple(clean_name(key) for key in inside.keys[:_MAX_KEYS])
         return cls(model, replace(inside, keys=shown), size, digest)

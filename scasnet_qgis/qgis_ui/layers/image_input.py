@@ -32,7 +32,10 @@ def read_image(
     if parameters.get(EXTENT) not in (None, ""):
         box = algorithm.parameterAsExtent(parameters, EXTENT, context, layer.crs())
         if box.isNull():
-            text = translate("ScasNet", "The extent is empty: choose another one or none.")
+            text = translate(
+                "ScasNet",
+                "The extent is empty: choose another one, or leave it empty for the whole image.",
+            )
             raise SettingError(text)
         extent = (box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum())
     if is_web_layer(layer):

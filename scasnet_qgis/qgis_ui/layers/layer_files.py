@@ -63,7 +63,10 @@ def layer_file(
         return LayerFile(raster_path(layer), "", False, wkt)
     if not isinstance(layer, QgsVectorLayer):
         raise InputError(
-            translate("ScasNet", "The layer {name} is neither a raster nor a vector layer."),
+            translate(
+                "ScasNet",
+                "Layer {name} is neither a raster nor a vector layer: choose another one.",
+            ),
             name=name_of(layer),
         )
     check_saved(layer)
@@ -138,16 +141,14 @@ def check_field(layer: QgsVectorLayer, field: str) -> None:
         raise SettingError(
             translate(
                 "ScasNet",
-                "Choose the field of the layer {name} that holds the classes: it has {fields}.",
+                "Choose the class field of layer {name}. Fields: {fields}.",
             ),
             name=name_of(layer),
             fields=", ".join(names) or translate("ScasNet", "no fields"),
         )
     if field not in names:
         raise SettingError(
-            translate(
-                "ScasNet", "The layer {name} has no field '{field}': choose one of {fields}."
-            ),
+            translate("ScasNet", "Layer {name} has no field '{field}': choose one of {fields}."),
             name=name_of(layer),
             field=field,
             fields=", ".join(names) or translate("ScasNet", "no fields"),

@@ -117,7 +117,8 @@ def _check_selection(layer: QgsVectorLayer) -> None:
         raise InputError(
             translate(
                 "ScasNet",
-                "Nothing is selected in the mask {name}: select polygons, or take all of them.",
+                "No features are selected in mask {name}: select polygons, or untick "
+                "'Selected features only'.",
             ),
             name=name_of(layer),
         )

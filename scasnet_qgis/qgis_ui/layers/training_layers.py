@@ -145,7 +145,7 @@ def _check_polygons(layer: QgsVectorLayer) -> None:
         )
     if layer.featureCount() == 0:
         raise InputError(
-            translate("ScasNet", "The labels {name} hold no polygons: draw some first."),
+            translate("ScasNet", "Labels {name} contain no polygons: draw some first."),
             name=name_of(layer),
         )
 
@@ -388,7 +388,5 @@ def _check_choice(images: bool, labels: bool, folders: bool) -> None:
             )
         )
     raise SettingError(
-        translate(
-            "ScasNet", "There is nothing to learn from: choose images and labels, or two folders."
-        )
+        translate("ScasNet", "No training data: choose images and labels, or two folders.")
     )

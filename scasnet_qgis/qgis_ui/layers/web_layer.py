@@ -95,9 +95,7 @@ def read_web_layer(
 
 def _check_drawable(layer: QgsRasterLayer) -> None:
     if not layer.isValid() or layer.dataProvider() is None or layer.renderer() is None:
-        text = translate(
-            "ScasNet", "The layer {name} cannot be drawn: its service does not answer as it should."
-        )
+        text = translate("ScasNet", "Layer {name} cannot be rendered: check its service.")
         raise InputError(text, name=name_of(layer))
 
 
@@ -109,7 +107,7 @@ def _covered_extent(extent: Extent, layer: QgsRasterLayer) -> Extent:
     common = wanted.intersect(covered)
     if common.isEmpty():
         text = translate(
-            "ScasNet", "The extent lies outside the layer {name}: choose one that overlaps it."
+            "ScasNet", "The extent is outside layer {name}: choose one that overlaps it."
         )
         raise InputError(text, name=name_of(layer))
     if covered.contains(wanted):
@@ -122,12 +120,11 @@ def _pixel_size(given: float | None, card: ModelCard) -> float:
     if given is not None:
         if given > 0:
             return given
-        raise SettingError(translate("ScasNet", "The pixel size must be more than 0 metres."))
+        raise SettingError(translate("ScasNet", "The pixel size must be greater than 0 m."))
     if card.resolution is None:
         text = translate(
             "ScasNet",
-            "The model does not say at which ground resolution it was trained: give the pixel "
-            "size at which the layer is to be rendered.",
+            "The model states no ground resolution: enter the pixel size for web layers.",
         )
         raise SettingError(text)
     low, high = card.resolution

@@ -151,7 +151,7 @@ class ScasNetAlgorithm(QgsProcessingAlgorithm):
                 feedback.pushDebugInfo(error.detail)
             raise QgsProcessingException(sentence_of(error)) from error
         except MemoryError as error:
-            text = translate("ScasNet", "The memory is full: choose a smaller tile size.")
+            text = translate("ScasNet", "Out of memory: choose a smaller tile size.")
             raise QgsProcessingException(text) from error
 
     def cancelled_text(self) -> str:

@@ -93,7 +93,7 @@ def check_encoder(file: CaffeFile, found: LayerMapping) -> None:
         raise ModelError(
             translate(
                 "ScasNet",
-                "{path} holds no whole {network} encoder: it lacks {names}, or has them in "
+                "{path} has no complete {network} encoder: {names} are missing or have "
                 "another shape.",
             ),
             path=str(file.path),

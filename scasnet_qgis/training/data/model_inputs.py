@@ -94,7 +94,7 @@ def model_bands(image: str, chosen: Sequence[int]) -> tuple[list[str], list[int]
         if number > count:
             raise SettingError(
                 translate(
-                    "ScasNet", "Band {number} does not exist: {image} has the bands 1 to {count}."
+                    "ScasNet", "Band {number} does not exist: {image} has bands 1 to {count}."
                 ),
                 number=number,
                 image=image,

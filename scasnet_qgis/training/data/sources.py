@@ -52,7 +52,7 @@ def expand(entries: Sequence[Mapping[str, Any]], folder: Path) -> list[Source]:
     found = [source for entry in entries for source in _sources(entry, folder)]
     if not found:
         raise TrainingError(
-            translate("ScasNet", "There is nothing to learn from: choose an image and its labels.")
+            translate("ScasNet", "No training data: choose an image and its labels.")
         )
     _check_apart(found)
     return found
@@ -70,7 +70,7 @@ def check_folders(images: str, labels: str) -> None:
     for folder in (images, labels):
         if not Path(folder).is_dir():
             raise SettingError(
-                translate("ScasNet", "The folder {folder} does not exist."), folder=folder
+                translate("ScasNet", "Folder {folder} does not exist."), folder=folder
             )
 
 

@@ -63,8 +63,8 @@ def start_from(given: str) -> str:
         raise SettingError(
             translate(
                 "ScasNet",
-                "A training cannot start from {name}: choose a model (.onnx), weights "
-                "(.safetensors or .caffemodel) or the folder of a training.",
+                "Training cannot start from {name}: choose a model (.onnx), weights "
+                "(.safetensors or .caffemodel) or a training folder.",
             ),
             name=path.name,
         )
