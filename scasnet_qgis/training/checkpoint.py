@@ -29,7 +29,9 @@ class Checkpoint:
         """The tensors whose name starts with ``prefix.``, without it."""
         start = f"{prefix}."
         return {
-            key[len(start) :]: each for key, each in self.tensors.items() if key.startswith(start)
+            key[len(start) :]: tensor
+            for key, tensor in self.tensors.items()
+            if key.startswith(start)
         }
 
     def save(self, folder: Path) -> None:
@@ -39,7 +41,7 @@ class Checkpoint:
 
         fresh, former = folder.with_name(folder.name + ".new"), _former(folder)
         shutil.rmtree(fresh, ignore_errors=True)
-        tensors = {key: each.contiguous() for key, each in self.tensors.items()}
+        tensors = {key: tensor.contiguous() for key, tensor in self.tensors.items()}
         try:
             fresh.mkdir(parents=True)
             save_file(tensors, fresh / TENSORS)

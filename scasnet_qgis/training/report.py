@@ -23,7 +23,7 @@ from scasnet_qgis.common.reports import page as html
 from scasnet_qgis.common.reports.escaping import safe_color
 from scasnet_qgis.images.png import png_bytes
 from scasnet_qgis.outputs.atomic_files import atomic_files, check_targets
-from scasnet_qgis.training.run_log import Curve, History, smoothed
+from scasnet_qgis.training.run_log import LOG, Curve, History, smoothed
 from scasnet_qgis.training.settings.config import TrainingConfig
 from scasnet_qgis.training.worker.protocol import text_of
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 Translator = Callable[[str], str]
 
-LOG, REPORT, EXAMPLES = "log.jsonl", "report/report.json", "report/examples"
+REPORT, EXAMPLES = "report/report.json", "report/examples"
 PICTURES = ("image", "truth", "prediction")  # of an example
 _IMAGE_NAME = re.compile(r"(\d{2})_image\.png")
 _LIGHT, _GREY, _SQUARE = 244, 220, 8  # the chequered ground where there is no class

@@ -20,10 +20,11 @@ from scasnet_qgis.common.redaction import redacted
 from scasnet_qgis.images.reader import file_of
 from scasnet_qgis.training.checkpoint import Checkpoint
 from scasnet_qgis.training.data.sources import Source
+from scasnet_qgis.training.run_log import LOG
 from scasnet_qgis.training.settings.config import TrainingConfig
 from scasnet_qgis.training.weights import BEST
 
-CONFIG, CHECKPOINT, LOG, SCENES = "config.json", "checkpoint", "log.jsonl", "scenes"
+CONFIG, CHECKPOINT, SCENES = "config.json", "checkpoint", "scenes"
 
 
 def identity(config: TrainingConfig, sources: Sequence[Source]) -> dict[str, Any]:

@@ -105,7 +105,7 @@ def _fill(network: ScasNet, model: Any, path: Path) -> None:
     """Set the layers' weights from the graph's convolutions, which bear the layers' names."""
     from onnx import numpy_helper
 
-    tensors = {each.name: each for each in model.graph.initializer}
+    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
     copies = {node.output[0]: node.input[0] for node in model.graph.node if _is_copy(node.op_type)}
     found: dict[str, list[Tensor]] = {}
     for node in model.graph.node:
@@ -115,7 +115,7 @@ def _fill(network: ScasNet, model: Any, path: Path) -> None:
         if all(name in tensors for name in sources):
             arrays = [numpy_helper.to_array(tensors[name]) for name in sources]
             layer = node.name.rsplit("/", 2)[-2] if node.name.count("/") > 1 else node.name
-            found[layer] = [torch.from_numpy(np.array(each, dtype=np.float32)) for each in arrays]
+            found[layer] = [torch.from_numpy(np.array(array, dtype=np.float32)) for array in arrays]
     layers = published_layers(network)
     for name, layer in layers.items():
         if isinstance(layer, nn.Conv2d):
@@ -186,8 +186,8 @@ def _taken_over(
     network: ScasNet, bands: list[str], classes: list[str], start: Trained
 ) -> list[str]:
     own = network.state_dict()
-    taken = {key: each for key, each in start.weights.items() if key in own}
-    for key in [each for each, value in taken.items() if _FIRST.match(each) and value.dim() == 4]:
+    taken = {key: tensor for key, tensor in start.weights.items() if key in own}
+    for key in [name for name, value in taken.items() if _FIRST.match(name) and value.dim() == 4]:
         taken[key] = _bands(taken[key], list(start.bands), bands)
     fresh = [name for name in classes if name not in start.classes]
     for part in ("weight", "bias"):

@@ -115,7 +115,7 @@ def _request(folder: Path, target: Path, **changes) -> dict[str, object]:
 
 def _weights(trainer: Trainer) -> list[torch.Tensor]:
     states = (trainer.network.state_dict(), trainer.averaged.state_dict())
-    return [each for state in states for each in state.values()]
+    return [tensor for state in states for tensor in state.values()]
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
@@ -138,7 +138,7 @@ def test_same_seed_gives_the_same_weights_and_another_does_not(landscape, tmp_pa
     for name, seed in (("a", 5), ("b", 5), ("c", 6)):
         trainer = _trainer(landscape, tmp_path / name, seed=seed, steps=3)
         trainer.run()
-        runs.append(torch.cat([each.flatten().float() for each in _weights(trainer)]))
+        runs.append(torch.cat([tensor.flatten().float() for tensor in _weights(trainer)]))
     assert torch.equal(runs[0], runs[1])
     assert not torch.equal(runs[0], runs[2])
 
@@ -280,8 +280,8 @@ def test_a_run_that_ends_with_an_evaluation_is_measured_once(landscape, tmp_path
         first.config, tmp_path, scenes, first.normalisation, first.facts, Progress()
     )
     trainer.run()
-    records = [json.loads(each) for each in (tmp_path / "log.jsonl").open()]
-    assert [each["step"] for each in records if "mean_iou" in each] == [1]
+    records = [json.loads(line) for line in (tmp_path / "log.jsonl").open()]
+    assert [record["step"] for record in records if "mean_iou" in record] == [1]
     saved = Checkpoint.load(tmp_path / "checkpoint")
     assert (saved.state["step"], saved.state["finished"]) == (1, True)
 
@@ -296,7 +296,7 @@ def test_what_was_logged_after_the_checkpoint_is_dropped(landscape, tmp_path):
     with (tmp_path / "log.jsonl").open("a") as log:
         log.write('{"step": 5, "lo')  # the process was killed here
     _trainer(landscape, tmp_path)
-    assert [json.loads(each)["step"] for each in (tmp_path / "log.jsonl").open()] == [2]
+    assert [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").open()] == [2]
 
 
 def test_settings_with_a_typing_error_are_refused(tmp_path):
@@ -330,13 +330,13 @@ def test_settings_that_cannot_work_are_refused(changes, said):
 def test_head_learns_as_published_and_every_weight_is_in_one_group(landscape, tmp_path):
     trainer = _trainer(landscape, tmp_path, optimizer="sgd", learning_rate=None)
     groups = trainer.optimizer.param_groups
-    head = {id(each) for each in trainer.network.head.parameters()}
-    assert [each["factor"] for each in groups] == [1.0, 20.0, 1.0]
-    assert {id(each) for each in groups[1]["params"]} == head
-    placed = [id(each) for group in groups for each in group["params"]]
+    head = {id(weight) for weight in trainer.network.head.parameters()}
+    assert [group["factor"] for group in groups] == [1.0, 20.0, 1.0]
+    assert {id(weight) for weight in groups[1]["params"]} == head
+    placed = [id(weight) for group in groups for weight in group["params"]]
     assert sorted(placed) == sorted(map(id, trainer.network.parameters()))
     slow = make_optimizer(trainer.network, _config(Path()), encoder_knows=True)
-    assert [each["factor"] for each in slow.param_groups] == [0.5, 1.0, 1.0]
+    assert [group["factor"] for group in slow.param_groups] == [0.5, 1.0, 1.0]
 
 
 def _labelled(rows: int, cols: int) -> Scene:
@@ -401,7 +401,7 @@ def test_full_disk_leaves_the_former_checkpoint(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, former)
     assert Checkpoint.load(tmp_path / "checkpoint").state["step"] == 4
-    assert [each.name for each in tmp_path.iterdir()] == ["checkpoint"]
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
 
 
 def test_checkpoint_of_an_interrupted_replacement_is_found(tmp_path):
@@ -411,7 +411,7 @@ def test_checkpoint_of_an_interrupted_replacement_is_found(tmp_path):
     assert found is not None
     assert found.state["step"] == 4
     # The trainer may be between its two renames, so reading must not take the name from it.
-    assert [each.name for each in tmp_path.iterdir()] == ["checkpoint.old"]
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.old"]
 
 
 def test_the_only_checkpoint_stays_until_the_next_is_whole(tmp_path, monkeypatch):
@@ -423,7 +423,7 @@ def test_the_only_checkpoint_stays_until_the_next_is_whole(tmp_path, monkeypatch
             Checkpoint({"a": torch.ones(3)}, {"step": 5}).save(tmp_path / "checkpoint")
     assert Checkpoint.load(tmp_path / "checkpoint").state["step"] == 4
     Checkpoint({"a": torch.ones(3)}, {"step": 5}).save(tmp_path / "checkpoint")
-    assert [each.name for each in tmp_path.iterdir()] == ["checkpoint"]
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
 
 
 def _interrupt(*_arguments):

@@ -141,7 +141,7 @@ def test_weights_of_another_network_than_they_say(damage: str) -> None:
     if damage == "another shape":
         weights[classifier[0]] = torch.zeros(7)
     elif damage == "no classifier":
-        weights = {key: each for key, each in weights.items() if key not in classifier}
+        weights = {key: tensor for key, tensor in weights.items() if key not in classifier}
     else:
         weights = {}
     start = Trained(config, weights, ("r", "g", "b"), ("water", "forest"))

@@ -66,7 +66,9 @@ def test_the_shipped_model_can_be_started_from():
     trained = read_model(paths.default_model())
     assert trained.network == ScasNetConfig("vgg", 3, 5, 0.25)
     assert trained.classes == ("building", "land", "road", "vegetation", "water")
-    assert all(each.abs().sum() > 0 for name, each in trained.weights.items() if "weight" in name)
+    assert all(
+        tensor.abs().sum() > 0 for name, tensor in trained.weights.items() if "weight" in name
+    )
 
 
 def test_a_model_of_another_program_is_refused(tmp_path):
@@ -77,7 +79,7 @@ def test_a_model_of_another_program_is_refused(tmp_path):
 
 def test_classes_and_bands_of_the_same_name_keep_their_weights():
     start = _network("vgg", bands=3, classes=2)
-    weights = {key: each.clone() for key, each in start.state_dict().items()}
+    weights = {key: tensor.clone() for key, tensor in start.state_dict().items()}
     trained = Trained(start.config, weights, ("red", "green", "blue"), NAMES)
     network = _network("vgg", bands=4, classes=3)
     bands, classes = ["nir", "red", "green", "blue"], ["forest", "road", "water"]
@@ -90,13 +92,13 @@ def test_classes_and_bands_of_the_same_name_keep_their_weights():
     assert torch.allclose(own[first][:, 0], weights[first].mean(dim=1) * 0.75)
     # An image whose bands are all alike looks the same to both.
     grey = torch.rand(1, 1, 40, 40)
-    new, old = (published_layers(each)["conv1_1"] for each in (network, start))
+    new, old = (published_layers(model)["conv1_1"] for model in (network, start))
     assert torch.allclose(new(grey.expand(1, 4, 40, 40)), old(grey.expand(1, 3, 40, 40)), atol=1e-4)
 
 
 def test_the_files_of_a_checkpoint_lead_to_it(tmp_path):
     network = _network("vgg")
-    tensors = {f"model.{key}": each for key, each in network.state_dict().items()}
+    tensors = {f"model.{key}": tensor for key, tensor in network.state_dict().items()}
     state = {"network": vars(network.config), "bands": ["a", "b", "c"], "classes": list(NAMES)}
     best = tmp_path / "m_training" / "best"
     Checkpoint(tensors, state).save(best)

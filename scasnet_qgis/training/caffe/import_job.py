@@ -233,9 +233,9 @@ class Table:
         """The matched layers as values of JSON."""
         return [
             {
-                "file": [clean_name(each.name) for each in pair.sources],
+                "file": [clean_name(source.name) for source in pair.sources],
                 "scasnet": pair.home.name,
-                "shapes": [list(each) for each in pair.home.shapes],
+                "shapes": [list(shape) for shape in pair.home.shapes],
             }
             for pair in self.pairs
         ]
@@ -247,17 +247,17 @@ class Table:
             {
                 "layer": clean_name(layer.name),
                 "type": clean_name(layer.type),
-                "shapes": [list(each) for each in layer.shapes],
+                "shapes": [list(shape) for shape in layer.shapes],
                 "reason": str(line),
             }
             for layer, line in self.unused
         ]
         scasnet = [
-            {"layer": home.name, "shapes": [list(each) for each in home.shapes]}
+            {"layer": home.name, "shapes": [list(shape) for shape in home.shapes]}
             for home in self.empty
         ]
         return {"file": file, "scasnet": scasnet}
 
 
 def _sources(pair: LayerMatch) -> str:
-    return " + ".join(clean_name(each.name) for each in pair.sources)
+    return " + ".join(clean_name(source.name) for source in pair.sources)

@@ -75,7 +75,7 @@ def unpack(
     if covered is None:
         return None
     part = covered.grow(CONTEXT).intersect(reader.grid.whole)
-    values = [each.value for each in classes]
+    values = [label_class.value for label_class in classes]
     key = fingerprint(
         # One file may hold several images: pages of a TIFF, variables of a NetCDF file.
         [_FORMAT, source.image, source.labels, _files(source), values, reader.bands, vars(part),
@@ -196,8 +196,8 @@ def _files(source: Source) -> list[tuple[str, int, int]]:
                 labels=source.labels,
             ) from error
     # What QGIS has just saved to a GeoPackage may lie beside it.
-    files = [Path(name) for each in names for name in (each, f"{each}-wal")]
-    found = [(str(each.resolve()), each.stat()) for each in files if each.is_file()]
+    files = [Path(name) for file in names for name in (file, f"{file}-wal")]
+    found = [(str(path.resolve()), path.stat()) for path in files if path.is_file()]
     return [(name, status.st_size, status.st_mtime_ns) for name, status in found]
 
 

@@ -81,21 +81,21 @@ def measure(
     scaled_mean, scaled_std = (mean - low) / (high - low), deviation / (high - low)
     return Normalisation(
         (low, high),
-        tuple(round(float(each), 5) for each in scaled_mean),
-        tuple(round(max(float(each), 1e-3), 5) for each in scaled_std),
+        tuple(round(float(value), 5) for value in scaled_mean),
+        tuple(round(max(float(value), 1e-3), 5) for value in scaled_std),
     )
 
 
 def _range_of(scenes: Sequence[Scene]) -> tuple[float, float]:
-    if all(each.pixels.dtype == np.uint8 for each in scenes):
+    if all(scene.pixels.dtype == np.uint8 for scene in scenes):
         return BYTE_RANGE
-    pixels = sum(each.labels.size for each in scenes)
+    pixels = sum(scene.labels.size for scene in scenes)
     thin = (min(pixels, _ENOUGH) // _SAMPLE) | 1  # odd, or it would hit the same columns always
-    sample = np.concatenate([each[:, ::thin] for each in _parts(scenes, _ENOUGH)], axis=1)
+    sample = np.concatenate([values[:, ::thin] for values in _parts(scenes, _ENOUGH)], axis=1)
     if not sample.size:
         return 0.0, 1.0
     limits = np.percentile(sample, _PERCENTILES, axis=1)
-    low, high = (float(f"{each:.4g}") for each in (limits[0].min(), limits[1].max()))
+    low, high = (float(f"{limit:.4g}") for limit in (limits[0].min(), limits[1].max()))
     if not high > low:
         high = low + 1.0
     # On a card, 0 to 255 says that the model knows 8-bit images, see RasterReader.scaling.

@@ -33,12 +33,14 @@ def find_places(scenes: Sequence[Scene], classes: int, generator: Generator) -> 
     found: list[list[Group]] = [[] for _ in range(classes)]
     for index, scene in enumerate(scenes):
         windows = list(aligned_windows(Window(0, 0, *scene.labels.shape), _STEP))
-        counts = np.array([_counts(scene, each)[:classes] for each in windows])
+        counts = np.array([_counts(scene, window)[:classes] for window in windows])
         totals = counts.sum(axis=0)
         wanted = [_share_out(counts[:, label], generator) for label in range(classes)]
         drawn: list[list[NDArray[np.int64]]] = [[] for _ in range(classes)]
         for number, window in enumerate(windows):
-            asked = {label: int(each[number]) for label, each in enumerate(wanted) if each[number]}
+            asked = {
+                label: int(shares[number]) for label, shares in enumerate(wanted) if shares[number]
+            }
             for label, places in _draw(scene, window, asked, generator):
                 drawn[label].append(places)
         for label, parts in enumerate(drawn):

@@ -54,15 +54,15 @@ class Scene:
     def fullest(self, windows: Iterable[Window]) -> Window:
         """The one with the most data; the first without a gap ends the search."""
         best, most = Window(0, 0, 0, 0), -1
-        for each in windows:
+        for window in windows:
             if self.valid is None:
-                return each
-            valid = self.valid[each.row : each.row_end, each.col : each.col_end]
+                return window
+            valid = self.valid[window.row : window.row_end, window.col : window.col_end]
             count = int(np.count_nonzero(valid))
             if count == valid.size:
-                return each
+                return window
             if count > most:
-                best, most = each, count
+                best, most = window, count
         return best
 
 
@@ -89,17 +89,17 @@ def load_scenes(
     with gdal_session():
         found = _unpack_all(sources, classes, bands, chosen, cache, progress)
         rest = Stage(progress, _UNPACKING, 1.0)
-        shared = [each for each in found if each.source.role == SPLIT]
+        shared = [unpacked for unpacked in found if unpacked.source.role == SPLIT]
         divided = iter(divide(shared, len(classes), split, cache, rest))
     training: list[_Counted] = []
     validation: list[_Counted] = []
-    for each in found:
-        part = next(divided) if each.source.role == SPLIT else _undivided(each)
-        training += _counted(each, part.training, len(classes))
-        validation += _counted(each, part.validation, len(classes))
+    for unpacked in found:
+        part = next(divided) if unpacked.source.role == SPLIT else _undivided(unpacked)
+        training += _counted(unpacked, part.training, len(classes))
+        validation += _counted(unpacked, part.validation, len(classes))
     _check(training, validation, classes, progress)
     kept = [scene for scene, _ in (*training, *validation)]
-    _remove_others(cache, {each.folder.name for each in found}, kept)
+    _remove_others(cache, {unpacked.folder.name for unpacked in found}, kept)
     progress.report(1.0)
     return [scene for scene, _ in training], [scene for scene, _ in validation]
 
@@ -117,7 +117,7 @@ def _unpack_all(
     for index, source in enumerate(sources):
         stage = Stage(progress, index * share, (index + 1) * share)
         try:
-            each = unpack(source, classes, bands, chosen, cache, stage)
+            unpacked = unpack(source, classes, bands, chosen, cache, stage)
         except InputError as error:
             if len(sources) == 1:
                 raise
@@ -128,11 +128,11 @@ def _unpack_all(
                 image=source.name,
                 reason=error.sentence,
             ) from error
-        if each is None:
+        if unpacked is None:
             text = translate("ScasNet", "{labels} do not overlap {image}: this image is not used.")
             progress.warn(message(text, labels=Path(source.labels).name, image=source.name))
         else:
-            found.append(each)
+            found.append(unpacked)
     if not found:
         raise TrainingError(
             translate(
@@ -146,7 +146,7 @@ def _unpack_all(
 
 
 def _warn_of_types(found: Sequence[Unpacked], progress: Progress) -> None:
-    kinds = sorted({str(each.pixels.dtype) for each in found})
+    kinds = sorted({str(unpacked.pixels.dtype) for unpacked in found})
     if len(kinds) > 1:
         text = translate(
             "ScasNet",
@@ -186,11 +186,11 @@ def _check(
                 "No valid pixel has a label of the classes {names}: check the labels and the class"
                 " values.",
             ),
-            names=", ".join(each.name for each in classes),
+            names=", ".join(label_class.name for label_class in classes),
         )
     to_learn, to_judge = _missing(training, classes), _missing(validation, classes)
     if len(classes) - len(to_learn) < 2:
-        known = [each.name for each in classes if each.name not in to_learn]
+        known = [label_class.name for label_class in classes if label_class.name not in to_learn]
         raise TrainingError(
             translate(
                 "ScasNet",
@@ -217,15 +217,15 @@ def _check(
 
 def _missing(scenes: Sequence[_Counted], classes: Sequence[LabelClass]) -> list[str]:
     total = sum((counts for _, counts in scenes), np.zeros(len(classes), dtype=np.int64))
-    return [each.name for each, count in zip(classes, total) if not count]
+    return [label_class.name for label_class, count in zip(classes, total) if not count]
 
 
 def _remove_others(cache: Path, folders: set[str], scenes: Sequence[Scene]) -> None:
     """Remove what former settings and killed runs left; it can be as large as the images."""
     used = folders | {
-        Path(each.labels.filename).parent.name
-        for each in scenes
-        if isinstance(each.labels, np.memmap) and each.labels.filename
+        Path(scene.labels.filename).parent.name
+        for scene in scenes
+        if isinstance(scene.labels, np.memmap) and scene.labels.filename
     }
     for folder in cache.iterdir():
         if folder.is_dir() and folder.name not in used and _OURS.fullmatch(folder.name):

@@ -59,7 +59,7 @@ def _drop_round_trips(model: ModelProto) -> None:
     graph = model.graph
     kinds = _kinds(model)
     casts = {node.output[0]: node for node in graph.node if _casts_to(node, TensorProto.FLOAT16)}
-    results = {each.name for each in graph.output}
+    results = {output.name for output in graph.output}
     other_name: dict[str, str] = {}
     kept = []
     for node in graph.node:
@@ -81,12 +81,12 @@ def _kinds(model: ModelProto) -> dict[str, int]:
     """The types of the tensors, by name."""
     graph = onnx.shape_inference.infer_shapes(model).graph
     values = (*graph.input, *graph.value_info, *graph.output)
-    return {each.name: each.type.tensor_type.elem_type for each in values}
+    return {value.name: value.type.tensor_type.elem_type for value in values}
 
 
 def _casts_to(node: NodeProto, kind: int) -> bool:
     return node.op_type == "Cast" and any(
-        each.name == "to" and each.i == kind for each in node.attribute
+        attribute.name == "to" and attribute.i == kind for attribute in node.attribute
     )
 
 
@@ -97,6 +97,6 @@ def _final(name: str, other_name: dict[str, str]) -> str:
 
 
 def _replace(graph: GraphProto, nodes: list[NodeProto]) -> None:
-    copies = [NodeProto.FromString(each.SerializeToString()) for each in nodes]
+    copies = [NodeProto.FromString(node.SerializeToString()) for node in nodes]
     del graph.node[:]
     graph.node.extend(copies)

@@ -103,15 +103,15 @@ def correct_biases(
     came back, at no cost when mapping.
     """
     layers = _layers(quantised, single)
-    inputs = list(dict.fromkeys(each.single.input[0] for each in layers))
+    inputs = list(dict.fromkeys(layer.single.input[0] for layer in layers))
     wanted = [(CHANNEL_MEAN, name) for name in inputs]
     sums = [np.zeros(1)] * len(inputs)
     count = 0
     for figures in observe(single, wanted, tiles, input_name):
-        sums = [total + each[0, :, 0, 0].astype(np.float64) for total, each in zip(sums, figures)]
+        sums = [total + mean[0, :, 0, 0].astype(np.float64) for total, mean in zip(sums, figures)]
         count += 1
     means = {name: total / max(count, 1) for name, total in zip(inputs, sums)}
-    constants = {each.name: each for each in single.graph.initializer}
+    constants = {tensor.name: tensor for tensor in single.graph.initializer}
     for layer in layers:
         exact = numpy_helper.to_array(constants[layer.single.input[1]])
         added = _mean_response(layer.weights - exact, means[layer.single.input[0]])
@@ -129,7 +129,7 @@ def _mean_response(kernels: NDArray[np.float64], means: NDArray[np.float64]) -> 
 
 def _layers(quantised: ModelProto, single: ModelProto) -> list[_Layer]:
     """The convolutions in 8 bit that have a bias."""
-    constants = {each.name: each for each in quantised.graph.initializer}
+    constants = {tensor.name: tensor for tensor in quantised.graph.initializer}
     restored = {
         node.output[0]: node for node in quantised.graph.node if node.op_type == "DequantizeLinear"
     }

@@ -36,7 +36,7 @@ def simplified(model: ModelProto) -> ModelProto:
 
     Between a convolution and its activation they would keep both from being computed in one step.
     """
-    version = next(each.version for each in model.opset_import if each.domain in ("", "ai.onnx"))
+    version = next(opset.version for opset in model.opset_import if opset.domain in ("", "ai.onnx"))
     if version < _OLDEST_OPSET:
         from onnx.version_converter import convert_version
 
@@ -74,8 +74,8 @@ def fix_size(model: ModelProto, info: ModelInfo, size: int) -> None:
 
 def _ends(model: ModelProto, info: ModelInfo) -> tuple[ValueInfoProto, ValueInfoProto]:
     """What the graph says of its image and of its scores."""
-    image = next(each for each in model.graph.input if each.name == info.input_name)
-    return image, next(each for each in model.graph.output if each.name == info.output_name)
+    image = next(value for value in model.graph.input if value.name == info.input_name)
+    return image, next(value for value in model.graph.output if value.name == info.output_name)
 
 
 def _state_shape(image: ValueInfoProto, scores: ValueInfoProto, info: ModelInfo) -> None:
@@ -100,11 +100,11 @@ def written(model: ModelProto, like: ModelProto, info: ModelInfo, precision: str
     fixed = int(image.type.tensor_type.shape.dim[2].dim_value) or None
     fresh = to_metadata(replace(info.card, precision=precision), fixed)
     changed = (f"{PREFIX}precision", *(_SIZE_KEYS if fixed else ()))
-    props = {each.key: each.value for each in like.metadata_props}
+    props = {entry.key: entry.value for entry in like.metadata_props}
     onnx.helper.set_model_props(model, {**props, **{key: fresh[key] for key in changed}})
     used = {node.domain for node in model.graph.node}
-    opsets = [each for each in model.opset_import if each.domain in used or not each.domain]
-    kept = [copy.deepcopy(each) for each in opsets]
+    opsets = [opset for opset in model.opset_import if opset.domain in used or not opset.domain]
+    kept = [copy.deepcopy(opset) for opset in opsets]
     del model.opset_import[:]
     model.opset_import.extend(kept)
     for key in ("producer_name", "producer_version", "doc_string", "domain", "model_version"):

@@ -149,7 +149,7 @@ def _explained(error: Exception) -> ScasNetError:
     if isinstance(error, ImportError) and not (error.name or "").startswith("scasnet_qgis"):
         module = (error.name or str(error)).split(".")[0]
         return _without(PACKAGES.get(module, module), detail)
-    if isinstance(error, MemoryError) or any(each in text for each in _NO_MEMORY):
+    if isinstance(error, MemoryError) or any(sign in text for sign in _NO_MEMORY):
         return TrainingError(
             translate(
                 "ScasNet",
@@ -158,7 +158,7 @@ def _explained(error: Exception) -> ScasNetError:
             detail,
         )
     full = isinstance(error, OSError) and error.errno in _FULL
-    if full or any(each in text for each in _NO_SPACE):
+    if full or any(sign in text for sign in _NO_SPACE):
         return OutputError(
             translate("ScasNet", "The disk is full: make room and run the same again to continue."),
             detail,

@@ -267,9 +267,8 @@ def test_all_of_that_takes_little_memory(tmp_path: Path) -> None:
 import sys
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
-from scasnet_qgis.core.errors import ModelError
-from scasnet_qgis.network.caffe_container import CaffeFile
-from scasnet_qgis.network.caffe_schema import parsed
+from scasnet_qgis.common.errors import ModelError
+from scasnet_qgis.training.caffe.container import CaffeFile, parsed
 parsed("BlobProto", b"")
 before = getrusage(RUSAGE_SELF).ru_maxrss
 for path in Path(sys.argv[1]).iterdir():

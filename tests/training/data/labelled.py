@@ -23,7 +23,7 @@ ROTATED = (500000.0, 0.4, 0.3, 4000000.0, 0.3, -0.4)
 
 def classes(*values: Any) -> list[LabelClass]:
     return [
-        LabelClass(str(each), f"cover {each}", default_color(i)) for i, each in enumerate(values)
+        LabelClass(str(value), f"cover {value}", default_color(i)) for i, value in enumerate(values)
     ]
 
 
@@ -67,11 +67,11 @@ def load(
 
 
 def expected(labels: np.ndarray, values: tuple[int, ...]) -> np.ndarray:
-    return np.select([labels == each for each in values], range(len(values)), IGNORE)
+    return np.select([labels == value for value in values], range(len(values)), IGNORE)
 
 
 def files_in(folder: Path) -> list[str]:
-    return sorted(str(each.relative_to(folder)) for each in folder.rglob("*") if each.is_file())
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
 def jpeg(path: Path, pixels: np.ndarray) -> None:
@@ -87,6 +87,6 @@ def squares(rows: int, cols: int, placed: tuple[float, ...], size: int = 24) -> 
     for index, row in enumerate(range(10, rows - size, 3 * size)):
         for col in range(10 + index * 7, cols - size, 3 * size):
             corners = [(col, row), (col + size, row), (col + size, row + size), (col, row + size)]
-            shape = polygon([tuple(to_map(placed, *each)) for each in corners])
+            shape = polygon([tuple(to_map(placed, *corner)) for corner in corners])
             found.append((index % 3, row, col, shape))
     return found

@@ -166,14 +166,14 @@ def test_places_are_drawn_evenly_from_all_pixels_of_a_class():
     labels[1000:1030, 5:105] = 1
     scenes = [Scene("one", labels[None], labels), Scene("two", labels[None, 1500:], labels[1500:])]
     found = find_places(scenes, 3, generator())
-    assert [[each.scene for each in groups] for groups in found] == [[0, 1], [0], []]
+    assert [[group.scene for group in groups] for groups in found] == [[0, 1], [0], []]
     large, rare = found[0][0], found[1][0]
     assert (large.pixels, rare.pixels) == (2100 * 800, 3000)
     assert MOST * 0.9 < len(large.places) <= MOST
     assert (labels[tuple(large.places.T)] == 0).all()
     assert len(np.unique(large.places, axis=0)) == len(large.places)
     assert np.allclose(large.places.mean(axis=0), (1050, 1100), atol=(40, 15))
-    assert sorted(map(tuple, rare.places)) == [tuple(each) for each in np.argwhere(labels == 1)]
+    assert sorted(map(tuple, rare.places)) == [tuple(place) for place in np.argwhere(labels == 1)]
 
 
 def test_finding_places_takes_no_memory_that_grows_with_the_scene(tmp_path: Path):

@@ -44,7 +44,7 @@ def labels() -> np.ndarray:
 def test_folders_give_scenes_to_learn_from_and_to_judge_by(tmp_path, pixels, labels, recorder):
     pair(tmp_path, pixels, labels)
     training, validation = load(tmp_path, progress=recorder)
-    assert ([each.name for each in training], [each.name for each in validation]) == (
+    assert ([scene.name for scene in training], [scene.name for scene in validation]) == (
         ["one"], ["two"],
     )  # fmt: skip
     assert np.array_equal(training[0].pixels, pixels)
@@ -216,14 +216,14 @@ def test_images_that_the_labels_do_not_overlap_are_left_out(tmp_path, make_raste
     areas = write_layer(tmp_path / "a.gpkg", [(kind, shape) for kind, *_, shape in found])
 
     def both(*images: str) -> tuple[list[Scene], list[Scene]]:
-        entries = [{"image": each, "labels": areas, "field": "cover"} for each in images]
+        entries = [{"image": image, "labels": areas, "field": "cover"} for image in images]
         return load_scenes(
             expand(entries, tmp_path), classes(0, 1, 2), ("grey",), (), tmp_path / "cache",
             Split(0.3, 1), recorder,
         )  # fmt: skip
 
     training, _ = both(there, here)
-    assert [each.name for each in training] == ["here"]
+    assert [scene.name for scene in training] == ["here"]
     (warning,) = recorder.warnings
     assert "a.gpkg" in warning
     assert "there" in warning

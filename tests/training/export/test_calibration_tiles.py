@@ -31,8 +31,8 @@ def sample_of(make_raster):
 def pixels(windows: tuple[Window, ...], shape: tuple[int, int]) -> np.ndarray:
     """How many windows each pixel lies in."""
     count = np.zeros(shape, dtype=int)
-    for each in windows:
-        count[each.row : each.row_end, each.col : each.col_end] += 1
+    for window in windows:
+        count[window.row : window.row_end, window.col : window.col_end] += 1
     return count
 
 
@@ -41,14 +41,14 @@ def test_calibration_and_comparison_are_apart(sample_of, rows, cols):
     division = sample_of(np.ones((rows, cols))).divide(None)
     assert not division.shared
     one, other = (
-        pixels(each, (rows, cols)) for each in (division.calibration, division.comparison)
+        pixels(windows, (rows, cols)) for windows in (division.calibration, division.comparison)
     )
     both = ((one > 0) & (other > 0)).mean()
     assert both < 0.08, "but for what neighbours share, because tiles are multiples of 8 pixels"
     assert min((one > 0).mean(), (other > 0).mean()) > 0.3
-    assert {(each.rows, each.cols) for each in division.calibration + division.comparison} == {
-        (division.calibration[0].rows, division.calibration[0].cols)
-    }
+    assert {
+        (window.rows, window.cols) for window in division.calibration + division.comparison
+    } == {(division.calibration[0].rows, division.calibration[0].cols)}
 
 
 def test_a_large_raster_is_sampled_all_over(sample_of):
@@ -89,7 +89,7 @@ def test_comparison_goes_where_the_labels_are(sample_of, make_raster):
         division = sample.divide(None, 0, reference)
         assert not set(division.calibration) & set(division.comparison)
         assert division.comparison
-        assert all((reference.read(each) == 0).any() for each in division.comparison)
+        assert all((reference.read(window) == 0).any() for window in division.comparison)
 
 
 def test_a_window_beyond_the_raster_is_mirrored_but_holds_no_data(sample_of):

@@ -58,7 +58,7 @@ def test_the_mean_of_the_scores_comes_back(groups: int, monkeypatch: pytest.Monk
     monkeypatch.setattr(quantisation, "correct_biases", lambda *_: None)
     plain = quantisation.to_int8(single, tiles(1), "image")
     exact = means(single, "scores")
-    before, after = (np.abs(means(each, "scores") - exact).mean() for each in (plain, corrected))
+    before, after = (np.abs(means(model, "scores") - exact).mean() for model in (plain, corrected))
     assert 0 < after < 0.6 * before
 
 
