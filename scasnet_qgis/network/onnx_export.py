@@ -48,13 +48,7 @@ class _Graph(nn.Module):
         return torch.softmax(self.network((image - self.mean) / self.std), dim=1)
 
 
-def export(
-    network: ScasNet,
-    card: ModelCard,
-    path: Path | str,
-    *,
-    sample: Tensor,
-) -> ExportCheck:
+def export(network: ScasNet, card: ModelCard, path: Path | str, *, sample: Tensor) -> ExportCheck:
     """Write ``network`` with ``card`` to ``path``; the file appears only once it is checked.
 
     ``sample`` [N, bands, H, W] float32 is real image data in 0-1, on which ONNX Runtime must give

@@ -54,13 +54,7 @@ def start(
         return _from_shipped(network, config)
     if config.start_from == NOTHING:
         return Start(
-            False,
-            message(
-                translate(
-                    "ScasNet",
-                    "The training starts with random weights.",
-                )
-            ),
+            False, message(translate("ScasNet", "The training starts with random weights."))
         )
     path = config.path(config.start_from)
     if not path.exists():
@@ -107,8 +101,7 @@ def _from_trained(network: ScasNet, config: TrainingConfig, trained: Trained, pa
     fresh = take_over(network, config.bands, config.class_names, trained)
     if fresh:
         text = translate(
-            "ScasNet",
-            "The training starts from {name}, which does not know the classes {classes}.",
+            "ScasNet", "The training starts from {name}, which does not know the classes {classes}."
         )
         return Start(True, message(text, name=path.name, classes=", ".join(fresh)))
     return Start(

@@ -80,8 +80,7 @@ def refusal(read: Callable[[], object], kind: type[ScasNetError]) -> str:
 
 
 @pytest.mark.fault(
-    "a checkpoint whose tensors are damaged, gigantic or none",
-    "refused in one sentence",
+    "a checkpoint whose tensors are damaged, gigantic or none", "refused in one sentence"
 )
 @pytest.mark.parametrize("kind", TENSOR_FILES)
 def test_tensors_that_are_none(tmp_path: Path, kind: str) -> None:
@@ -149,10 +148,7 @@ def test_weights_of_another_network_than_they_say(damage: str) -> None:
         take_over(ScasNet(config), ["r", "g", "b"], ["water", "forest"], start)
 
 
-@pytest.mark.fault(
-    "a checkpoint that claims a giant network",
-    "refused in one sentence",
-)
+@pytest.mark.fault("a checkpoint that claims a giant network", "refused in one sentence")
 def test_a_card_that_claims_a_giant_network(tmp_path: Path) -> None:
     """A ResNet ScasNet of width 4 has a billion weights."""
     classes = tuple(ModelClass(name, "#112233") for name in ("a", "b", "c"))

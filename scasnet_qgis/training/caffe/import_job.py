@@ -216,8 +216,7 @@ class Table:
         for pair in self.pairs:
             yield f"{_sources(pair)} ({format_shapes(pair.home.shapes)}) -> {pair.home.name}"
         yield message(
-            translate("ScasNet", "Unused layers of the file: {count}"),
-            count=len(self.unused),
+            translate("ScasNet", "Unused layers of the file: {count}"), count=len(self.unused)
         )
         for _, line in self.unused:
             yield line

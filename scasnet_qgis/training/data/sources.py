@@ -63,8 +63,7 @@ def check_folders(images: str, labels: str) -> None:
     if not (images and labels):
         raise SettingError(
             translate(
-                "ScasNet",
-                "Images in a folder need labels in another folder: choose both folders.",
+                "ScasNet", "Images in a folder need labels in another folder: choose both folders."
             )
         )
     for folder in (images, labels):

@@ -90,10 +90,7 @@ class _Layer:
 
 
 def correct_biases(
-    quantised: ModelProto,
-    single: ModelProto,
-    tiles: Iterable[NDArray[np.float32]],
-    input_name: str,
+    quantised: ModelProto, single: ModelProto, tiles: Iterable[NDArray[np.float32]], input_name: str
 ) -> None:
     """Shift the biases of ``quantised`` by what its rounded weights add on average.
 

@@ -11,14 +11,7 @@ from typing import Any
 from scasnet_qgis.common.errors import SettingError
 from scasnet_qgis.common.messages import translate
 from scasnet_qgis.common.model_card import default_color
-from scasnet_qgis.common.options import (
-    Choice,
-    FilePath,
-    Number,
-    Text,
-    check_limits,
-    option,
-)
+from scasnet_qgis.common.options import Choice, FilePath, Number, Text, check_limits, option
 from scasnet_qgis.training.settings.file_settings import FileSettings, as_json
 from scasnet_qgis.training.settings.parsing import (
     DEFAULT_MODEL,

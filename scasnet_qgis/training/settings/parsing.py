@@ -25,8 +25,7 @@ def band_numbers(given: str) -> list[int]:
     numbers = [int(word) for word in words]
     if len(set(numbers)) < len(numbers):
         raise SettingError(
-            translate("ScasNet", "'{value}' names a band twice: give each band once."),
-            value=given,
+            translate("ScasNet", "'{value}' names a band twice: give each band once."), value=given
         )
     return numbers
 

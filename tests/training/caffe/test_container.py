@@ -112,10 +112,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     assert_refused(tmp_path, "cannot be read")
 
 
-@pytest.mark.fault(
-    "Caffe weights that are cut off at any place",
-    "refused in one sentence",
-)
+@pytest.mark.fault("Caffe weights that are cut off at any place", "refused in one sentence")
 def test_a_file_cut_off_anywhere_is_refused(caffe_file: Path) -> None:
     content = wire.layer("conv1_1", "Convolution", [wire.blob(WEIGHT), wire.blob(BIAS)])
     for length in range(1, len(content)):
@@ -250,8 +247,7 @@ HOSTILE = hostile(60_000)
 
 
 @pytest.mark.fault(
-    "Caffe weights that claim more than there is, in many ways",
-    "refused in one sentence",
+    "Caffe weights that claim more than there is, in many ways", "refused in one sentence"
 )
 @pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE)
 def test_what_is_out_of_all_proportion_is_refused(caffe_file: Path, content: bytes) -> None:
