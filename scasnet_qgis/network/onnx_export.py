@@ -71,11 +71,8 @@ def _write(content: bytes, path: Path, graph: _Graph, images: list[Tensor]) -> E
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, partial = tempfile.mkstemp(".part", f".{path.name}.", path.parent)
     except OSError as error:
-        raise OutputError(
-            translate("ScasNet", "The model cannot be written to {parent}."),
-            str(error),
-            parent=path.parent,
-        ) from error
+        text = translate("ScasNet", "The model cannot be written to {parent}.")
+        raise OutputError(text, str(error), parent=path.parent) from error
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
@@ -94,12 +91,13 @@ def _write(content: bytes, path: Path, graph: _Graph, images: list[Tensor]) -> E
 def _check_fit(network: ScasNet, card: ModelCard, sample: Tensor) -> None:
     config = network.config
     if (len(card.bands), len(card.classes)) != (config.bands, config.classes):
+        text = translate(
+            "ScasNet",
+            "The card names {named_bands} bands and {named_classes} classes, but the network has "
+            "{bands} and {classes}.",
+        )
         raise ModelError(
-            translate(
-                "ScasNet",
-                "The card names {named_bands} bands and {named_classes} classes, but the network "
-                "has {bands} and {classes}.",
-            ),
+            text,
             named_bands=len(card.bands),
             named_classes=len(card.classes),
             bands=config.bands,
@@ -110,10 +108,8 @@ def _check_fit(network: ScasNet, card: ModelCard, sample: Tensor) -> None:
             translate("ScasNet", "The normalisation of an exported model lies in its graph.")
         )
     if sample.dim() != 4 or sample.shape[1] != config.bands or not sample.numel():
-        raise ModelError(
-            translate("ScasNet", "The sample must be [N, {bands}, rows, columns] in 0-1."),
-            bands=config.bands,
-        )
+        text = translate("ScasNet", "The sample must be [N, {bands}, rows, columns] in 0-1.")
+        raise ModelError(text, bands=config.bands)
     if not 0 <= float(sample.min()) <= float(sample.max()) <= 1:
         raise ModelError(translate("ScasNet", "The sample must hold values from 0 to 1."))
 
@@ -123,12 +119,10 @@ def _onnxruntime() -> Any:
         import onnx  # noqa: F401
         import onnxruntime
     except ImportError as error:
-        raise DependencyError(
-            translate(
-                "ScasNet", "To export a model the Python packages onnx and onnxruntime are needed."
-            ),
-            str(error),
-        ) from error
+        text = translate(
+            "ScasNet", "To export a model the Python packages onnx and onnxruntime are needed."
+        )
+        raise DependencyError(text, str(error)) from error
     return onnxruntime
 
 
@@ -193,24 +187,20 @@ def _check(path: Path, graph: _Graph, images: list[Tensor]) -> ExportCheck:
             found = session.run(None, {"image": image.contiguous().numpy()})[0]
             wanted = graph(image).numpy()
             if found.shape != wanted.shape:
+                text = translate(
+                    "ScasNet", "The exported model gives a map of another size than the network."
+                )
                 raise ModelError(
-                    translate(
-                        "ScasNet",
-                        "The exported model gives a map of another size than the network.",
-                    ),
-                    f"{tuple(image.shape)}: {found.shape} instead of {wanted.shape}",
+                    text, f"{tuple(image.shape)}: {found.shape} instead of {wanted.shape}"
                 )
             # Python's own max would drop a NaN.
             difference = float(np.max([difference, np.abs(found - wanted).max()]))
     # Written so that NaN fails, too.
     if not difference <= TOLERANCE:
-        raise ModelError(
-            translate(
-                "ScasNet",
-                "The exported model differs from the network by {difference:.1e} of a "
-                "probability, more than the {tolerance:.0e} allowed, and was not written.",
-            ),
-            difference=difference,
-            tolerance=TOLERANCE,
+        text = translate(
+            "ScasNet",
+            "The exported model differs from the network by {difference:.1e} of a probability, "
+            "more than the {tolerance:.0e} allowed, and was not written.",
         )
+        raise ModelError(text, difference=difference, tolerance=TOLERANCE)
     return ExportCheck(difference)

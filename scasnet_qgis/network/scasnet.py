@@ -42,13 +42,10 @@ class ScasNetConfig:
 
     def __post_init__(self) -> None:
         if self.variant not in VARIANTS:
-            raise SettingError(
-                translate(
-                    "ScasNet", "There is no ScasNet called '{variant}': choose one of {names}."
-                ),
-                variant=self.variant,
-                names=", ".join(VARIANTS),
+            text = translate(
+                "ScasNet", "There is no ScasNet called '{variant}': choose one of {names}."
             )
+            raise SettingError(text, variant=self.variant, names=", ".join(VARIANTS))
         if self.bands < 1 or self.classes < 1:
             raise SettingError(
                 translate("ScasNet", "A network needs at least one band and one class.")

@@ -48,15 +48,12 @@ class Checkpoint:
             (fresh / STATE).write_text(json.dumps(self.state, indent=1), encoding="utf-8")
         except (OSError, SafetensorError) as error:
             shutil.rmtree(fresh, ignore_errors=True)
-            raise OutputError(
-                translate(
-                    "ScasNet",
-                    "The training cannot be saved in {folder}: make room on the disk and run the "
-                    "same again to continue from the last checkpoint.",
-                ),
-                str(error),
-                folder=folder.parent,
-            ) from error
+            text = translate(
+                "ScasNet",
+                "The training cannot be saved in {folder}: make room on the disk and run the same "
+                "again to continue from the last checkpoint.",
+            )
+            raise OutputError(text, str(error), folder=folder.parent) from error
         if folder.exists():  # else the former one may be the only one: it stays until the end
             shutil.rmtree(former, ignore_errors=True)
             folder.replace(former)
@@ -84,13 +81,10 @@ class Checkpoint:
                 raise ValueError("the state is no dictionary")
             return cls(load_file(folder / TENSORS), state)
         except (OSError, ValueError, RecursionError, SafetensorError) as error:
-            raise TrainingError(
-                translate(
-                    "ScasNet", "The checkpoint {folder} is damaged: delete it to start again."
-                ),
-                str(error),
-                folder=folder,
-            ) from error
+            text = translate(
+                "ScasNet", "The checkpoint {folder} is damaged: delete it to start again."
+            )
+            raise TrainingError(text, str(error), folder=folder) from error
 
 
 def _former(folder: Path) -> Path:

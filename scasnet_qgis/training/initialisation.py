@@ -58,10 +58,8 @@ def start(
         )
     path = config.path(config.start_from)
     if not path.exists():
-        raise SettingError(
-            translate("ScasNet", "{path} does not exist: choose another file to start from."),
-            path=path,
-        )
+        text = translate("ScasNet", "{path} does not exist: choose another file to start from.")
+        raise SettingError(text, path=path)
     folder = checkpoint_folder(path)
     if folder is not None:
         return _from_trained(network, config, read_checkpoint(folder), path)
@@ -86,12 +84,13 @@ def _from_shipped(network: ScasNet, config: TrainingConfig) -> Start:
 
 def _from_trained(network: ScasNet, config: TrainingConfig, trained: Trained, path: Path) -> Start:
     if (trained.network.variant, trained.network.width) != (config.encoder, config.width):
+        text = translate(
+            "ScasNet",
+            "{name} is a {variant} network of width {width:g}, not a {wanted} network of width "
+            "{wanted_width:g}: choose the same network, or start from nothing.",
+        )
         raise SettingError(
-            translate(
-                "ScasNet",
-                "{name} is a {variant} network of width {width:g}, not a {wanted} network of width"
-                " {wanted_width:g}: choose the same network, or start from nothing.",
-            ),
+            text,
             name=path.name,
             variant=trained.network.variant,
             width=trained.network.width,
@@ -119,24 +118,19 @@ def _from_encoder(
     """From the weights of a published encoder, slimmed where the network is narrower."""
     weights = read_encoder(path)
     if weights.network != config.encoder:
-        raise SettingError(
-            translate(
-                "ScasNet",
-                "{name} holds the encoder of a {found} network, not of a {wanted} network: choose "
-                "the other network or other weights.",
-            ),
-            name=path.name,
-            found=weights.network,
-            wanted=config.encoder,
+        text = translate(
+            "ScasNet",
+            "{name} holds the encoder of a {found} network, not of a {wanted} network: choose the "
+            "other network or other weights.",
         )
+        raise SettingError(text, name=path.name, found=weights.network, wanted=config.encoder)
     if len(config.bands) < 3:
-        raise SettingError(
-            translate(
-                "ScasNet",
-                "Published weights need images with red, green and blue as the first three bands: "
-                "choose at least three bands, or start from nothing.",
-            )
+        text = translate(
+            "ScasNet",
+            "Published weights need images with red, green and blue as the first three bands: "
+            "choose at least three bands, or start from nothing.",
         )
+        raise SettingError(text)
     if config.width == 1.0:
         load_encoder(network, weights, normalisation.mean, normalisation.std)
     else:
@@ -153,13 +147,12 @@ def _slim(
     normalisation: Normalisation,
 ) -> None:
     if not isinstance(network.encoder, VggEncoder):
-        raise SettingError(
-            translate(
-                "ScasNet",
-                "A narrow ResNet cannot start from published weights: use width 1, or start from "
-                "nothing.",
-            )
+        text = translate(
+            "ScasNet",
+            "A narrow ResNet cannot start from published weights: use width 1, or start from "
+            "nothing.",
         )
+        raise SettingError(text)
     pairs = image_pairs(scenes, weights, normalisation, config.seed)
     slim_vgg(network.encoder, weights.layers, pairs, config.seed)
 

@@ -107,14 +107,12 @@ class Trainer:
             self.save()
             raise
         except torch.cuda.OutOfMemoryError as error:
-            raise TrainingError(
-                translate(
-                    "ScasNet",
-                    "The memory of the graphics card is full: choose a smaller batch size, a "
-                    "smaller tile size or the device cpu.",
-                ),
-                str(error),
-            ) from error
+            text = translate(
+                "ScasNet",
+                "The memory of the graphics card is full: choose a smaller batch size, a smaller "
+                "tile size or the device cpu.",
+            )
+            raise TrainingError(text, str(error)) from error
 
     def _run(self) -> None:
         saved = logged = self.seconds

@@ -53,10 +53,8 @@ def build_card(state: dict[str, Any]) -> ModelCard:
     given = dict(config.card)
     unknown = sorted(set(given) - set(CARD_KEYS))
     if unknown:
-        raise SettingError(
-            translate("ScasNet", "The card in the training settings has unknown keys: {names}."),
-            names=", ".join(unknown),
-        )
+        text = translate("ScasNet", "The card in the training settings has unknown keys: {names}.")
+        raise SettingError(text, names=", ".join(unknown))
     measured_on = given.pop("accuracy_data", facts["validation_data"])
     network = _NAMES[config.encoder]
     tile, overlap = tile_of(config)

@@ -24,18 +24,15 @@ def choose_device(wanted: str) -> str:
     if wanted == "auto":
         return "cuda" if has_gpu else "cpu"
     if wanted == "cuda" and not has_gpu:
-        raise SettingError(
-            translate(
-                "ScasNet",
-                "PyTorch finds no GPU here: choose the device 'cpu' or 'auto', or install a "
-                "PyTorch for your GPU.",
-            )
+        text = translate(
+            "ScasNet",
+            "PyTorch finds no GPU here: choose the device 'cpu' or 'auto', or install a PyTorch "
+            "for your GPU.",
         )
+        raise SettingError(text)
     if wanted not in ("cpu", "cuda"):
-        raise SettingError(
-            translate("ScasNet", "Training runs on 'cpu' or 'cuda', not on '{device}'."),
-            device=wanted,
-        )
+        text = translate("ScasNet", "Training runs on 'cpu' or 'cuda', not on '{device}'.")
+        raise SettingError(text, device=wanted)
     return wanted
 
 

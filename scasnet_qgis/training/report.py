@@ -327,11 +327,8 @@ def save_examples(folder: Path, examples: Sequence[Example], colors: Sequence[st
             for kind, pixels in zip(PICTURES, pictures):
                 (folder / f"{number:02d}_{kind}.png").write_bytes(png_bytes(pixels))
     except OSError as error:
-        raise OutputError(
-            translate("ScasNet", "Cannot write to {folder}: free some space or choose another."),
-            str(error),
-            folder=folder,
-        ) from error
+        text = translate("ScasNet", "Cannot write to {folder}: free some space or choose another.")
+        raise OutputError(text, str(error), folder=folder) from error
 
 
 def read_examples(folder: Path) -> list[tuple[bytes, ...]]:

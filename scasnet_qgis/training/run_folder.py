@@ -86,13 +86,10 @@ def claim(
         work.mkdir(parents=True, exist_ok=True)
         (work / CONFIG).write_text(json.dumps(wanted, indent=1), encoding="utf-8")
     except OSError as error:
-        raise OutputError(
-            translate(
-                "ScasNet", "{folder} cannot be written: choose another folder for the model."
-            ),
-            str(error),
-            folder=work,
-        ) from error
+        text = translate(
+            "ScasNet", "{folder} cannot be written: choose another folder for the model."
+        )
+        raise OutputError(text, str(error), folder=work) from error
     return False
 
 

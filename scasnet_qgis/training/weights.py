@@ -61,15 +61,12 @@ def read_checkpoint(folder: Path) -> Trained:
 
 
 def _other_version(detail: str, folder: Path) -> TrainingError:
-    return TrainingError(
-        translate(
-            "ScasNet",
-            "The checkpoint {folder} was made by another version of this plugin, or it is damaged: "
-            "start from the model file of that training instead.",
-        ),
-        detail,
-        folder=folder,
+    text = translate(
+        "ScasNet",
+        "The checkpoint {folder} was made by another version of this plugin, or it is damaged: "
+        "start from the model file of that training instead.",
     )
+    return TrainingError(text, detail, folder=folder)
 
 
 def read_model(path: Path) -> Trained:
@@ -172,14 +169,12 @@ def take_over(network: ScasNet, bands: list[str], classes: list[str], start: Tra
     try:
         return _taken_over(network, bands, classes, start)
     except (KeyError, IndexError, RuntimeError) as error:  # missing, or of another shape
-        raise TrainingError(
-            translate(
-                "ScasNet",
-                "The weights to start from do not fit the network that they name: choose another "
-                "file, or write nothing.",
-            ),
-            f"{type(error).__name__}: {error}"[:1000],
-        ) from error
+        text = translate(
+            "ScasNet",
+            "The weights to start from do not fit the network that they name: choose another file, "
+            "or write nothing.",
+        )
+        raise TrainingError(text, f"{type(error).__name__}: {error}"[:1000]) from error
 
 
 def _taken_over(

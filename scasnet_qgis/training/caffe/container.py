@@ -208,14 +208,12 @@ def _shape(blob: Any, count: int, layer: str) -> tuple[int, ...]:
     else:
         shape = (blob.num, blob.channels, blob.height, blob.width)
     if len(shape) > MAX_AXES or min(shape, default=0) < 0 or math.prod(shape) != count:
+        text = translate(
+            "ScasNet",
+            "The Caffe layer '{layer}' claims the shape {shape} but holds {size} numbers.",
+        )
         raise ModelError(
-            translate(
-                "ScasNet",
-                "The Caffe layer '{layer}' claims the shape {shape} but holds {size} numbers.",
-            ),
-            layer=clean_name(layer),
-            shape=" x ".join(map(str, shape[:8])),
-            size=count,
+            text, layer=clean_name(layer), shape=" x ".join(map(str, shape[:8])), size=count
         )
     return shape
 

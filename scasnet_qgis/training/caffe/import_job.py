@@ -92,14 +92,13 @@ def import_model(
 ) -> None:
     """Write a model file with the file's weights; raises ModelError where any is missing."""
     if found.missing:
+        text = translate(
+            "ScasNet",
+            "{path} holds no complete ScasNet: {names} are missing or have another shape. To "
+            "import its encoder, choose an output that ends in .safetensors.",
+        )
         raise ModelError(
-            translate(
-                "ScasNet",
-                "{path} holds no complete ScasNet: {names} are missing or have another shape. To "
-                "import its encoder, choose an output that ends in .safetensors.",
-            ),
-            path=str(job.source),
-            names=listed([layer.name for layer in found.missing]),
+            text, path=str(job.source), names=listed([layer.name for layer in found.missing])
         )
     check_class_count(found.config.classes)
     given = CaffeInput(_mean(job, found), job.scale, _bands(job, found))
@@ -128,14 +127,11 @@ def _mean(job: CaffeImport, found: LayerMapping) -> tuple[float, ...]:
         return published[::-1] if job.rgb else published
     mean = job.mean
     if len(mean) != found.config.bands or not all(map(math.isfinite, mean)):
-        raise SettingError(
-            translate(
-                "ScasNet",
-                "The network takes {bands} bands: give the mean as {bands} numbers, not {given}.",
-            ),
-            bands=found.config.bands,
-            given=len(mean),
+        text = translate(
+            "ScasNet",
+            "The network takes {bands} bands: give the mean as {bands} numbers, not {given}.",
         )
+        raise SettingError(text, bands=found.config.bands, given=len(mean))
     return mean
 
 
@@ -149,15 +145,11 @@ def _card(job: CaffeImport, found: LayerMapping, given: CaffeInput, digest: str)
     config = found.config
     for texts in (job.class_names, job.class_colors):
         if texts and len(texts) != config.classes:
-            raise SettingError(
-                translate(
-                    "ScasNet",
-                    "The network has {classes} classes: give as many names and colours, not "
-                    "{given}.",
-                ),
-                classes=config.classes,
-                given=len(texts),
+            text = translate(
+                "ScasNet",
+                "The network has {classes} classes: give as many names and colours, not {given}.",
             )
+            raise SettingError(text, classes=config.classes, given=len(texts))
     names = job.class_names or tuple(f"class {index + 1}" for index in range(config.classes))
     colors = job.class_colors or tuple(map(default_color, range(config.classes)))
     return ModelCard(

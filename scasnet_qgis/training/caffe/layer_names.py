@@ -104,13 +104,12 @@ def detect(names: Sequence[str]) -> str:
     }
     best = max(VARIANTS, key=lambda variant: counts[variant])
     if not counts[best]:
-        raise ModelError(
-            translate(
-                "ScasNet",
-                "The Caffe file has no layer of VGG16 (conv1_1 ...) or of PSPNet's ResNet-101 "
-                "(conv1_1_3x3_s2 ...): only these can be imported.",
-            )
+        text = translate(
+            "ScasNet",
+            "The Caffe file has no layer of VGG16 (conv1_1 ...) or of PSPNet's ResNet-101 "
+            "(conv1_1_3x3_s2 ...): only these can be imported.",
         )
+        raise ModelError(text)
     return best
 
 

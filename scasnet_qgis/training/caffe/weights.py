@@ -90,27 +90,23 @@ def check_encoder(file: CaffeFile, found: LayerMapping) -> None:
     """Raise ModelError where the file lacks layers, or is no full-width encoder of three bands."""
     config = found.config
     if found.missing_encoder_layers:
+        text = translate(
+            "ScasNet",
+            "{path} has no complete {network} encoder: {names} are missing or have another shape.",
+        )
         raise ModelError(
-            translate(
-                "ScasNet",
-                "{path} has no complete {network} encoder: {names} are missing or have "
-                "another shape.",
-            ),
+            text,
             path=str(file.path),
             network=config.variant,
             names=listed(found.missing_encoder_layers),
         )
     if config.width != 1.0 or config.bands != 3:
-        raise ModelError(
-            translate(
-                "ScasNet",
-                "{path} holds an encoder of width {width:g} for {bands} bands; training can start "
-                "from one of width 1 for three bands.",
-            ),
-            path=str(file.path),
-            width=config.width,
-            bands=config.bands,
+        text = translate(
+            "ScasNet",
+            "{path} holds an encoder of width {width:g} for {bands} bands; training can start from "
+            "one of width 1 for three bands.",
         )
+        raise ModelError(text, path=str(file.path), width=config.width, bands=config.bands)
 
 
 def listed(names: Sequence[str], most: int = 6) -> str:
@@ -132,13 +128,14 @@ def load_encoder(
     """
     config = network.config
     if (config.variant, config.width) != (weights.network, 1.0) or config.bands < 3:
+        text = translate(
+            "ScasNet",
+            "Published {network} weights fit a {network} network of width 1 with three or more "
+            "bands, not a {variant} network of width {width:g} with {bands}: choose another "
+            "network, or start from nothing.",
+        )
         raise SettingError(
-            translate(
-                "ScasNet",
-                "Published {network} weights fit a {network} network of width 1 with three or "
-                "more bands, not a {variant} network of width {width:g} with {bands}: choose "
-                "another network, or start from nothing.",
-            ),
+            text,
             network=weights.network,
             variant=config.variant,
             width=config.width,

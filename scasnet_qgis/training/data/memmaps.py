@@ -151,26 +151,24 @@ def writing(cache: Path) -> Iterator[Path]:
             inner.mkdir()
             yield inner
     except OSError as error:
-        raise OutputError(
-            translate(
-                "ScasNet",
-                "Preparing the training data in {folder} failed: the disk may be full. Free some "
-                "space, or choose another folder for the model.",
-            ),
-            str(error),
-            folder=str(cache),
-        ) from error
+        text = translate(
+            "ScasNet",
+            "Preparing the training data in {folder} failed: the disk may be full. Free some "
+            "space, or choose another folder for the model.",
+        )
+        raise OutputError(text, str(error), folder=str(cache)) from error
 
 
 def _check_space(folder: Path, name: str, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
+        text = translate(
+            "ScasNet",
+            "Preparing {name} for the training needs {needed:,} MB in {folder}, but only {free:,} "
+            "MB are free: free some space, or choose another folder for the model.",
+        )
         raise OutputError(
-            translate(
-                "ScasNet",
-                "Preparing {name} for the training needs {needed:,} MB in {folder}, but only "
-                "{free:,} MB are free: free some space, or choose another folder for the model.",
-            ),
+            text,
             name=name,
             needed=needed // _MEGABYTE + 1,
             folder=str(folder.parent.parent),
@@ -190,11 +188,8 @@ def _files(source: Source) -> list[tuple[str, int, int]]:
         try:
             names += gdal.OpenEx(source.labels, gdal.OF_VECTOR).GetFileList() or []
         except RuntimeError as error:
-            raise InputError(
-                translate("ScasNet", "The labels {labels} cannot be read: check the file."),
-                str(error),
-                labels=source.labels,
-            ) from error
+            text = translate("ScasNet", "The labels {labels} cannot be read: check the file.")
+            raise InputError(text, str(error), labels=source.labels) from error
     # What QGIS has just saved to a GeoPackage may lie beside it.
     files = [Path(name) for file in names for name in (file, f"{file}-wal")]
     found = [(str(path.resolve()), path.stat()) for path in files if path.is_file()]

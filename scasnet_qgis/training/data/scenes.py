@@ -122,11 +122,9 @@ def _unpack_all(
             if len(sources) == 1:
                 raise
             # The sentence alone would not tell which of the images it is about.
+            text = translate("ScasNet", "{image}: {reason}")
             raise InputError(
-                translate("ScasNet", "{image}: {reason}"),
-                error.detail,
-                image=source.name,
-                reason=error.sentence,
+                text, error.detail, image=source.name, reason=error.sentence
             ) from error
         if unpacked is None:
             text = translate("ScasNet", "{labels} do not overlap {image}: this image is not used.")
@@ -134,13 +132,12 @@ def _unpack_all(
         else:
             found.append(unpacked)
     if not found:
-        raise TrainingError(
-            translate(
-                "ScasNet",
-                "No labels overlap the images: check the extents and coordinate reference systems "
-                "of both.",
-            )
+        text = translate(
+            "ScasNet",
+            "No labels overlap the images: check the extents and coordinate reference systems of "
+            "both.",
         )
+        raise TrainingError(text)
     _warn_of_types(found, progress)
     return found
 
@@ -180,33 +177,28 @@ def _check(
 ) -> None:
     """Refuse what cannot be learned from or judged by, and warn where a part of it is missing."""
     if not training and not validation:
-        raise TrainingError(
-            translate(
-                "ScasNet",
-                "No valid pixel has a label of the classes {names}: check the labels and the class"
-                " values.",
-            ),
-            names=", ".join(label_class.name for label_class in classes),
+        text = translate(
+            "ScasNet",
+            "No valid pixel has a label of the classes {names}: check the labels and the class "
+            "values.",
         )
+        raise TrainingError(text, names=", ".join(label_class.name for label_class in classes))
     to_learn, to_judge = _missing(training, classes), _missing(validation, classes)
     if len(classes) - len(to_learn) < 2:
         known = [label_class.name for label_class in classes if label_class.name not in to_learn]
-        raise TrainingError(
-            translate(
-                "ScasNet",
-                "A training needs labels of at least two classes, but the training labels are of "
-                "{names} only: label more, or choose a smaller validation share.",
-            ),
-            names=", ".join(known) or "none",
+        text = translate(
+            "ScasNet",
+            "A training needs labels of at least two classes, but the training labels are of "
+            "{names} only: label more, or choose a smaller validation share.",
         )
+        raise TrainingError(text, names=", ".join(known) or "none")
     if not validation:
-        raise TrainingError(
-            translate(
-                "ScasNet",
-                "No labels are left for validation: label more, or choose a larger validation "
-                "share or validation images.",
-            )
+        text = translate(
+            "ScasNet",
+            "No labels are left for validation: label more, or choose a larger validation share or "
+            "validation images.",
         )
+        raise TrainingError(text)
     if to_learn:
         text = translate("ScasNet", "No training labels of {names}: the model will never map it.")
         progress.warn(message(text, names=", ".join(to_learn)))

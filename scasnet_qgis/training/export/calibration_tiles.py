@@ -103,18 +103,14 @@ class RasterSample:
 
     def _nothing(self, reference: ReferenceLabels | None) -> InputError:
         if reference is None:
-            return InputError(
-                translate("ScasNet", "The raster {source} holds no data: choose another one."),
-                source=self.source,
-            )
-        return InputError(
-            translate(
-                "ScasNet",
-                "The reference has no classes where the raster {source} has data: choose a "
-                "reference for the same area.",
-            ),
-            source=self.source,
+            text = translate("ScasNet", "The raster {source} holds no data: choose another one.")
+            return InputError(text, source=self.source)
+        text = translate(
+            "ScasNet",
+            "The reference has no classes where the raster {source} has data: choose a reference "
+            "for the same area.",
         )
+        return InputError(text, source=self.source)
 
 
 class Inputs:

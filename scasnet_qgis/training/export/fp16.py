@@ -44,14 +44,12 @@ def _check_range(model: ModelProto, tiles: Iterable[NDArray[np.float32]], input_
     for figures in observe(model, wanted, tiles, input_name):
         largest = float(np.max(np.abs(figures))) if figures else 0.0
         if not largest <= LARGEST_SAFE:
-            raise ModelError(
-                translate(
-                    "ScasNet",
-                    "Values of the network reach {value:.3g}, too large for half precision: choose"
-                    " fp32 or int8.",
-                ),
-                value=largest,
+            text = translate(
+                "ScasNet",
+                "Values of the network reach {value:.3g}, too large for half precision: choose "
+                "fp32 or int8.",
             )
+            raise ModelError(text, value=largest)
 
 
 def _drop_round_trips(model: ModelProto) -> None:

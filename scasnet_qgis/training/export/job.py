@@ -91,10 +91,11 @@ def _converted(exact: ModelInfo, request: ExportRequest, tiles: Inputs) -> bytes
     except (ScasNetError, MemoryError, ImportError, OSError):
         raise
     except Exception as error:  # onnx and onnxruntime have no common class of errors
+        text = translate(
+            "ScasNet", "{name} cannot be converted to {precision}: choose another precision."
+        )
         raise ModelError(
-            translate(
-                "ScasNet", "{name} cannot be converted to {precision}: choose another precision."
-            ),
+            text,
             f"{type(error).__name__}: {error}",
             name=exact.path.name,
             precision=request.precision,

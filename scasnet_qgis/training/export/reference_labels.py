@@ -47,13 +47,12 @@ class ReferenceLabels:
         window = self._labels.labelled_window()
         inside = Window(0, 0, 0, 0) if window is None else window.intersect(grid.whole)
         if inside.empty:
-            raise InputError(
-                translate(
-                    "ScasNet",
-                    "The reference does not overlap the calibration raster: choose one for the "
-                    "same area.",
-                )
+            text = translate(
+                "ScasNet",
+                "The reference does not overlap the calibration raster: choose one for the same "
+                "area.",
             )
+            raise InputError(text)
         self.window, self._whole = inside, grid.whole
 
     def read(self, window: Window) -> NDArray[np.uint8]:

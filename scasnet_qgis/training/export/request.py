@@ -71,19 +71,17 @@ class ExportRequest:
     def __post_init__(self) -> None:
         check_limits(self)
         if self.precision == "int8" and not self.raster:
-            raise SettingError(
-                translate(
-                    "ScasNet",
-                    "An int8 model is calibrated on a raster: choose one like those to be mapped.",
-                )
+            text = translate(
+                "ScasNet",
+                "An int8 model is calibrated on a raster: choose one like those to be mapped.",
             )
+            raise SettingError(text)
         if self.reference is not None and not self.raster:
-            raise SettingError(
-                translate(
-                    "ScasNet",
-                    "The reference needs a raster: choose the one it belongs to for calibration.",
-                )
+            text = translate(
+                "ScasNet",
+                "The reference needs a raster: choose the one it belongs to for calibration.",
             )
+            raise SettingError(text)
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> ExportRequest:

@@ -42,26 +42,21 @@ def exact_model(request: ExportRequest, folder: Path, progress: Progress) -> Exa
     place = checkpoint_folder(request.source)
     saved = None if place is None else Checkpoint.load(place)
     if place is None or saved is None:
-        raise TrainingError(
-            translate(
-                "ScasNet",
-                "{path} is neither a model (.onnx) nor a checkpoint of a training: choose the "
-                "training's folder or a file in its folder best.",
-            ),
-            path=request.source,
+        text = translate(
+            "ScasNet",
+            "{path} is neither a model (.onnx) nor a checkpoint of a training: choose the "
+            "training's folder or a file in its folder best.",
         )
+        raise TrainingError(text, path=request.source)
     try:
         return _exported(saved, request, folder / "exact.onnx", progress)
     except (KeyError, TypeError, RuntimeError) as error:  # what is missing, or of another shape
-        raise TrainingError(
-            translate(
-                "ScasNet",
-                "The checkpoint {folder} was made by another version of this plugin: export the "
-                "model file of that training instead.",
-            ),
-            f"{type(error).__name__}: {error}",
-            folder=place,
-        ) from error
+        text = translate(
+            "ScasNet",
+            "The checkpoint {folder} was made by another version of this plugin: export the model "
+            "file of that training instead.",
+        )
+        raise TrainingError(text, f"{type(error).__name__}: {error}", folder=place) from error
 
 
 def _exported(saved: Any, request: ExportRequest, target: Path, progress: Progress) -> ExactModel:
@@ -83,14 +78,12 @@ def _sample(request: ExportRequest, card: ModelCard, progress: Progress) -> Rast
     if request.raster:
         return RasterSample(request.raster, card, request.bands, progress)
     if not request.demo or len(card.bands) != 3 or card.value_range != _DEMO_RANGE:
-        raise SettingError(
-            translate(
-                "ScasNet",
-                "The exported model is compared with the original on an image: choose a "
-                "calibration raster with the bands {names}.",
-            ),
-            names=", ".join(card.bands),
+        text = translate(
+            "ScasNet",
+            "The exported model is compared with the original on an image: choose a calibration "
+            "raster with the bands {names}.",
         )
+        raise SettingError(text, names=", ".join(card.bands))
     return RasterSample(request.demo, card, (1, 2, 3), progress)
 
 
@@ -100,22 +93,20 @@ def check_source(model: ModelInfo, fixed_size: int | None) -> None:
     if model.card.precision not in ("", "float32"):
         stored = model.card.precision
     if stored != "float32" or model.input_type != "float32":
-        raise ModelError(
-            translate(
-                "ScasNet",
-                "{name} is not in single precision (fp32): choose the model that it was made from,"
-                " or its training.",
-            ),
-            f"weights {stored}, input {model.input_type}",
-            name=model.path.name,
+        text = translate(
+            "ScasNet",
+            "{name} is not in single precision (fp32): choose the model that it was made from, or "
+            "its training.",
         )
+        raise ModelError(text, f"weights {stored}, input {model.input_type}", name=model.path.name)
     if fixed_size and model.fixed_size not in (None, (fixed_size, fixed_size)):
+        text = translate(
+            "ScasNet",
+            "{name} already has a fixed tile size of {rows} x {cols} pixels: leave the fixed tile "
+            "size empty.",
+        )
         raise SettingError(
-            translate(
-                "ScasNet",
-                "{name} already has a fixed tile size of {rows} x {cols} pixels: leave the fixed "
-                "tile size empty.",
-            ),
+            text,
             name=model.path.name,
             rows=(model.fixed_size or (0, 0))[0],
             cols=(model.fixed_size or (0, 0))[1],

@@ -264,11 +264,8 @@ class TrainingConfig(FileSettings):
         try:
             values = json.loads(Path(path).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise SettingError(
-                translate("ScasNet", "The training settings {path} cannot be read."),
-                str(error),
-                path=path,
-            ) from error
+            text = translate("ScasNet", "The training settings {path} cannot be read.")
+            raise SettingError(text, str(error), path=path) from error
         return cls.of({"folder": str(data or Path(path).parent), **values})
 
     @classmethod
@@ -280,16 +277,12 @@ class TrainingConfig(FileSettings):
         known = {setting.name for setting in fields(cls)}
         unknown = sorted(set(values) - known)
         if unknown:
-            raise SettingError(
-                translate("ScasNet", "The training settings have unknown keys: {names}."),
-                names=", ".join(unknown),
-            )
+            text = translate("ScasNet", "The training settings have unknown keys: {names}.")
+            raise SettingError(text, names=", ".join(unknown))
         missing = sorted({"data", "classes"} - set(values))
         if missing:
-            raise SettingError(
-                translate("ScasNet", "The training settings lack: {names}."),
-                names=", ".join(missing),
-            )
+            text = translate("ScasNet", "The training settings lack: {names}.")
+            raise SettingError(text, names=", ".join(missing))
         return cls(**{"time_budget": None, **values})
 
     def at(self, step: int) -> TrainingConfig:
@@ -350,13 +343,10 @@ def _check_phases(phases: Sequence[dict[str, Any]]) -> None:
     for phase in phases:
         odd = sorted(set(phase) - {"step", *PHASE_KEYS})
         if odd or "step" not in phase:
-            raise SettingError(
-                translate(
-                    "ScasNet", "A phase needs 'step' and may set {names}; one has {value} instead."
-                ),
-                names=", ".join(PHASE_KEYS),
-                value=", ".join(odd) or "no step",
+            text = translate(
+                "ScasNet", "A phase needs 'step' and may set {names}; one has {value} instead."
             )
+            raise SettingError(text, names=", ".join(PHASE_KEYS), value=", ".join(odd) or "no step")
 
 
 def tile_of(config: TrainingConfig) -> tuple[int, int]:

@@ -123,11 +123,8 @@ def read_request(path: Path) -> dict[str, Any]:
         reason = type(values).__name__
     except (OSError, ValueError) as error:
         reason = str(error)
-    raise SettingError(
-        translate("ScasNet", "{path} cannot be read as settings: it must be a JSON object."),
-        reason,
-        path=path,
-    )
+    text = translate("ScasNet", "{path} cannot be read as settings: it must be a JSON object.")
+    raise SettingError(text, reason, path=path)
 
 
 def perform(task: str, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
@@ -172,9 +169,5 @@ def _explained(error: Exception) -> ScasNetError:
 
 
 def _without(packages: str, detail: str = "") -> DependencyError:
-    return DependencyError(
-        translate("ScasNet", "The Python {python} lacks {packages}."),
-        detail,
-        python=sys.executable,
-        packages=packages,
-    )
+    text = translate("ScasNet", "The Python {python} lacks {packages}.")
+    return DependencyError(text, detail, python=sys.executable, packages=packages)
