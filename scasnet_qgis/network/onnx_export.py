@@ -6,7 +6,6 @@ import copy
 import os
 import tempfile
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +24,6 @@ TOLERANCE = 1e-4  # of a probability
 _ODD_SIZES = ((401, 399), (33, 47), (1, 60))  # rows, cols; cropped from the sample
 
 
-@dataclass(frozen=True)
-class ExportCheck:
-    """``difference``: the largest of a probability from PyTorch's, on the sample."""
-
-    difference: float
-
-
 class _Graph(nn.Module):
     """Image in 0-1 -> normalisation -> network -> probabilities."""
 
@@ -48,12 +40,12 @@ class _Graph(nn.Module):
         return torch.softmax(self.network((image - self.mean) / self.std), dim=1)
 
 
-def export(network: ScasNet, card: ModelCard, path: Path | str, *, sample: Tensor) -> ExportCheck:
+def export(network: ScasNet, card: ModelCard, path: Path | str, *, sample: Tensor) -> float:
     """Write ``network`` with ``card`` to ``path``; the file appears only once it is checked.
 
     ``sample`` [N, bands, H, W] float32 is real image data in 0-1, on which ONNX Runtime must give
     PyTorch's probabilities to TOLERANCE. The file takes any number of rows and columns. The same
-    input gives the same bytes.
+    input gives the same bytes. Returns the largest difference of a probability on the sample.
 
     Raises ModelError where card and network do not fit or the check fails, OutputError where the
     file cannot be written.
@@ -65,7 +57,7 @@ def export(network: ScasNet, card: ModelCard, path: Path | str, *, sample: Tenso
     return _write(_serialised(graph, card), path, graph, _crops(sample))
 
 
-def _write(content: bytes, path: Path, graph: _Graph, images: list[Tensor]) -> ExportCheck:
+def _write(content: bytes, path: Path, graph: _Graph, images: list[Tensor]) -> float:
     """Check the file under a temporary name, then move it to ``path``."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -76,7 +68,7 @@ def _write(content: bytes, path: Path, graph: _Graph, images: list[Tensor]) -> E
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
-        check = _check(Path(partial), graph, images)
+        difference = _check(Path(partial), graph, images)
         Path(partial).chmod(0o644)  # a temporary file is readable by its owner only
         Path(partial).replace(path)
     except OSError as error:
@@ -85,7 +77,7 @@ def _write(content: bytes, path: Path, graph: _Graph, images: list[Tensor]) -> E
         ) from error
     finally:
         Path(partial).unlink(missing_ok=True)
-    return check
+    return difference
 
 
 def _check_fit(network: ScasNet, card: ModelCard, sample: Tensor) -> None:
@@ -179,7 +171,7 @@ def _crops(sample: Tensor) -> list[Tensor]:
     return [whole, small, *(whole[:1, :, :high, :wide] for high, wide in _ODD_SIZES)]
 
 
-def _check(path: Path, graph: _Graph, images: list[Tensor]) -> ExportCheck:
+def _check(path: Path, graph: _Graph, images: list[Tensor]) -> float:
     session = _onnxruntime().InferenceSession(str(path), providers=["CPUExecutionProvider"])
     difference = 0.0
     with torch.inference_mode():
@@ -203,4 +195,4 @@ def _check(path: Path, graph: _Graph, images: list[Tensor]) -> ExportCheck:
             "more than the {tolerance:.0e} allowed, and was not written.",
         )
         raise ModelError(text, difference=difference, tolerance=TOLERANCE)
-    return ExportCheck(difference)
+    return difference

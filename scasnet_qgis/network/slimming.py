@@ -20,8 +20,7 @@ from torch.nn import functional
 
 from scasnet_qgis.common.errors import ModelError
 from scasnet_qgis.common.messages import translate
-from scasnet_qgis.network.blocks import convolution
-from scasnet_qgis.network.encoders import VggEncoder
+from scasnet_qgis.network.scasnet import VggEncoder, convolution
 
 SAMPLES_PER_IMAGE = 1500
 RIDGE = 1e-3

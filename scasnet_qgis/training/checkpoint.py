@@ -15,6 +15,7 @@ from scasnet_qgis.common.messages import translate
 from scasnet_qgis.common.untrusted import check_regular_file
 
 TENSORS, STATE = "tensors.safetensors", "state.json"
+CHECKPOINT, BEST = "checkpoint", "best"  # folders in a training's work folder
 _MOST_STATE = 8_000_000  # bytes; ours have a few thousand
 
 
@@ -90,3 +91,11 @@ class Checkpoint:
 def _former(folder: Path) -> Path:
     """Where the former checkpoint lies while a new one takes its place."""
     return folder.with_name(folder.name + ".old")
+
+
+def checkpoint_folder(path: Path) -> Path | None:
+    """The checkpoint that a path means: a folder, one of its files, or a training's work folder."""
+    folder = path.parent if path.name in (STATE, TENSORS) else path
+    if (folder / BEST).is_dir():
+        return folder / BEST
+    return folder if (folder / STATE).is_file() else None

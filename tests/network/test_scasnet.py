@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from scasnet_qgis.common.errors import SettingError
-from scasnet_qgis.network.blocks import Merge
-from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig
+from scasnet_qgis.network.scasnet import Merge, ScasNet, ScasNetConfig
 from tests.network.weights import randomise
 from tests.training.caffe.published import VARIANTS
 

@@ -9,8 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from scasnet_qgis.network.blocks import Interp, Sum
-from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig
+from scasnet_qgis.network.scasnet import Interp, ScasNet, ScasNetConfig, Sum
 from tests.training.caffe.published import IMAGE, Row
 
 TYPES: dict[type[nn.Module], str] = {

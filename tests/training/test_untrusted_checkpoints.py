@@ -15,9 +15,9 @@ import torch
 from scasnet_qgis.common.errors import ModelError, ScasNetError, TrainingError
 from scasnet_qgis.common.model_card import ModelCard, ModelClass, to_metadata
 from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig
-from scasnet_qgis.training.caffe.encoder_file import read_layers
+from scasnet_qgis.training.caffe.weights import read_encoder
 from scasnet_qgis.training.checkpoint import STATE, TENSORS, Checkpoint
-from scasnet_qgis.training.weights import Trained, read_checkpoint, read_model, take_over
+from scasnet_qgis.training.initialisation import Trained, read_checkpoint, read_model, take_over
 from tests.models.tiny_models import pixelwise
 
 STATED = {
@@ -88,7 +88,7 @@ def test_tensors_that_are_none(tmp_path: Path, kind: str) -> None:
     assert "is damaged" in refusal(lambda: Checkpoint.load(folder), TrainingError)
     path = tmp_path / "encoder.safetensors"
     path.write_bytes(TENSOR_FILES[kind])
-    assert "no encoder" in refusal(lambda: read_layers(path), ModelError)
+    assert "no encoder" in refusal(lambda: read_encoder(path), ModelError)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path, name: str) -> None:
     assert "is damaged" in refusal(lambda: Checkpoint.load(folder), TrainingError)
     os.mkfifo(tmp_path / "encoder.safetensors")
     assert "no encoder" in refusal(
-        lambda: read_layers(tmp_path / "encoder.safetensors"), ModelError
+        lambda: read_encoder(tmp_path / "encoder.safetensors"), ModelError
     )
 
 

@@ -12,10 +12,9 @@ from scasnet_qgis.common.errors import ModelError
 from scasnet_qgis.common.model_card import ModelCard, ModelClass
 from scasnet_qgis.network.onnx_export import export
 from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig, published_layers
-from scasnet_qgis.training.checkpoint import Checkpoint
-from scasnet_qgis.training.weights import (
+from scasnet_qgis.training.checkpoint import Checkpoint, checkpoint_folder
+from scasnet_qgis.training.initialisation import (
     Trained,
-    checkpoint_folder,
     read_checkpoint,
     read_model,
     take_over,

@@ -22,7 +22,7 @@ from scasnet_qgis.common.model_card import (
 from scasnet_qgis.common.progress import Progress, Stage
 from scasnet_qgis.common.untrusted import clean_name
 from scasnet_qgis.network.onnx_export import export
-from scasnet_qgis.network.scasnet import ScasNet
+from scasnet_qgis.network.scasnet import NETWORK_NAMES, ScasNet
 from scasnet_qgis.training.caffe.container import CaffeFile, CaffeLayer
 from scasnet_qgis.training.caffe.layer_names import (
     LayerMapping,
@@ -32,17 +32,19 @@ from scasnet_qgis.training.caffe.layer_names import (
     layer_values,
     match,
 )
-from scasnet_qgis.training.caffe.loading import Arrays, CaffeInput, load, read_arrays
 from scasnet_qgis.training.caffe.request import AUTO, CaffeImport
 from scasnet_qgis.training.caffe.weights import (
     PUBLISHED_MEAN,
+    Arrays,
+    CaffeInput,
     check_encoder,
     encoder_from_caffe,
     listed,
+    load,
+    read_arrays,
     write_encoder,
 )
 
-_NAMES = {"vgg": "VGG ScasNet", "resnet": "ResNet ScasNet"}
 _SAMPLE = (160, 192)  # rows and columns that the model file is checked on
 
 
@@ -53,7 +55,7 @@ def import_task(request: dict[str, Any], progress: Progress) -> dict[str, Any]:
     found = match(file.layers, None if job.network == AUTO else job.network)
     table = Table.of(found, encoder_only=not job.whole)
     text = translate("ScasNet", "{name} holds layers of {network}.")
-    progress.info(message(text, name=job.source.name, network=_NAMES[found.config.variant]))
+    progress.info(message(text, name=job.source.name, network=NETWORK_NAMES[found.config.variant]))
     for line in table.lines():
         progress.info(line)
     progress.check()
@@ -106,9 +108,9 @@ def import_model(
     network = ScasNet(found.config)
     load(network, _arrays(file, found, progress), given, card.mean, card.std)
     progress.check()
-    check = export(network, card, job.output, sample=_sample(found.config.bands))
-    text = translate("ScasNet", "The model file differs from PyTorch by at most {difference:.1e}.")
-    progress.info(message(text, difference=check.difference))
+    difference = export(network, card, job.output, sample=_sample(found.config.bands))
+    text = translate("ScasNet", "The model file differs from the network by at most {value}.")
+    progress.info(message(text, value=f"{difference:.1e}"))
 
 
 def _arrays(
@@ -158,7 +160,7 @@ def _card(job: CaffeImport, found: LayerMapping, given: CaffeInput, digest: str)
         bands=default_bands(config.bands),
         mean=given.card_mean,
         std=config.bands * (1.0,),
-        network=_NAMES[config.variant],
+        network=NETWORK_NAMES[config.variant],
         width=config.width,
         description=f"Imported from the Caffe file {job.source.name}, SHA-256 {digest}.",
     )

@@ -16,8 +16,7 @@ from scasnet_qgis.labels.label_class import IGNORE
 from scasnet_qgis.models.backend import OnnxBackend
 from scasnet_qgis.models.model_file import ModelInfo
 from scasnet_qgis.tiling.windows import Window
-from scasnet_qgis.training.export.calibration_tiles import RasterSample
-from scasnet_qgis.training.export.reference_labels import ReferenceLabels
+from scasnet_qgis.training.export.calibration_tiles import RasterSample, ReferenceLabels
 
 _POLL_SECONDS = 0.1
 

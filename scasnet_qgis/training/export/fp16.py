@@ -11,7 +11,7 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
 from scasnet_qgis.common.errors import ModelError
 from scasnet_qgis.common.messages import translate
-from scasnet_qgis.training.export.tensor_statistics import LARGEST, SMALLEST, observe
+from scasnet_qgis.training.export.onnx_graph import LARGEST, SMALLEST, observe
 
 # Cheap steps whose rounding would show: the normalisation of the image, and what makes
 # probabilities of the class scores.

@@ -22,7 +22,7 @@ from onnxruntime.quantization import (
 
 from scasnet_qgis.common.errors import ModelError
 from scasnet_qgis.common.messages import translate
-from scasnet_qgis.training.export.tensor_statistics import CHANNEL_MEAN, observe
+from scasnet_qgis.training.export.onnx_graph import CHANNEL_MEAN, observe
 
 # A convolution and its activation become one step, so that the 8 bits span what the activation
 # lets through; without this the labels that agree with fp32 fell from 98.7 % to 39 %.

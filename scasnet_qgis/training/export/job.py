@@ -19,10 +19,9 @@ from scasnet_qgis.common.progress import Progress, Stage
 from scasnet_qgis.images.gdal_session import gdal_session
 from scasnet_qgis.models.model_file import ModelInfo, inspect
 from scasnet_qgis.outputs.atomic_files import atomic_files, check_targets
-from scasnet_qgis.training.export.calibration_tiles import Inputs
+from scasnet_qgis.training.export.calibration_tiles import Inputs, ReferenceLabels
 from scasnet_qgis.training.export.comparison import compare
 from scasnet_qgis.training.export.onnx_graph import fix_size, read_graph, simplified, written
-from scasnet_qgis.training.export.reference_labels import ReferenceLabels
 from scasnet_qgis.training.export.report import notes_of, report_of, summary_of
 from scasnet_qgis.training.export.request import ExportRequest
 from scasnet_qgis.training.export.source import check_source, exact_model

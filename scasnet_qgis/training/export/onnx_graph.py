@@ -1,14 +1,19 @@
-"""The graph of a model file: read, given a fixed tile size, described, and written down."""
+"""The graph of a model file: read, given a fixed tile size, observed, described and written."""
 
 from __future__ import annotations
 
 import copy
 import tempfile
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import onnx
-from onnx import ModelProto, ValueInfoProto
+import onnxruntime
+from numpy.typing import NDArray
+from onnx import ModelProto, TensorProto, ValueInfoProto, helper
 
 from scasnet_qgis.common.model_card import PREFIX, to_metadata
 from scasnet_qgis.models.model_file import ModelInfo
@@ -113,3 +118,34 @@ def written(model: ModelProto, like: ModelProto, info: ModelInfo, precision: str
     del model.graph.value_info[:]  # types and shapes in between are those of before
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString(deterministic=True))
+
+
+CHANNEL_MEAN, SMALLEST, LARGEST = "GlobalAveragePool", "ReduceMin", "ReduceMax"
+
+
+def observe(
+    model: ModelProto,
+    wanted: Sequence[tuple[str, str]],
+    tiles: Iterable[NDArray[np.float32]],
+    input_name: str,
+) -> Iterator[list[NDArray[np.float32]]]:
+    """For each of ``tiles`` [1, bands, rows, cols] the figures that are wanted.
+
+    ``wanted`` are pairs of an operator (CHANNEL_MEAN, SMALLEST, LARGEST) and the name of a tensor.
+    Only the figures leave the graph, so that memory does not grow with the tiles.
+    """
+    watched = copy.deepcopy(model)
+    graph = watched.graph
+    del graph.output[:]
+    for index, (operator, tensor) in enumerate(wanted):
+        name = f"observed_{index}"
+        options: dict[str, Any] = {} if operator == CHANNEL_MEAN else {"keepdims": 0}
+        graph.node.append(helper.make_node(operator, [tensor], [name], **options))
+        graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
+    settings = onnxruntime.SessionOptions()
+    settings.log_severity_level = 4
+    session = onnxruntime.InferenceSession(
+        watched.SerializeToString(), settings, providers=["CPUExecutionProvider"]
+    )
+    for tile in tiles:
+        yield session.run(None, {input_name: tile})

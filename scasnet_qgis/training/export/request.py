@@ -19,7 +19,7 @@ CALIBRATION = "CALIBRATION"  # the parameter whose raster ``bands`` are of
 class ExportRequest:
     """What to export, and on what to calibrate and compare it.
 
-    ``source`` is a model file or what ``training.weights.checkpoint_folder`` understands.
+    ``source`` is a model file or what ``checkpoint.checkpoint_folder`` understands.
     ``raster`` is "" where the user chose none; ``demo`` is an image in red, green and blue that
     may stand in for it. ``bands`` are numbers of the raster's bands, none to find them.
     ``reference`` is what ReferenceLabels takes, or None.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from scasnet_qgis.common.errors import ModelError, SettingError, TrainingError
-from scasnet_qgis.common.messages import message, translate
+from scasnet_qgis.common.messages import translate
 from scasnet_qgis.common.model_card import ModelCard
 from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.models.model_file import ModelInfo, inspect
@@ -36,8 +36,7 @@ def exact_model(request: ExportRequest, folder: Path, progress: Progress) -> Exa
         info = inspect(request.source)
         return ExactModel(info, _sample(request, info.card, progress))
     # PyTorch is needed here only: a model file is converted without it.
-    from scasnet_qgis.training.checkpoint import Checkpoint
-    from scasnet_qgis.training.weights import checkpoint_folder
+    from scasnet_qgis.training.checkpoint import Checkpoint, checkpoint_folder
 
     place = checkpoint_folder(request.source)
     saved = None if place is None else Checkpoint.load(place)
@@ -67,10 +66,8 @@ def _exported(saved: Any, request: ExportRequest, target: Path, progress: Progre
     sample = _sample(request, build_card(saved.state), progress)
     windows = sample.divide((_SIDE, _SIDE)).comparison[:2]
     tiles = np.stack([sample.read(window)[0] for window in windows])
-    check = export_checkpoint(saved, target, torch.from_numpy(tiles))
-    text = translate("ScasNet", "The model file differs from the network by at most {value}.")
-    progress.info(message(text, value=f"{check.difference:.1e}"))
-    return ExactModel(inspect(target), sample, check.difference)
+    difference = export_checkpoint(saved, target, torch.from_numpy(tiles), progress)
+    return ExactModel(inspect(target), sample, difference)
 
 
 def _sample(request: ExportRequest, card: ModelCard, progress: Progress) -> RasterSample:

@@ -12,7 +12,7 @@ from scasnet_qgis.common.errors import ModelError
 from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig
 from scasnet_qgis.training.caffe.container import CaffeFile, CaffeLayer
 from scasnet_qgis.training.caffe.layer_names import LayerMapping, match, target_layers
-from scasnet_qgis.training.caffe.loading import read_arrays
+from scasnet_qgis.training.caffe.weights import read_arrays
 from tests.network.weights import randomise, weights_by_name
 from tests.training.caffe import wire
 from tests.training.caffe.description import caffemodel, old_caffemodel, pspnet_caffemodel

@@ -8,8 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from scasnet_qgis.network.blocks import Interp
-from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig, published_layers
+from scasnet_qgis.network.scasnet import Interp, ScasNet, ScasNetConfig, published_layers
 from tests.network.tracing import Trace, trace_shapes
 from tests.training.caffe.published import (
     IMAGE,

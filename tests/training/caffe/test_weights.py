@@ -15,12 +15,12 @@ from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
 from scasnet_qgis.common.errors import ModelError, OutputError, SettingError
-from scasnet_qgis.network.encoders import VggEncoder
-from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig
-from scasnet_qgis.training.caffe.loading import CaffeInput, load
+from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig, VggEncoder
 from scasnet_qgis.training.caffe.weights import (
     PUBLISHED_MEAN,
+    CaffeInput,
     EncoderWeights,
+    load,
     load_encoder,
     read_encoder,
     write_encoder,

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from scasnet_qgis.training.data.crops import CropSampler
+from scasnet_qgis.training.data.crops import MOST, CropSampler, find_places
 from scasnet_qgis.training.data.normalisation import Normalisation
-from scasnet_qgis.training.data.pixel_index import MOST, find_places
 from scasnet_qgis.training.data.scenes import IGNORE, Scene
 from scasnet_qgis.training.settings.config import TrainingConfig
 

@@ -11,8 +11,7 @@ from scasnet_qgis.common.errors import Cancelled, InputError
 from scasnet_qgis.common.model_card import ModelCard, ModelClass
 from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.tiling.windows import Window
-from scasnet_qgis.training.export.calibration_tiles import MOST, RasterSample
-from scasnet_qgis.training.export.reference_labels import ReferenceLabels
+from scasnet_qgis.training.export.calibration_tiles import MOST, RasterSample, ReferenceLabels
 
 CARD = ModelCard(
     "x", (ModelClass("a", "#000000"), ModelClass("b", "#ffffff")), ("grey",), mean=(0.4,), std=(1,)

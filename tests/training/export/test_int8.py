@@ -9,7 +9,7 @@ from onnx import helper, numpy_helper
 
 from scasnet_qgis.training.export import int8 as quantisation
 from scasnet_qgis.training.export.int8 import correct_biases
-from scasnet_qgis.training.export.tensor_statistics import CHANNEL_MEAN, observe
+from scasnet_qgis.training.export.onnx_graph import CHANNEL_MEAN, observe
 
 GROUPS = [1, 4]
 

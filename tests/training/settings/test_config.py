@@ -12,9 +12,9 @@ import torch
 from scasnet_qgis.common.errors import SettingError
 from scasnet_qgis.common.options import given, options_of
 from scasnet_qgis.common.progress import Progress
-from scasnet_qgis.training.checkpoint import Checkpoint
+from scasnet_qgis.training.checkpoint import CHECKPOINT, Checkpoint
 from scasnet_qgis.training.report import write_report
-from scasnet_qgis.training.run_folder import CHECKPOINT, claim
+from scasnet_qgis.training.run import claim
 from scasnet_qgis.training.settings.config import TrainingConfig
 from tests.common.pages import read
 from tests.training.work_folder import write_work
