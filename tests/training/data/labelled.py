@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,18 +53,16 @@ def load(
     values: tuple[Any, ...] = (1, 2),
     bands: tuple[str, ...] = ("first", "second"),
     progress: Progress | None = None,
+    *,
+    entries: Sequence[dict[str, Any]] = (),
+    chosen: Sequence[int] = (),
     **entry: Any,
 ) -> tuple[list[Scene], list[Scene]]:
-    data = entry or {"image": "images", "labels": "labels", "validation": "two"}
-    return load_scenes(
-        expand([data], folder),
-        classes(*values),
-        bands,
-        (),
-        folder / "cache",
-        Split(0.3, 1),
-        progress or Progress(),
-    )
+    """Scenes of ``entries``, of one entry, or of the folders that ``pair`` writes."""
+    pairs = {"image": "images", "labels": "labels", "validation": "two"}
+    sources = expand(entries or [entry or pairs], folder)
+    arguments = (classes(*values), bands, chosen, folder / "cache", Split(0.3, 1))
+    return load_scenes(sources, *arguments, progress or Progress())
 
 
 def expected(labels: np.ndarray, values: tuple[int, ...]) -> np.ndarray:

@@ -28,15 +28,10 @@ from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.models.model_file import inspect
 from scasnet_qgis.training.export.job import export_task
 from tests.models.tiny_models import pixelwise
-from tests.training.export.exporting import DEMO, cut_corner, request, scores, tile_of
+from tests.training.export.exporting import DEMO, request, scores, tile_of
 
 ROOT = Path(__file__).parents[3]
 MODEL = paths.default_model()
-
-
-@pytest.fixture(scope="module")
-def corner(tmp_path_factory) -> Path:
-    return cut_corner(tmp_path_factory.mktemp("corner"))
 
 
 @pytest.fixture(scope="module")
