@@ -26,7 +26,7 @@ exec(sys.argv[1])
 """
 STARTS = (
     "from scasnet_qgis.models.runtime import onnxruntime; onnxruntime()",
-    "import scasnet_qgis.training.export.int8",
+    "import scasnet_qgis.training.export.precision",
     "import scasnet_qgis.training.export.onnx_graph",
     "import benchmarks.store",
     "from benchmarks.contenders import bare; bare('', '', '', 1, 1)",

@@ -215,17 +215,13 @@ def read_checkpoint(folder: Path) -> Trained:
         if (len(bands), len(classes)) != (shape.bands, shape.classes):
             raise ValueError(f"{len(bands)} bands and {len(classes)} classes")
     except (KeyError, TypeError, ValueError) as error:
-        raise _other_version(f"{type(error).__name__}: {error}", folder) from error
+        text = translate(
+            "ScasNet",
+            "The checkpoint {folder} was made by another version of this plugin, or it is damaged: "
+            "start from the model file of that training instead.",
+        )
+        raise TrainingError(text, f"{type(error).__name__}: {error}", folder=folder) from error
     return Trained(shape, weights, bands, classes)
-
-
-def _other_version(detail: str, folder: Path) -> TrainingError:
-    text = translate(
-        "ScasNet",
-        "The checkpoint {folder} was made by another version of this plugin, or it is damaged: "
-        "start from the model file of that training instead.",
-    )
-    return TrainingError(text, detail, folder=folder)
 
 
 def read_model(path: Path) -> Trained:
@@ -262,7 +258,11 @@ def _fill(network: ScasNet, model: Any, path: Path) -> None:
     from onnx import numpy_helper
 
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
-    copies = {node.output[0]: node.input[0] for node in model.graph.node if _is_copy(node.op_type)}
+    copies = {
+        node.output[0]: node.input[0]
+        for node in model.graph.node
+        if node.op_type in ("Identity", "Cast")
+    }
     found: dict[str, list[Tensor]] = {}
     for node in model.graph.node:
         if node.op_type != "Conv":
@@ -278,10 +278,6 @@ def _fill(network: ScasNet, model: Any, path: Path) -> None:
             _set(layer, layers.get(f"{name}/bn"), *found.pop(name))
     if found:
         raise _foreign(path, ", ".join(found))
-
-
-def _is_copy(kind: str) -> bool:
-    return kind in ("Identity", "Cast")
 
 
 def _origin(name: str, copies: Mapping[str, str]) -> str:

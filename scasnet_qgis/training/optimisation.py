@@ -19,7 +19,7 @@ from scasnet_qgis.training.settings.config import DEFAULT_MINUTES, TrainingConfi
 
 
 def choose_device(wanted: str) -> str:
-    """PyTorch's name of the device; "auto" takes a GPU where there is one."""
+    """PyTorch's name of the device, one of DEVICES; "auto" takes a GPU where there is one."""
     has_gpu = torch.cuda.is_available()
     if wanted == "auto":
         return "cuda" if has_gpu else "cpu"
@@ -30,9 +30,6 @@ def choose_device(wanted: str) -> str:
             "for your GPU.",
         )
         raise SettingError(text)
-    if wanted not in ("cpu", "cuda"):
-        text = translate("ScasNet", "Training runs on 'cpu' or 'cuda', not on '{device}'.")
-        raise SettingError(text, device=wanted)
     return wanted
 
 

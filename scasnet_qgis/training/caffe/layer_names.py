@@ -99,7 +99,10 @@ def _without_home(layer: CaffeLayer) -> Message:
 def detect(names: Sequence[str]) -> str:
     """The variant of ScasNet whose encoder has most of the layers called ``names``."""
     counts = {
-        variant: sum(home.in_encoder and home.name in names for home in _all(variant))
+        variant: sum(
+            home.in_encoder and home.name in names
+            for home in target_layers(ScasNetConfig(variant)).values()
+        )
         for variant in VARIANTS
     }
     best = max(VARIANTS, key=lambda variant: counts[variant])
@@ -111,10 +114,6 @@ def detect(names: Sequence[str]) -> str:
         )
         raise ModelError(text)
     return best
-
-
-def _all(variant: str) -> list[TargetLayer]:
-    return list(target_layers(ScasNetConfig(variant)).values())
 
 
 class _NoInitialisation(TorchFunctionMode):

@@ -13,8 +13,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from scasnet_qgis.tiling.windows import Window, aligned_windows
+from scasnet_qgis.training.data.memmaps import cut
 from scasnet_qgis.training.data.normalisation import Normalisation
 from scasnet_qgis.training.data.scenes import IGNORE, Scene
+from scasnet_qgis.training.data.split import count_labels
 from scasnet_qgis.training.settings.config import TrainingConfig
 
 SPARSE = 0.5  # share of labelled pixels below which crops are centred on labels only
@@ -62,7 +64,7 @@ class CropSampler:
         low, high = np.log(config.scale_range)
         extent = round(size / float(np.exp(generator.uniform(low, high))))
         scene, row, col = self._centre(extent, config, generator)
-        raw, labels, valid = _cut(self.scenes[scene], row, col, extent)
+        raw, labels, valid = _square(self.scenes[scene], row, col, extent)
         # Filled before resizing too, or nodata would run into the pixels beside it.
         image = self._normalisation.scale(raw[None], valid[None])
         image = functional.interpolate(
@@ -101,7 +103,7 @@ def _drawn(groups: Sequence[Group], generator: Generator) -> Group:
     return groups[int(generator.choice(len(groups), p=weights / weights.sum()))]
 
 
-def _cut(scene: Scene, row: int, col: int, extent: int) -> tuple[Tensor, Tensor, Tensor]:
+def _square(scene: Scene, row: int, col: int, extent: int) -> tuple[Tensor, Tensor, Tensor]:
     """Pixels, labels and valid of a square around a place, moved inside the scene where it fits.
 
     ``extent`` is its side in pixels.
@@ -109,11 +111,15 @@ def _cut(scene: Scene, row: int, col: int, extent: int) -> tuple[Tensor, Tensor,
     rows, cols = scene.labels.shape
     top = int(np.clip(row - extent // 2, 0, max(rows - extent, 0)))
     left = int(np.clip(col - extent // 2, 0, max(cols - extent, 0)))
-    part = np.s_[top : top + extent, left : left + extent]
+    window = Window(top, left, extent, extent)
     # As float in numpy already: PyTorch knows no uint16 before 2.3.
-    image = np.array(scene.pixels[(slice(None), *part)], dtype=np.float32)
-    labels = np.array(scene.labels[part])
-    valid = np.ones(labels.shape, np.bool_) if scene.valid is None else np.array(scene.valid[part])
+    image = np.array(cut(scene.pixels, window), dtype=np.float32)
+    labels = np.array(cut(scene.labels, window))
+    valid = (
+        np.ones(labels.shape, np.bool_)
+        if scene.valid is None
+        else np.array(cut(scene.valid, window))
+    )
     below, right = extent - labels.shape[0], extent - labels.shape[1]
     if below or right:
         image = np.pad(image, ((0, 0), (0, below), (0, right)), mode="symmetric")
@@ -166,7 +172,7 @@ def find_places(scenes: Sequence[Scene], classes: int, generator: Generator) -> 
     found: list[list[Group]] = [[] for _ in range(classes)]
     for index, scene in enumerate(scenes):
         windows = list(aligned_windows(Window(0, 0, *scene.labels.shape), _STEP))
-        counts = np.array([_counts(scene, window)[:classes] for window in windows])
+        counts = np.array([count_labels(scene.labels, classes, window) for window in windows])
         totals = counts.sum(axis=0)
         wanted = [_share_out(counts[:, label], generator) for label in range(classes)]
         drawn: list[list[NDArray[np.int64]]] = [[] for _ in range(classes)]
@@ -182,14 +188,6 @@ def find_places(scenes: Sequence[Scene], classes: int, generator: Generator) -> 
     return found
 
 
-def _part(scene: Scene, window: Window) -> NDArray[np.uint8]:
-    return np.asarray(scene.labels[window.row : window.row_end, window.col : window.col_end])
-
-
-def _counts(scene: Scene, window: Window) -> NDArray[np.int64]:
-    return np.bincount(_part(scene, window).ravel(), minlength=256).astype(np.int64)
-
-
 def _share_out(counts: NDArray[np.int64], generator: Generator) -> NDArray[np.int64]:
     """How many places each window gives, in all MOST, or all where there are no more."""
     total = int(counts.sum())
@@ -203,7 +201,7 @@ def _draw(
 ) -> list[tuple[int, NDArray[np.int64]]]:
     if not asked:
         return []
-    labels = _part(scene, window)
+    labels = np.asarray(cut(scene.labels, window))
     found = []
     for label, count in asked.items():
         flat = generator.choice(np.flatnonzero(labels == label), count, replace=False)

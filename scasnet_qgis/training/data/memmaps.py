@@ -210,6 +210,11 @@ def strips(area: Window, bytes_each: int) -> list[Window]:
     ]
 
 
+def cut(array: NDArray[Any], window: Window) -> NDArray[Any]:
+    """The part [..., rows, cols] of an array in a window, as a view."""
+    return array[..., window.row : window.row_end, window.col : window.col_end]
+
+
 class ArrayFile:
     """A new .npy file of [..., rows, cols], to be filled and then opened as a memory map.
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scasnet_qgis.tiling.windows import Window, aligned_windows
+from scasnet_qgis.training.data.memmaps import cut
 from scasnet_qgis.training.data.scenes import Scene
 
 BYTE_RANGE = (0.0, 255.0)
@@ -36,7 +37,7 @@ class Normalisation:
         return self.standardise(self.scale(raw, valid))
 
     def scale(self, raw: Tensor, valid: Tensor | None = None) -> Tensor:
-        """Scale raw values [N, bands, H, W] to 0-1, as core.preprocessing does for a map.
+        """Scale raw values [N, bands, H, W] to 0-1, as tiling.scaling does for a map.
 
         Where ``valid`` [N, H, W] is false, and where a value is no number, stands the mean.
         """
@@ -114,9 +115,8 @@ def _parts(scenes: Sequence[Scene], enough: int) -> Iterator[NDArray[np.generic]
         if count >= enough:
             break
         scene, window = windows[index]
-        part = np.s_[window.row : window.row_end, window.col : window.col_end]
-        values = np.asarray(scene.pixels[(slice(None), *part)]).reshape(len(scene.pixels), -1)
+        values = np.asarray(cut(scene.pixels, window)).reshape(len(scene.pixels), -1)
         if scene.valid is not None:
-            values = values[:, np.asarray(scene.valid[part]).ravel()]
+            values = values[:, np.asarray(cut(scene.valid, window)).ravel()]
         count += values.shape[1]
         yield values

@@ -18,7 +18,7 @@ from scasnet_qgis.common.progress import Progress, Stage
 from scasnet_qgis.images.gdal_session import gdal_session
 from scasnet_qgis.labels.labels import IGNORE, LabelClass
 from scasnet_qgis.tiling.windows import Window
-from scasnet_qgis.training.data.memmaps import Unpacked, unpack
+from scasnet_qgis.training.data.memmaps import Unpacked, cut, unpack
 from scasnet_qgis.training.data.sources import SPLIT, TRAIN, VALIDATION, Source
 from scasnet_qgis.training.data.split import Divided, Split, count_labels, divide
 
@@ -45,11 +45,10 @@ class Scene:
 
     def part(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Pixels [bands, rows, cols] of a window, and which of them hold data [rows, cols]."""
-        place = np.s_[window.row : window.row_end, window.col : window.col_end]
-        pixels = np.array(self.pixels[(slice(None), *place)], dtype=np.float32)
+        pixels = np.array(cut(self.pixels, window), dtype=np.float32)
         if self.valid is None:
             return pixels, np.ones(pixels.shape[1:], dtype=np.bool_)
-        return pixels, np.array(self.valid[place])
+        return pixels, np.array(cut(self.valid, window))
 
     def fullest(self, windows: Iterable[Window]) -> Window:
         """The one with the most data; the first without a gap ends the search."""
@@ -57,7 +56,7 @@ class Scene:
         for window in windows:
             if self.valid is None:
                 return window
-            valid = self.valid[window.row : window.row_end, window.col : window.col_end]
+            valid = cut(self.valid, window)
             count = int(np.count_nonzero(valid))
             if count == valid.size:
                 return window

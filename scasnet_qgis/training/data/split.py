@@ -19,7 +19,14 @@ from scasnet_qgis.images.grid import Grid
 from scasnet_qgis.labels.labels import IGNORE
 from scasnet_qgis.labels.vectors.grid_transform import has_place, window_on
 from scasnet_qgis.tiling.windows import Window, aligned_windows
-from scasnet_qgis.training.data.memmaps import ArrayFile, Unpacked, fingerprint, strips, writing
+from scasnet_qgis.training.data.memmaps import (
+    ArrayFile,
+    Unpacked,
+    cut,
+    fingerprint,
+    strips,
+    writing,
+)
 
 BLOCK, SMALLEST = 512, 32  # pixels; the side of a block where enough is labelled, and the least
 ENOUGH = 20  # labelled blocks; with fewer, blocks are made smaller
@@ -63,8 +70,7 @@ def count_labels(labels: NDArray[np.uint8], classes: int, window: Window) -> NDA
     """Labelled pixels of each class in a window, which may reach beyond the labels."""
     found = np.zeros(256, dtype=np.int64)
     for part in aligned_windows(window.intersect(Window(0, 0, *labels.shape)), 1024):
-        values = labels[part.row : part.row_end, part.col : part.col_end]
-        found += np.bincount(values.ravel(), minlength=256)
+        found += np.bincount(cut(labels, part).ravel(), minlength=256)
     return found[:classes]
 
 
@@ -219,14 +225,10 @@ def _write(
     whole = Window(0, 0, *labels.shape)
     with ArrayFile(target, labels.dtype, labels.shape) as file:
         for window in strips(whole, 1):
-            file.write(window, _nothing(window) if keep else _part(labels, window))
+            file.write(window, _nothing(window) if keep else cut(labels, window))
         for window in (window.intersect(whole) for window in windows):
             for part in strips(window, 1):
-                file.write(part, _part(labels, part) if keep else _nothing(part))
-
-
-def _part(labels: NDArray[np.uint8], window: Window) -> NDArray[np.uint8]:
-    return labels[window.row : window.row_end, window.col : window.col_end]
+                file.write(part, cut(labels, part) if keep else _nothing(part))
 
 
 def _nothing(window: Window) -> NDArray[np.uint8]:

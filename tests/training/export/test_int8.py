@@ -7,9 +7,9 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from scasnet_qgis.training.export import int8 as quantisation
-from scasnet_qgis.training.export.int8 import correct_biases
+from scasnet_qgis.training.export import precision as quantisation
 from scasnet_qgis.training.export.onnx_graph import CHANNEL_MEAN, observe
+from scasnet_qgis.training.export.precision import correct_biases
 
 GROUPS = [1, 4]
 
