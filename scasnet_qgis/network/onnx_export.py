@@ -97,13 +97,17 @@ def _check_fit(network: ScasNet, card: ModelCard, sample: Tensor) -> None:
         )
     if card.standardise:
         raise ModelError(
-            translate("ScasNet", "The normalisation of an exported model lies in its graph.")
+            translate(
+                "ScasNet",
+                "The card asks for standardised input, but an exported model standardises the "
+                "image itself.",
+            )
         )
     if sample.dim() != 4 or sample.shape[1] != config.bands or not sample.numel():
         text = translate("ScasNet", "The sample must be [N, {bands}, rows, columns] in 0-1.")
         raise ModelError(text, bands=config.bands)
     if not 0 <= float(sample.min()) <= float(sample.max()) <= 1:
-        raise ModelError(translate("ScasNet", "The sample must hold values from 0 to 1."))
+        raise ModelError(translate("ScasNet", "The sample must have values from 0 to 1."))
 
 
 def _onnxruntime() -> Any:

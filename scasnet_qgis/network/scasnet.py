@@ -259,7 +259,7 @@ class ScasNetConfig:
     def __post_init__(self) -> None:
         if self.variant not in VARIANTS:
             text = translate(
-                "ScasNet", "There is no ScasNet called '{variant}': choose one of {names}."
+                "ScasNet", "Unknown ScasNet variant '{variant}': choose one of {names}."
             )
             raise SettingError(text, variant=self.variant, names=", ".join(VARIANTS))
         if self.bands < 1 or self.classes < 1:
@@ -268,7 +268,7 @@ class ScasNetConfig:
             )
         if not 0.0 < self.width <= 4.0:
             raise SettingError(
-                translate("ScasNet", "The width of a network must lie above 0 and at most at 4.")
+                translate("ScasNet", "The network width must be above 0 and at most 4.")
             )
 
     def channels(self, published: int) -> int:

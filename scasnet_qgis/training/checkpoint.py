@@ -51,8 +51,8 @@ class Checkpoint:
             shutil.rmtree(fresh, ignore_errors=True)
             text = translate(
                 "ScasNet",
-                "The training cannot be saved in {folder}: make room on the disk and run the same "
-                "again to continue from the last checkpoint.",
+                "The training cannot be saved in {folder}: free some disk space and run the "
+                "training again to resume it.",
             )
             raise OutputError(text, str(error), folder=folder.parent) from error
         if folder.exists():  # else the former one may be the only one: it stays until the end

@@ -97,7 +97,7 @@ def _from_trained(network: ScasNet, config: TrainingConfig, trained: Trained, pa
     fresh = take_over(network, config.bands, config.class_names, trained)
     if fresh:
         text = translate(
-            "ScasNet", "The training starts from {name}, which does not know the classes {classes}."
+            "ScasNet", "The training starts from {name}, which lacks the classes {classes}."
         )
         return Start(True, message(text, name=path.name, classes=", ".join(fresh)))
     return Start(
@@ -117,7 +117,7 @@ def _from_encoder(
     if weights.network != config.encoder:
         text = translate(
             "ScasNet",
-            "{name} holds the encoder of a {found} network, not of a {wanted} network: choose the "
+            "{name} has the encoder of a {found} network, not of a {wanted} network: choose the "
             "other network or other weights.",
         )
         raise SettingError(text, name=path.name, found=weights.network, wanted=config.encoder)
@@ -206,7 +206,7 @@ def read_checkpoint(folder: Path) -> Trained:
     saved = Checkpoint.load(folder)
     if saved is None or "network" not in saved.state:
         raise TrainingError(
-            translate("ScasNet", "{folder} holds no checkpoint of a ScasNet."), folder=folder
+            translate("ScasNet", "{folder} has no ScasNet checkpoint."), folder=folder
         )
     weights = saved.group("mean") or saved.group("model")
     try:

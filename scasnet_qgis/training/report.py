@@ -57,7 +57,7 @@ def write_report(work: Path, output: Path, tr: Translator) -> None:
         raise TrainingError(
             translate(
                 "ScasNet",
-                "The training folder {folder} holds no complete report: run the training again "
+                "The training folder {folder} has no complete report: run the training again "
                 "with the same settings to resume it.",
             ),
             f"{type(error).__name__}: {error}",

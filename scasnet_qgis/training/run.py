@@ -117,8 +117,8 @@ def label_classes(config: TrainingConfig) -> list[LabelClass]:
 def _tell_cancelled(best: Checkpoint, progress: Progress) -> None:
     text = translate(
         "ScasNet",
-        "The training was cancelled: the model file holds the best model so far (mean IoU "
-        "{iou:.3f}). Run the same again to continue.",
+        "The training was cancelled: the model file has the best model so far (mean IoU "
+        "{iou:.3f}). Run it again to resume.",
     )
     progress.warn(message(text, iou=float(best.state["mean_iou"])))
 
@@ -235,6 +235,6 @@ def _put_aside(work: Path, reason: str, progress: Progress) -> None:
     shutil.rmtree(work / SCENES, ignore_errors=True)  # large, and made again when needed
     work.replace(aside)
     text = translate(
-        "ScasNet", "An earlier training cannot continue, {reason}: it was kept as {folder}."
+        "ScasNet", "An earlier training cannot be resumed ({reason}) and was kept as {folder}."
     )
     progress.warn(message(text, reason=Message(reason), folder=aside))

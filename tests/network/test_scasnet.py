@@ -77,18 +77,16 @@ def test_dropout_works_in_training_only(variant: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "settings",
+    ("settings", "said"),
     [
-        {"variant": "unet"},
-        {"bands": 0},
-        {"classes": 0},
-        {"width": 0.0},
-        {"width": 4.5},
-        {"width": float("nan")},
+        ({"variant": "unet"}, "'unet'.*vgg, resnet"),
+        ({"bands": 0}, "one band"),
+        ({"classes": 0}, "one class"),
+        *(({"width": width}, "width") for width in (0.0, 4.5, float("nan"))),
     ],
 )
-def test_a_shape_that_cannot_be_is_refused(settings: dict[str, Any]) -> None:
-    with pytest.raises(SettingError):
+def test_a_shape_that_cannot_be_is_refused(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(SettingError, match=said):
         ScasNetConfig(**settings)
 
 

@@ -16,7 +16,6 @@ from scasnet_qgis.common.errors import (
     Cancelled,
     OutputError,
     ScasNetError,
-    SettingError,
     TrainingError,
 )
 from scasnet_qgis.common.messages import Message
@@ -187,7 +186,7 @@ def test_cancel_leaves_the_best_model_and_the_same_request_goes_on(landscape, tm
     outcome = train_task(request, progress)
     assert outcome["cancelled"]
     assert outcome["steps"] < 80
-    assert progress.warned
+    assert f"{outcome['mean_iou']:.3f}" in progress.warned[-1]
     assert inspect(tmp_path / "m.onnx").classes == 3
     again = train_task(request, Recording())
     assert again["resumed"]
@@ -203,12 +202,12 @@ def test_cancel_before_there_is_a_network_leaves_no_model(landscape, tmp_path):
 
 
 def test_a_training_that_fails_at_once_leaves_no_folder(landscape, tmp_path):
-    with pytest.raises(ScasNetError):
+    with pytest.raises(ScasNetError, match=r"\.png.*\b9\b|\b9\b.*\.png"):
         train_task(_request(landscape, tmp_path, band_numbers=[1, 2, 9]), Progress())
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "m_training").mkdir()
     (tmp_path / "m_training" / "notes.txt").write_text("a user's")
-    with pytest.raises(ScasNetError):
+    with pytest.raises(ScasNetError, match=r"\b9\b"):
         train_task(_request(landscape, tmp_path, band_numbers=[1, 2, 9]), Progress())
     assert (tmp_path / "m_training" / "notes.txt").exists()
 
@@ -297,34 +296,6 @@ def test_what_was_logged_after_the_checkpoint_is_dropped(landscape, tmp_path):
         log.write('{"step": 5, "lo')  # the process was killed here
     _trainer(landscape, tmp_path)
     assert [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").open()] == [2]
-
-
-def test_settings_with_a_typing_error_are_refused(tmp_path):
-    (tmp_path / "settings.json").write_text(json.dumps({**SETTINGS, "learnign_rate": 1}))
-    with pytest.raises(SettingError, match="learnign_rate"):
-        TrainingConfig.read(tmp_path / "settings.json")
-
-
-def test_phases_change_settings_from_their_step_on():
-    config = _config(Path(), phases=[{"step": 4, "crop": 96, "batch": 1}, {"step": 2, "batch": 5}])
-    found = [(config.at(step).crop, config.at(step).batch) for step in range(6)]
-    assert found == [(64, 2), (64, 2), (64, 5), (64, 5), (96, 1), (96, 1)]
-
-
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"phases": [{"crop": 96}]}, "step"),
-        ({"phases": [{"step": 4, "learning_rate": 1}]}, "learning_rate"),
-        ({"optimizer": "adam"}, "adamw, sgd"),
-        ({"crop": 8}, "crop"),
-        ({"learning_rate": 0}, "learning_rate"),
-        ({"validation_share": 1.0}, "0.*1"),
-    ],
-)
-def test_settings_that_cannot_work_are_refused(changes, said):
-    with pytest.raises(SettingError, match=said):
-        _config(Path(), **changes)
 
 
 def test_head_learns_as_published_and_every_weight_is_in_one_group(landscape, tmp_path):

@@ -88,7 +88,7 @@ def test_tensors_that_are_none(tmp_path: Path, kind: str) -> None:
     assert "is damaged" in refusal(lambda: Checkpoint.load(folder), TrainingError)
     path = tmp_path / "encoder.safetensors"
     path.write_bytes(TENSOR_FILES[kind])
-    assert "no encoder" in refusal(lambda: read_encoder(path), ModelError)
+    assert "not an encoder" in refusal(lambda: read_encoder(path), ModelError)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path, name: str) -> None:
     os.mkfifo(folder / name)
     assert "is damaged" in refusal(lambda: Checkpoint.load(folder), TrainingError)
     os.mkfifo(tmp_path / "encoder.safetensors")
-    assert "no encoder" in refusal(
+    assert "not an encoder" in refusal(
         lambda: read_encoder(tmp_path / "encoder.safetensors"), ModelError
     )
 
@@ -127,8 +127,7 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path, name: str) -> None:
 )
 def test_a_state_of_other_types(tmp_path: Path, change: dict[str, object]) -> None:
     folder = checkpoint(tmp_path / "best", state={**STATED, **change})
-    sentence = refusal(lambda: read_checkpoint(folder), TrainingError)
-    assert sentence
+    assert str(folder) in refusal(lambda: read_checkpoint(folder), TrainingError)
 
 
 @pytest.mark.parametrize("damage", ["missing", "another shape", "no classifier"])
@@ -144,7 +143,7 @@ def test_weights_of_another_network_than_they_say(damage: str) -> None:
     else:
         weights = {}
     start = Trained(config, weights, ("r", "g", "b"), ("water", "forest"))
-    with pytest.raises(TrainingError):
+    with pytest.raises(TrainingError, match="do not fit the network"):
         take_over(ScasNet(config), ["r", "g", "b"], ["water", "forest"], start)
 
 

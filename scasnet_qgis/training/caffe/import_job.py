@@ -54,7 +54,7 @@ def import_task(request: dict[str, Any], progress: Progress) -> dict[str, Any]:
     file = CaffeFile(job.source)
     found = match(file.layers, None if job.network == AUTO else job.network)
     table = Table.of(found, encoder_only=not job.whole)
-    text = translate("ScasNet", "{name} holds layers of {network}.")
+    text = translate("ScasNet", "{name} has layers of {network}.")
     progress.info(message(text, name=job.source.name, network=NETWORK_NAMES[found.config.variant]))
     for line in table.lines():
         progress.info(line)
@@ -66,8 +66,8 @@ def import_task(request: dict[str, Any], progress: Progress) -> dict[str, Any]:
         if not found.missing:
             text = translate(
                 "ScasNet",
-                "The file holds all of ScasNet: choose an output that ends in .onnx for a complete"
-                " model.",
+                "The file has all layers of ScasNet: choose an output that ends in .onnx for a "
+                "complete model.",
             )
             progress.info(message(text))
     progress.report(1.0)
@@ -96,7 +96,7 @@ def import_model(
     if found.missing:
         text = translate(
             "ScasNet",
-            "{path} holds no complete ScasNet: {names} are missing or have another shape. To "
+            "{path} has no complete ScasNet: {names} are missing or have another shape. To "
             "import its encoder, choose an output that ends in .safetensors.",
         )
         raise ModelError(

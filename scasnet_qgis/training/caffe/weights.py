@@ -73,12 +73,10 @@ def read_arrays(file: CaffeFile, pair: LayerMatch) -> Arrays:
             arrays = [slope, bias, mean * factor, variance * factor]
     layer = clean_name(pair.sources[0].name)
     if not all(np.isfinite(array).all() for array in arrays):
-        text = translate(
-            "ScasNet", "The Caffe layer '{layer}' holds weights that are no finite numbers."
-        )
+        text = translate("ScasNet", "The Caffe layer '{layer}' has weights that are not finite.")
         raise ModelError(text, layer=layer)
     if pair.home.norm and arrays[3].min() < 0:
-        text = translate("ScasNet", "The Caffe layer '{layer}' holds a variance below 0.")
+        text = translate("ScasNet", "The Caffe layer '{layer}' has a negative variance.")
         raise ModelError(text, layer=layer)
     return [array.reshape(shape) for array, shape in zip(arrays, pair.home.shapes)]
 
@@ -226,7 +224,7 @@ def check_encoder(file: CaffeFile, found: LayerMapping) -> None:
     if config.width != 1.0 or config.bands != 3:
         text = translate(
             "ScasNet",
-            "{path} holds an encoder of width {width:g} for {bands} bands; training can start from "
+            "{path} has an encoder of width {width:g} for {bands} bands; training can start from "
             "one of width 1 for three bands.",
         )
         raise ModelError(text, path=str(file.path), width=config.width, bands=config.bands)
@@ -319,7 +317,7 @@ def _read_safetensors(path: Path) -> EncoderWeights:
     except (OSError, SafetensorError, KeyError, ValueError, RecursionError) as error:
         text = translate(
             "ScasNet",
-            "{path} is no encoder that this plugin has imported: import the Caffe file again.",
+            "{path} is not an encoder that this plugin imported: import the Caffe file again.",
         )
         raise ModelError(text, str(error), path=str(path)) from error
     source, digest = clean_name(facts.get("source")), clean_name(facts.get("sha256"))

@@ -72,7 +72,7 @@ def _check_enough(entries: Sequence[Mapping[str, Any]]) -> None:
     if len(entries) < 2:
         text = translate(
             "ScasNet",
-            "The labels hold {count} class ({name}), but a model needs at least two: add labels of "
+            "The labels have {count} class ({name}), but a model needs at least two: add labels of "
             "another class.",
         )
         raise InputError(text, count=len(entries), name=entries[0]["name"] if entries else "-")

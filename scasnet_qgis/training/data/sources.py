@@ -146,7 +146,7 @@ def _paired(images: Path, labels: Path, role: str, pattern: str | None) -> list[
     if alone or not pictures:
         text = translate(
             "ScasNet",
-            "The folders {images} and {labels} must hold files of the same names; without a "
+            "The folders {images} and {labels} must have files of the same names; without a "
             "counterpart: {names}.",
         )
         raise TrainingError(
@@ -187,7 +187,7 @@ def _by_stem(folder: Path) -> dict[str, Path]:
     if twice:
         text = translate(
             "ScasNet",
-            "The folder {folder} holds several files of the same name ({names}): keep one of each.",
+            "The folder {folder} has several files of the same name ({names}): keep one of each.",
         )
         raise TrainingError(text, folder=str(folder), names=_some(twice))
     return dict(zip(stems, files))

@@ -106,7 +106,9 @@ class RasterSample:
 
     def _nothing(self, reference: ReferenceLabels | None) -> InputError:
         if reference is None:
-            text = translate("ScasNet", "The raster {source} holds no data: choose another one.")
+            text = translate(
+                "ScasNet", "The raster {source} has no valid pixels: choose another one."
+            )
             return InputError(text, source=self.source)
         text = translate(
             "ScasNet",

@@ -335,7 +335,7 @@ def _check(config: TrainingConfig) -> None:
     """Raise SettingError for values that cannot work."""
     check_limits(config)
     if not 0.0 <= config.validation_share < 1.0:
-        raise SettingError(translate("ScasNet", "The validation share must lie between 0 and 1."))
+        raise SettingError(translate("ScasNet", "The validation share must be from 0 to below 1."))
     _check_phases(config.phases)
 
 

@@ -18,7 +18,7 @@ def band_numbers(given: str) -> list[int]:
     """The numbers in "1;2;3" or "1,2,3"; raises SettingError."""
     words = [word for word in re.split(r"[;,\s]+", given.strip()) if word]
     if not all(word.isdecimal() and int(word) > 0 for word in words):
-        text = translate("ScasNet", "'{value}' is no list of band numbers: write them as in 1;2;3.")
+        text = translate("ScasNet", "'{value}' is not a list of band numbers such as 1;2;3.")
         raise SettingError(text, value=given)
     numbers = [int(word) for word in words]
     if len(set(numbers)) < len(numbers):

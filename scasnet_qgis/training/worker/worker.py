@@ -157,7 +157,7 @@ def _explained(error: Exception) -> ScasNetError:
     full = isinstance(error, OSError) and error.errno in _FULL
     if full or any(sign in text for sign in _NO_SPACE):
         return OutputError(
-            translate("ScasNet", "The disk is full: make room and run the same again to continue."),
+            translate("ScasNet", "The disk is full: free some space and run it again to resume."),
             detail,
         )
     return TrainingError(

@@ -177,9 +177,9 @@ def test_names_that_are_markup_are_shown_as_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ([1, 1, 1, -1], "variance below 0"),
-        ([1, 1, np.nan, 1], "no finite numbers"),
-        ([np.inf, 1, 1, 1], "no finite numbers"),
+        ([1, 1, 1, -1], "negative variance"),
+        ([1, 1, np.nan, 1], "not finite"),
+        ([np.inf, 1, 1, 1], "not finite"),
     ],
 )
 def test_numbers_that_cannot_be_are_refused(
@@ -189,7 +189,7 @@ def test_numbers_that_cannot_be_are_refused(
     layers_of(tmp_path, wire.layer("conv1_1_3x3_s2/bn", "BN", blobs))
     file = CaffeFile(tmp_path / "weights.caffemodel")
     (pair,) = match(file.layers).pairs
-    with pytest.raises(ModelError, match=f"'conv1_1_3x3_s2/bn' holds .*{words}"):
+    with pytest.raises(ModelError, match=f"'conv1_1_3x3_s2/bn' .*{words}"):
         read_arrays(file, pair)
 
 
@@ -197,7 +197,7 @@ def test_double_numbers_beyond_single_precision_are_refused(tmp_path: Path) -> N
     kernel = wire.shape((64, 3, 3, 3)) + wire.floats(np.full((64, 3, 3, 3), 1e300), double=True)
     layers_of(tmp_path, wire.layer("conv1_1_3x3_s2", "Convolution", [kernel]))
     file = CaffeFile(tmp_path / "weights.caffemodel")
-    with pytest.raises(ModelError, match="no finite numbers"):
+    with pytest.raises(ModelError, match="not finite"):
         read_arrays(file, match(file.layers).pairs[0])
 
 

@@ -99,8 +99,13 @@ def test_folders_that_do_not_pair_up_are_refused(tmp_path):
 def test_entries_with_typing_errors_are_refused(tmp_path):
     touch(tmp_path, "a.tif")
     good = {"image": "a.tif", "labels": "a.tif"}
-    for bad in ({**good, "rol": "train"}, {**good, "role": "test"}, {"image": "a.tif"}, {}):
-        with pytest.raises(TrainingError):
+    for bad, said in (
+        ({**good, "rol": "train"}, "rol=train"),
+        ({**good, "role": "test"}, "role=test"),
+        ({"image": "a.tif"}, r"image=a\.tif"),
+        ({}, "'image' and 'labels'"),
+    ):
+        with pytest.raises(TrainingError, match=said):
             expand([bad], tmp_path)
-    with pytest.raises(TrainingError):
+    with pytest.raises(TrainingError, match="No training data"):
         expand([], tmp_path)

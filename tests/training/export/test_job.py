@@ -217,7 +217,7 @@ def test_a_reference_elsewhere_or_of_other_classes(corner, make_raster, tmp_path
     dataset.SetProjection(gdal.Open(str(corner)).GetProjection())
     dataset = None
     far = {"path": path, "classes": classes}
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match="overlap"):
         export_task(request(MODEL, tmp_path / "m.onnx", "fp16", corner, reference=far), Progress())
     other = {**far, "classes": [{"value": "1", "name": "heath", "color": "#000000"}]}
     with pytest.raises(InputError, match=r"heath.*building"):
