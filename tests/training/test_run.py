@@ -12,13 +12,7 @@ import pytest
 import torch
 from osgeo import gdal
 
-from scasnet_qgis.common.errors import (
-    Cancelled,
-    OutputError,
-    ScasNetError,
-    TrainingError,
-)
-from scasnet_qgis.common.messages import Message
+from scasnet_qgis.common.errors import Cancelled, OutputError, ScasNetError, TrainingError
 from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.training.checkpoint import Checkpoint
 from scasnet_qgis.training.data.scenes import IGNORE, Scene
@@ -26,7 +20,9 @@ from scasnet_qgis.training.loop import Trainer
 from scasnet_qgis.training.optimisation import EvaluationTimer, Schedule, make_optimizer
 from scasnet_qgis.training.run import prepared, train_task
 from scasnet_qgis.training.settings.config import TrainingConfig
+from tests.conftest import Recorder
 from tests.map_settings import map_settings
+from tests.training.conftest import Impatient
 
 COLORS = {0: (40, 120, 40), 1: (200, 190, 170), 7: (40, 80, 160)}
 SETTINGS = {
@@ -48,29 +44,6 @@ SETTINGS = {
     "phases": [{"step": 4, "crop": 48, "batch": 3, "class_weight_power": 0.0}],
 }
 LEARNING = {"steps": 80, "width": 0.125, "crop": 48, "batch": 4, "phases": []}
-
-
-class Recording(Progress):
-    """Keeps what is said; cancels once a share of the work is done."""
-
-    def __init__(self, cancel_at: float = 2.0) -> None:
-        self.said: list[str] = []
-        self.warned: list[str] = []
-        self.fraction = 0.0
-        self._cancel_at = cancel_at
-
-    def report(self, fraction: float) -> None:
-        self.fraction = fraction
-
-    def info(self, text: str | Message) -> None:
-        self.said.append(str(text))
-
-    def warn(self, text: str | Message) -> None:
-        self.warned.append(str(text))
-
-    @property
-    def cancelled(self) -> bool:
-        return self.fraction >= self._cancel_at
 
 
 def _write(path: Path, values: np.ndarray) -> None:
@@ -147,11 +120,11 @@ def test_a_training_gives_a_model_that_maps(landscape, tmp_path):
     from scasnet_qgis.models.model_file import inspect
 
     request = _request(landscape, tmp_path, **LEARNING, card={"name": "Fields", "licence": "CC0"})
-    progress = Recording()
+    progress = Recorder()
     outcome = train_task(request, progress)
     assert outcome["overall_accuracy"] > 0.8
     assert not outcome["cancelled"]
-    assert progress.fraction == 1.0
+    assert progress.fractions[-1] == 1.0
     model = tmp_path / "m.onnx"
     card = inspect(model).card
     assert (card.name, card.licence) == ("Fields", "CC0")
@@ -182,13 +155,13 @@ def test_cancel_leaves_the_best_model_and_the_same_request_goes_on(landscape, tm
     from scasnet_qgis.models.model_file import inspect
 
     request = _request(landscape, tmp_path, **LEARNING)
-    progress = Recording(cancel_at=0.5)
+    progress = Impatient(0.5)
     outcome = train_task(request, progress)
     assert outcome["cancelled"]
     assert outcome["steps"] < 80
-    assert f"{outcome['mean_iou']:.3f}" in progress.warned[-1]
+    assert f"{outcome['mean_iou']:.3f}" in progress.warnings[-1]
     assert inspect(tmp_path / "m.onnx").classes == 3
-    again = train_task(request, Recording())
+    again = train_task(request, Recorder())
     assert again["resumed"]
     assert again["steps"] == 80
     steps = [json.loads(line)["step"] for line in (tmp_path / "m_training" / "log.jsonl").open()]
@@ -197,7 +170,7 @@ def test_cancel_leaves_the_best_model_and_the_same_request_goes_on(landscape, tm
 
 def test_cancel_before_there_is_a_network_leaves_no_model(landscape, tmp_path):
     with pytest.raises(Cancelled):
-        train_task(_request(landscape, tmp_path, **LEARNING), Recording(cancel_at=0.0))
+        train_task(_request(landscape, tmp_path, **LEARNING), Impatient(0.0))
     assert list(tmp_path.iterdir()) == [], "nor an empty folder"
 
 
@@ -214,10 +187,10 @@ def test_a_training_that_fails_at_once_leaves_no_folder(landscape, tmp_path):
 
 def test_training_with_other_settings_is_put_aside(landscape, tmp_path):
     _trainer(landscape, tmp_path / "work").save()
-    progress = Recording()
+    progress = Recorder()
     second = prepared(_config(landscape, learning_rate=1e-3), tmp_path / "work", progress)
     assert second.step == 0
-    assert "the learning rate differs" in progress.warned[0]
+    assert "the learning rate differs" in progress.warnings[0]
     assert (tmp_path / "work_1" / "checkpoint").is_dir()
 
 

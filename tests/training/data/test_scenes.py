@@ -246,5 +246,5 @@ def test_a_layer_with_no_value_for_it(tmp_path, make_raster):
     image = make_raster(np.zeros((1, 100, 100), np.uint8))
     features = [(kind, shape) for kind, *_, shape in squares(100, 100, PLACED)]
     areas = write_layer(tmp_path / "a.gpkg", features, kind=ogr.OFTReal)
-    with pytest.raises(TrainingError, match="cover wood|overlap"):
+    with pytest.raises(TrainingError, match=r"cover wood|overlap"):
         load(tmp_path, ("wood",), ("grey",), image=image, labels=areas, field="cover")

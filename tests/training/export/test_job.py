@@ -28,6 +28,7 @@ from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.models.model_file import inspect
 from scasnet_qgis.training.export.job import export_task
 from tests.models.tiny_models import pixelwise
+from tests.training.conftest import Impatient
 from tests.training.export.exporting import DEMO, request, scores, tile_of
 
 ROOT = Path(__file__).parents[3]
@@ -257,27 +258,13 @@ def _text(folder: Path) -> Path:
     return path
 
 
-class _Impatient(Progress):
-    """Cancels once a share of the work is done."""
-
-    def __init__(self, share: float) -> None:
-        self._share, self._done = share, 0.0
-
-    def report(self, fraction: float) -> None:
-        self._done = fraction
-
-    @property
-    def cancelled(self) -> bool:
-        return self._done >= self._share
-
-
 @pytest.mark.parametrize("share", [0.1, 0.55, 0.7])
 def test_a_cancelled_export_leaves_the_former_file(corner, tmp_path, share):
     former = tmp_path / "m.onnx"
     former.write_bytes(b"the former model")
     model = pixelwise(tmp_path / "tiny.onnx")
     with pytest.raises(Cancelled):
-        export_task(request(model, former, "int8", corner), _Impatient(share))
+        export_task(request(model, former, "int8", corner), Impatient(share))
     assert former.read_bytes() == b"the former model"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m.onnx", "tiny.onnx"]
 
