@@ -31,7 +31,7 @@ CARD_KEYS = (
 
 
 def export_checkpoint(saved: Checkpoint, output: Path, sample: Tensor, progress: Progress) -> float:
-    """Write the network of a checkpoint to ``output``, checked on ``sample`` (see network.export).
+    """Write the network of a checkpoint to ``output``, checked on ``sample`` as by ``export``.
 
     Returns the largest difference of a probability, which the log tells too.
 

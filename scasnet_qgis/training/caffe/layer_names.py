@@ -83,17 +83,13 @@ def match(layers: Sequence[CaffeLayer], variant: str | None = None) -> LayerMapp
         if found is not None:
             reasons[home.name] = found
     used = {source.name for pair in pairs for source in pair.sources}
+    text = translate("ScasNet", "{layer} ({shapes}): ScasNet has no such layer")
     unused = tuple(
-        (layer, reasons.get(layer.name) or _without_home(layer))
+        (layer, reasons.get(layer.name) or message(text, **layer_values(layer)))
         for layer in layers
         if layer.name not in used
     )
     return LayerMapping(config, tuple(pairs), unused, tuple(missing))
-
-
-def _without_home(layer: CaffeLayer) -> Message:
-    text = translate("ScasNet", "{layer} ({shapes}): ScasNet has no such layer")
-    return message(text, **layer_values(layer))
 
 
 def detect(names: Sequence[str]) -> str:

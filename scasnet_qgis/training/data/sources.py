@@ -160,7 +160,11 @@ def _paired(images: Path, labels: Path, role: str, pattern: str | None) -> list[
             str(pictures[stem]),
             str(masks[stem]),
             by_place=False,
-            role=role if pattern is None else VALIDATION if _fits(stem, pattern) else TRAIN,
+            role=role
+            if pattern is None
+            else VALIDATION
+            if fnmatch.fnmatchcase(stem, pattern)
+            else TRAIN,
             name=stem,
         )
         for stem in sorted(pictures)
@@ -174,10 +178,6 @@ def _paired(images: Path, labels: Path, role: str, pattern: str | None) -> list[
         )
         raise TrainingError(text, pattern=pattern, training=len(found) - count, validation=count)
     return found
-
-
-def _fits(stem: str, pattern: str) -> bool:
-    return fnmatch.fnmatchcase(stem, pattern)
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:

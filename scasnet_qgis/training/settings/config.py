@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -335,18 +334,16 @@ def _check(config: TrainingConfig) -> None:
     """Raise SettingError for values that cannot work."""
     check_limits(config)
     if not 0.0 <= config.validation_share < 1.0:
-        raise SettingError(translate("ScasNet", "The validation share must be from 0 to below 1."))
-    _check_phases(config.phases)
-
-
-def _check_phases(phases: Sequence[dict[str, Any]]) -> None:
-    for phase in phases:
+        text = translate("ScasNet", "The validation share must be from 0 to below 1.")
+        raise SettingError(text)
+    for phase in config.phases:
         odd = sorted(set(phase) - {"step", *PHASE_KEYS})
         if odd or "step" not in phase:
             text = translate(
                 "ScasNet", "A phase needs 'step' and may set {names}; one has {value} instead."
             )
-            raise SettingError(text, names=", ".join(PHASE_KEYS), value=", ".join(odd) or "no step")
+            names = ", ".join(PHASE_KEYS)
+            raise SettingError(text, names=names, value=", ".join(odd) or "no step")
 
 
 def tile_of(config: TrainingConfig) -> tuple[int, int]:
