@@ -241,7 +241,7 @@ def read_model(path: Path) -> Trained:
     shape = ScasNetConfig(variant, len(card.bands), len(card.classes), card.width)
     # A card may claim any width, and the network of that takes memory before it is filled.
     kernels = sum(
-        math.prod(home.shapes[0]) for home in target_layers(shape).values() if not home.norm
+        math.prod(target.shapes[0]) for target in target_layers(shape).values() if not target.norm
     )
     if contents(path).weights < kernels:
         raise _foreign(path, f"fewer than {kernels} weights")

@@ -104,15 +104,13 @@ class Schedule:
     def __init__(self, config: TrainingConfig, scenes: list[Scene]) -> None:
         self._config = config
         self.steps_per_epoch = max(1, ceil(labelled_cells(scenes, config.crop) / config.batch))
-        ends = [end for end in (config.steps, self._epoch_steps()) if end is not None]
-        self._steps = min(ends) if ends else None
+        ends = [] if config.steps is None else [config.steps]
+        if config.epochs is not None:
+            ends.append(max(1, round(config.epochs * self.steps_per_epoch)))
+        self._steps = min(ends, default=None)
         self._minutes = config.time_budget
         if self._steps is None and self._minutes is None:
             self._minutes = DEFAULT_MINUTES
-
-    def _epoch_steps(self) -> int | None:
-        epochs = self._config.epochs
-        return None if epochs is None else max(1, round(epochs * self.steps_per_epoch))
 
     def progress(self, step: int, seconds: float) -> float:
         """Share of the run that is done, by steps or by time, whichever is further."""

@@ -77,11 +77,13 @@ def train_task(request: dict[str, Any], progress: Progress) -> dict[str, Any]:
 
 @contextmanager
 def _nothing_empty_left(work: Path) -> Iterator[None]:
-    """A training that fails before it has learned anything leaves no folder."""
+    """A training that fails before it has learned anything leaves no folder of its own."""
     try:
         yield
     except BaseException:
-        forget_unbegun(work)
+        with suppress(OSError):  # there is no folder
+            if {path.name for path in work.iterdir()} <= {CONFIG, LOG, SCENES}:
+                shutil.rmtree(work)
         raise
 
 
@@ -204,13 +206,6 @@ def _difference(
     if reason is None and saved.state.get("finished") and saved.state.get("ends") == config.ends:
         return translate("ScasNet", "it has ended")
     return reason
-
-
-def forget_unbegun(work: Path) -> None:
-    """Remove the folder of a training that has learned nothing yet, if nothing else lies in it."""
-    with suppress(OSError):  # there is no folder
-        if {path.name for path in work.iterdir()} <= {CONFIG, LOG, SCENES}:
-            shutil.rmtree(work)
 
 
 def _identity_in(work: Path) -> Any:

@@ -119,7 +119,7 @@ def _arrays(
     for index, pair in enumerate(found.pairs):
         progress.check()
         progress.report(0.5 * index / len(found.pairs))
-        yield pair.home.name, read_arrays(file, pair)
+        yield pair.target.name, read_arrays(file, pair)
 
 
 def _mean(job: CaffeImport, found: LayerMapping) -> tuple[float, ...]:
@@ -191,14 +191,14 @@ class Table:
         """The table of a matching of which all or only the encoder is imported."""
         if not encoder_only:
             return cls(found.pairs, found.unused, found.missing)
-        outside = [pair for pair in found.pairs if not pair.home.in_encoder]
+        outside = [pair for pair in found.pairs if not pair.target.in_encoder]
         text = translate("ScasNet", "{layer} ({shapes}): not in ScasNet's encoder")
         left = [
             (source, message(text, **layer_values(source)))
             for pair in outside
             for source in pair.sources
         ]
-        empty = found.missing + tuple(pair.home for pair in outside)
+        empty = found.missing + tuple(pair.target for pair in outside)
         return cls(tuple(found.encoder_matches), (*found.unused, *left), empty)
 
     def lines(self) -> Iterator[str | Message]:
@@ -208,7 +208,7 @@ class Table:
             count=len(self.pairs),
         )
         for pair in self.pairs:
-            yield f"{_sources(pair)} ({format_shapes(pair.home.shapes)}) -> {pair.home.name}"
+            yield f"{_sources(pair)} ({format_shapes(pair.target.shapes)}) -> {pair.target.name}"
         yield message(
             translate("ScasNet", "Unused layers of the file: {count}"), count=len(self.unused)
         )
@@ -218,8 +218,8 @@ class Table:
             translate("ScasNet", "Layers of ScasNet that are not in the file: {count}"),
             count=len(self.empty),
         )
-        for home in self.empty:
-            yield f"{home.name} ({format_shapes(home.shapes)})"
+        for target in self.empty:
+            yield f"{target.name} ({format_shapes(target.shapes)})"
 
     @property
     def matched(self) -> list[dict[str, Any]]:
@@ -227,8 +227,8 @@ class Table:
         return [
             {
                 "file": [clean_name(source.name) for source in pair.sources],
-                "scasnet": pair.home.name,
-                "shapes": [list(shape) for shape in pair.home.shapes],
+                "scasnet": pair.target.name,
+                "shapes": [list(shape) for shape in pair.target.shapes],
             }
             for pair in self.pairs
         ]
@@ -246,8 +246,8 @@ class Table:
             for layer, line in self.unused
         ]
         scasnet = [
-            {"layer": home.name, "shapes": [list(shape) for shape in home.shapes]}
-            for home in self.empty
+            {"layer": target.name, "shapes": [list(shape) for shape in target.shapes]}
+            for target in self.empty
         ]
         return {"file": file, "scasnet": scasnet}
 

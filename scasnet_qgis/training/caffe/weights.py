@@ -75,10 +75,10 @@ def read_arrays(file: CaffeFile, pair: LayerMatch) -> Arrays:
     if not all(np.isfinite(array).all() for array in arrays):
         text = translate("ScasNet", "The Caffe layer '{layer}' has weights that are not finite.")
         raise ModelError(text, layer=layer)
-    if pair.home.norm and arrays[3].min() < 0:
+    if pair.target.norm and arrays[3].min() < 0:
         text = translate("ScasNet", "The Caffe layer '{layer}' has a negative variance.")
         raise ModelError(text, layer=layer)
-    return [array.reshape(shape) for array, shape in zip(arrays, pair.home.shapes)]
+    return [array.reshape(shape) for array, shape in zip(arrays, pair.target.shapes)]
 
 
 def load(
@@ -200,7 +200,7 @@ def encoder_from_caffe(
     """
     check_encoder(file, found)
     config = found.config
-    layers = {pair.home.name: read_arrays(file, pair) for pair in found.encoder_matches}
+    layers = {pair.target.name: read_arrays(file, pair) for pair in found.encoder_matches}
     if rgb:
         first = layers[FIRST_CONVOLUTION[config.variant]]
         first[0] = np.ascontiguousarray(first[0][:, ::-1])
@@ -307,12 +307,12 @@ def _read_safetensors(path: Path) -> EncoderWeights:
         check_regular_file(path)
         with safe_open(path, framework="numpy") as file:
             facts = _parsed(file.metadata() or {})
-            for name, home in target_layers(ScasNetConfig(facts["network"])).items():
-                if home.in_encoder:
-                    parts = _NORM if home.norm else _CONVOLUTION
-                    keys = [f"{name}.{part}" for part, _ in zip(parts, home.shapes)]
+            for name, target in target_layers(ScasNetConfig(facts["network"])).items():
+                if target.in_encoder:
+                    parts = _NORM if target.norm else _CONVOLUTION
+                    keys = [f"{name}.{part}" for part, _ in zip(parts, target.shapes)]
                     layers[name] = [_tensor(file.get_tensor(key), key) for key in keys]
-                    if [array.shape for array in layers[name]] != list(home.shapes):
+                    if [array.shape for array in layers[name]] != list(target.shapes):
                         raise ValueError(f"shapes of {name}")
     except (OSError, SafetensorError, KeyError, ValueError, RecursionError) as error:
         text = translate(

@@ -37,7 +37,7 @@ class CropSampler:
         self, scenes: Sequence[Scene], classes: int, normalisation: Normalisation, seed: int
     ) -> None:
         self.scenes, self._normalisation = scenes, normalisation
-        self._groups = find_places(scenes, classes, np.random.default_rng(seed))
+        self._groups = find_positions(scenes, classes, np.random.default_rng(seed))
         self.class_counts = np.array(
             [sum(group.pixels for group in groups) for groups in self._groups], dtype=np.int64
         )
@@ -92,7 +92,7 @@ class CropSampler:
             rows, cols = self.scenes[scene].labels.shape
             return scene, int(generator.integers(rows)), int(generator.integers(cols))
         group = _drawn(self._groups[label], generator)
-        row, col = group.places[generator.integers(len(group.places))]
+        row, col = group.positions[generator.integers(len(group.positions))]
         jitter = generator.integers(-(extent // 3), extent // 3 + 1, 2)
         return group.scene, int(row + jitter[0]), int(col + jitter[1])
 
@@ -151,20 +151,22 @@ def _coloured(image: Tensor, generator: Generator) -> Tensor:
     return (image * gains).clamp(0, 1)
 
 
-MOST = 4000  # remembered places of a class in one scene
+MAX_POSITIONS = 4000  # remembered positions of a class in one scene
 _STEP = 1024  # rows and columns looked at in one go
 
 
 @dataclass(frozen=True)
 class Group:
-    """Places [N, 2] (row, column) of one class in a scene, where ``pixels`` are of it."""
+    """Positions [N, 2] (row, column) of one class in a scene, where ``pixels`` are of it."""
 
     scene: int
     pixels: int
-    places: NDArray[np.int64]
+    positions: NDArray[np.int64]
 
 
-def find_places(scenes: Sequence[Scene], classes: int, generator: Generator) -> list[list[Group]]:
+def find_positions(
+    scenes: Sequence[Scene], classes: int, generator: Generator
+) -> list[list[Group]]:
     """For each class its groups, drawn evenly from all of its pixels.
 
     Looks at one window at a time, so that memory does not grow with the scenes.
@@ -180,8 +182,8 @@ def find_places(scenes: Sequence[Scene], classes: int, generator: Generator) -> 
             asked = {
                 label: int(shares[number]) for label, shares in enumerate(wanted) if shares[number]
             }
-            for label, places in _draw(scene, window, asked, generator):
-                drawn[label].append(places)
+            for label, positions in _draw(scene, window, asked, generator):
+                drawn[label].append(positions)
         for label, parts in enumerate(drawn):
             if parts:
                 found[label].append(Group(index, int(totals[label]), np.concatenate(parts)))
@@ -189,11 +191,11 @@ def find_places(scenes: Sequence[Scene], classes: int, generator: Generator) -> 
 
 
 def _share_out(counts: NDArray[np.int64], generator: Generator) -> NDArray[np.int64]:
-    """How many places each window gives, in all MOST, or all where there are no more."""
+    """How many positions each window gives, in all MAX_POSITIONS, or all where there are no more."""
     total = int(counts.sum())
-    if total <= MOST:
+    if total <= MAX_POSITIONS:
         return counts
-    return np.minimum(generator.multinomial(MOST, counts / total), counts)
+    return np.minimum(generator.multinomial(MAX_POSITIONS, counts / total), counts)
 
 
 def _draw(
@@ -206,6 +208,6 @@ def _draw(
     for label, count in asked.items():
         flat = generator.choice(np.flatnonzero(labels == label), count, replace=False)
         rows, cols = np.divmod(flat, window.cols)
-        places = np.stack([rows + window.row, cols + window.col], axis=1)
-        found.append((label, places.astype(np.int64)))
+        positions = np.stack([rows + window.row, cols + window.col], axis=1)
+        found.append((label, positions.astype(np.int64)))
     return found

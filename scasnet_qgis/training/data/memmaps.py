@@ -110,7 +110,7 @@ def _copy(
     # Twice more for the labels of training and validation apart.
     bytes_each = bands * dtype.itemsize + (4 if source.role == SPLIT else 2)
     _check_space(folder, source.name, part.rows * part.cols * bytes_each)
-    windows, all_valid = strips(part, bytes_each), True
+    windows, all_valid = row_windows(part, bytes_each), True
     with (
         ArrayFile(folder / _PIXELS, dtype, (bands, *size)) as pixels_file,
         ArrayFile(folder / _LABELS, np.dtype(np.uint8), size) as labels_file,
@@ -200,7 +200,7 @@ ROWS = 512  # of a window; so many of a PNG, which is read in order, fit into GD
 _BYTES = 16 * 1024 * 1024  # of a window
 
 
-def strips(area: Window, bytes_each: int) -> list[Window]:
+def row_windows(area: Window, bytes_each: int) -> list[Window]:
     """Windows as wide as memory allows, row by row; ``bytes_each`` is what a pixel takes."""
     cols = max(_BYTES // (ROWS * bytes_each), ROWS)
     return [

@@ -26,7 +26,7 @@ _FEW = 5  # names that a sentence lists
 class Source:
     """An image and its labels, a raster or (with ``field``) a vector layer.
 
-    Of a source with the role "split" a share is kept apart for validation. ``by_place`` false
+    Of a source with the role "split" a share is set aside for validation. ``by_place`` false
     means that pixels match by their order, see labels/labels.py.
     """
 
@@ -45,7 +45,7 @@ def expand(entries: Sequence[Mapping[str, Any]], folder: Path) -> list[Source]:
     An entry has ``image`` and ``labels`` and may have ``layer``, ``field``, ``by_place`` and
     ``role``. Where both are folders, it stands for the files of equal name (without ending) in
     them, which match pixel by pixel; of these the ones whose name fits the pattern ``validation``
-    (as in file globbing) are kept apart and the others learned from.
+    (as in file globbing) are set aside and the others learned from.
 
     Raises TrainingError, also where the same labels of the same image have both roles.
     """

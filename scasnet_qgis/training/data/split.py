@@ -1,7 +1,7 @@
 """Labels divided between training and validation in blocks of the ground.
 
 Neighbouring pixels are alike, and a polygon is often one field: pixels drawn at random would be
-known to the network already. So whole blocks are kept apart, and what lies within GUARD pixels of
+known to the network already. So whole blocks are set aside, and what lies within GUARD pixels of
 them is not learned from.
 """
 
@@ -24,7 +24,7 @@ from scasnet_qgis.training.data.memmaps import (
     Unpacked,
     cut,
     fingerprint,
-    strips,
+    row_windows,
     writing,
 )
 
@@ -37,7 +37,7 @@ _FORMAT = 1
 
 @dataclass(frozen=True)
 class Split:
-    """``share`` of the labels of each class is kept apart for validation.
+    """``share`` of the labels of each class is set aside for validation.
 
     ``block`` is the side of the blocks in pixels; 0 takes BLOCK, or less where so little is
     labelled that there would be fewer than ENOUGH blocks. Equal seeds give equal blocks.
@@ -174,7 +174,7 @@ def _refined(
 
 
 def _choose(counts: NDArray[np.int64], lost: NDArray[np.int64], split: Split) -> NDArray[np.bool_]:
-    """Which blocks are kept apart; ``lost`` are the pixels that are then not learned from.
+    """Which blocks are set aside; ``lost`` are the pixels that are then not learned from.
 
     The class that lacks most gets the block that brings all classes nearest to their share.
     """
@@ -224,10 +224,10 @@ def _write(
     """A copy of the labels in which only those in the windows are kept, or all but those."""
     whole = Window(0, 0, *labels.shape)
     with ArrayFile(target, labels.dtype, labels.shape) as file:
-        for window in strips(whole, 1):
+        for window in row_windows(whole, 1):
             file.write(window, _nothing(window) if keep else cut(labels, window))
         for window in (window.intersect(whole) for window in windows):
-            for part in strips(window, 1):
+            for part in row_windows(window, 1):
                 file.write(part, cut(labels, part) if keep else _nothing(part))
 
 

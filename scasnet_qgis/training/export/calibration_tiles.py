@@ -21,10 +21,10 @@ from scasnet_qgis.models.model_file import ModelInfo
 from scasnet_qgis.tiling.scaling import mirror_pad
 from scasnet_qgis.tiling.windows import Window, plan_axis
 
-MOST = 16  # tiles of either kind
+MAX_TILES = 16  # tiles of either kind
 _SIDES = (512, 384, 256, 128)  # pixels
 _ENOUGH = 4  # tiles; a raster that has fewer is cut into smaller ones
-_MOST_LOOKS = 400  # places that are looked at for data
+_MAX_WINDOWS = 400  # windows that are searched for data
 _GOLDEN = 0.618034  # multiples of it, without their whole part, spread evenly however many
 
 
@@ -93,14 +93,14 @@ class RasterSample:
             windows = [window for window in windows if not window.intersect(reference.window).empty]
         order = sorted(range(len(windows)), key=lambda index: index * _GOLDEN % 1.0)
         found: list[int] = []
-        for index in order[:_MOST_LOOKS]:
+        for index in order[:_MAX_WINDOWS]:
             self._progress.check()
             wanted = self.read(windows[index])[1]
             if reference is not None and wanted.any():
                 wanted &= reference.read(windows[index]) < len(self._card.classes)
             if wanted.any():
                 found.append(index)
-            if len(found) == MOST:
+            if len(found) == MAX_TILES:
                 break
         return tuple(windows[index] for index in sorted(found))
 

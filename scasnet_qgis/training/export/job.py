@@ -26,7 +26,7 @@ from scasnet_qgis.training.export.request import ExportRequest
 from scasnet_qgis.training.export.source import check_source, exact_model
 
 CONVERTED = 0.6  # of the progress; the comparison takes the rest
-_LOOKS = {"fp32": 0, "fp16": 1, "int8": 2}  # how often a conversion goes through its tiles
+_PASSES = {"fp32": 0, "fp16": 1, "int8": 2}  # how often a conversion goes through its tiles
 
 
 def export_task(values: dict[str, Any], progress: Progress) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def export_task(values: dict[str, Any], progress: Progress) -> dict[str, Any]:
         with atomic_files([request.output]) as working:
             file = working[request.output]
             converting = Stage(progress, 0.0, CONVERTED)
-            passes = _LOOKS[request.precision]
+            passes = _PASSES[request.precision]
             tiles = Inputs(sample, division.calibration, exact, converting, passes)
             file.write_bytes(_converted(exact, request, tiles))
             other = inspect(file)

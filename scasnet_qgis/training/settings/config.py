@@ -39,7 +39,7 @@ _PAIRS = ("scale_range", "value_range")
 class TrainingConfig(FileSettings):
     """Everything that decides what a training run does.
 
-    Of data with the role "split" the share ``validation_share`` is kept apart in spatial blocks.
+    Of data with the role "split" the share ``validation_share`` is set aside in spatial blocks.
     The run ends after ``epochs``, ``steps`` or ``time_budget`` minutes, whichever comes first; the
     learning rate falls polynomially to 0 over it. ``head_rate`` multiplies it for the head.
     ``width`` is that of ``variant`` where it is not given.

@@ -11,7 +11,7 @@ from scasnet_qgis.common.errors import Cancelled, InputError
 from scasnet_qgis.common.model_card import ModelCard, ModelClass
 from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.tiling.windows import Window
-from scasnet_qgis.training.export.calibration_tiles import MOST, RasterSample, ReferenceLabels
+from scasnet_qgis.training.export.calibration_tiles import MAX_TILES, RasterSample, ReferenceLabels
 
 CARD = ModelCard(
     "x", (ModelClass("a", "#000000"), ModelClass("b", "#ffffff")), ("grey",), mean=(0.4,), std=(1,)
@@ -53,7 +53,7 @@ def test_calibration_and_comparison_are_apart(sample_of, rows, cols):
 def test_a_large_raster_is_sampled_all_over(sample_of):
     division = sample_of(np.ones((3000, 6000))).divide(None)
     for windows in (division.calibration, division.comparison):
-        assert len(windows) == MOST
+        assert len(windows) == MAX_TILES
         count = pixels(windows, (3000, 6000))
         parts = count.reshape(2, 1500, 3, 2000).max(axis=(1, 3))
         assert parts.all(), "each sixth of the raster"
