@@ -169,7 +169,7 @@ def _kernel_shape(named: Mapping[str, CaffeLayer], name: str) -> Shape:
 def _sources(
     target: TargetLayer, layer: CaffeLayer, named: Mapping[str, CaffeLayer]
 ) -> tuple[CaffeLayer, ...] | Message:
-    """The layers with the weights of ``target``, whose name ``layer`` has, or why they do not fit."""
+    """The layers with the weights of ``target``, called as ``layer`` is, or why they do not fit."""
     sources: tuple[CaffeLayer, ...] = (layer,)
     if target.norm and len(layer.blobs) == 3:
         scale = _scale_of(layer, named)

@@ -191,7 +191,7 @@ def find_positions(
 
 
 def _share_out(counts: NDArray[np.int64], generator: Generator) -> NDArray[np.int64]:
-    """How many positions each window gives, in all MAX_POSITIONS, or all where there are no more."""
+    """How many positions each window gives: MAX_POSITIONS in all, or all where there are fewer."""
     total = int(counts.sum())
     if total <= MAX_POSITIONS:
         return counts
