@@ -26,8 +26,8 @@ exec(sys.argv[1])
 """
 STARTS = (
     "from scasnet_qgis.models.runtime import onnxruntime; onnxruntime()",
-    "import scasnet_qgis.training.export.int8",
-    "import scasnet_qgis.training.export.tensor_statistics",
+    "import scasnet_qgis.training.export.precision",
+    "import scasnet_qgis.training.export.onnx_graph",
     "import benchmarks.store",
     "from benchmarks.contenders import bare; bare('', '', '', 1, 1)",
     "from check_venv import find_fault; find_fault()",

@@ -6,7 +6,6 @@ import copy
 import os
 import tempfile
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +24,6 @@ TOLERANCE = 1e-4  # of a probability
 _ODD_SIZES = ((401, 399), (33, 47), (1, 60))  # rows, cols; cropped from the sample
 
 
-@dataclass(frozen=True)
-class ExportCheck:
-    """``difference``: the largest of a probability from PyTorch's, on the sample."""
-
-    difference: float
-
-
 class _Graph(nn.Module):
     """Image in 0-1 -> normalisation -> network -> probabilities."""
 
@@ -48,18 +40,12 @@ class _Graph(nn.Module):
         return torch.softmax(self.network((image - self.mean) / self.std), dim=1)
 
 
-def export(
-    network: ScasNet,
-    card: ModelCard,
-    path: Path | str,
-    *,
-    sample: Tensor,
-) -> ExportCheck:
+def export(network: ScasNet, card: ModelCard, path: Path | str, *, sample: Tensor) -> float:
     """Write ``network`` with ``card`` to ``path``; the file appears only once it is checked.
 
     ``sample`` [N, bands, H, W] float32 is real image data in 0-1, on which ONNX Runtime must give
     PyTorch's probabilities to TOLERANCE. The file takes any number of rows and columns. The same
-    input gives the same bytes.
+    input gives the same bytes. Returns the largest difference of a probability on the sample.
 
     Raises ModelError where card and network do not fit or the check fails, OutputError where the
     file cannot be written.
@@ -71,21 +57,18 @@ def export(
     return _write(_serialised(graph, card), path, graph, _crops(sample))
 
 
-def _write(content: bytes, path: Path, graph: _Graph, images: list[Tensor]) -> ExportCheck:
+def _write(content: bytes, path: Path, graph: _Graph, images: list[Tensor]) -> float:
     """Check the file under a temporary name, then move it to ``path``."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, partial = tempfile.mkstemp(".part", f".{path.name}.", path.parent)
     except OSError as error:
-        raise OutputError(
-            translate("ScasNet", "The model cannot be written to {parent}."),
-            str(error),
-            parent=path.parent,
-        ) from error
+        text = translate("ScasNet", "The model cannot be written to {parent}.")
+        raise OutputError(text, str(error), parent=path.parent) from error
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
-        check = _check(Path(partial), graph, images)
+        difference = _check(Path(partial), graph, images)
         Path(partial).chmod(0o644)  # a temporary file is readable by its owner only
         Path(partial).replace(path)
     except OSError as error:
@@ -94,18 +77,19 @@ def _write(content: bytes, path: Path, graph: _Graph, images: list[Tensor]) -> E
         ) from error
     finally:
         Path(partial).unlink(missing_ok=True)
-    return check
+    return difference
 
 
 def _check_fit(network: ScasNet, card: ModelCard, sample: Tensor) -> None:
     config = network.config
     if (len(card.bands), len(card.classes)) != (config.bands, config.classes):
+        text = translate(
+            "ScasNet",
+            "The card names {named_bands} bands and {named_classes} classes, but the network has "
+            "{bands} and {classes}.",
+        )
         raise ModelError(
-            translate(
-                "ScasNet",
-                "The card names {named_bands} bands and {named_classes} classes, but the network "
-                "has {bands} and {classes}.",
-            ),
+            text,
             named_bands=len(card.bands),
             named_classes=len(card.classes),
             bands=config.bands,
@@ -113,15 +97,17 @@ def _check_fit(network: ScasNet, card: ModelCard, sample: Tensor) -> None:
         )
     if card.standardise:
         raise ModelError(
-            translate("ScasNet", "The normalisation of an exported model lies in its graph.")
+            translate(
+                "ScasNet",
+                "The card asks for standardised input, but an exported model standardises the "
+                "image itself.",
+            )
         )
     if sample.dim() != 4 or sample.shape[1] != config.bands or not sample.numel():
-        raise ModelError(
-            translate("ScasNet", "The sample must be [N, {bands}, rows, columns] in 0-1."),
-            bands=config.bands,
-        )
+        text = translate("ScasNet", "The sample must be [N, {bands}, rows, columns] in 0-1.")
+        raise ModelError(text, bands=config.bands)
     if not 0 <= float(sample.min()) <= float(sample.max()) <= 1:
-        raise ModelError(translate("ScasNet", "The sample must hold values from 0 to 1."))
+        raise ModelError(translate("ScasNet", "The sample must have values from 0 to 1."))
 
 
 def _onnxruntime() -> Any:
@@ -129,12 +115,10 @@ def _onnxruntime() -> Any:
         import onnx  # noqa: F401
         import onnxruntime
     except ImportError as error:
-        raise DependencyError(
-            translate(
-                "ScasNet", "To export a model the Python packages onnx and onnxruntime are needed."
-            ),
-            str(error),
-        ) from error
+        text = translate(
+            "ScasNet", "To export a model the Python packages onnx and onnxruntime are needed."
+        )
+        raise DependencyError(text, str(error)) from error
     return onnxruntime
 
 
@@ -191,7 +175,7 @@ def _crops(sample: Tensor) -> list[Tensor]:
     return [whole, small, *(whole[:1, :, :high, :wide] for high, wide in _ODD_SIZES)]
 
 
-def _check(path: Path, graph: _Graph, images: list[Tensor]) -> ExportCheck:
+def _check(path: Path, graph: _Graph, images: list[Tensor]) -> float:
     session = _onnxruntime().InferenceSession(str(path), providers=["CPUExecutionProvider"])
     difference = 0.0
     with torch.inference_mode():
@@ -199,24 +183,20 @@ def _check(path: Path, graph: _Graph, images: list[Tensor]) -> ExportCheck:
             found = session.run(None, {"image": image.contiguous().numpy()})[0]
             wanted = graph(image).numpy()
             if found.shape != wanted.shape:
+                text = translate(
+                    "ScasNet", "The exported model gives a map of another size than the network."
+                )
                 raise ModelError(
-                    translate(
-                        "ScasNet",
-                        "The exported model gives a map of another size than the network.",
-                    ),
-                    f"{tuple(image.shape)}: {found.shape} instead of {wanted.shape}",
+                    text, f"{tuple(image.shape)}: {found.shape} instead of {wanted.shape}"
                 )
             # Python's own max would drop a NaN.
             difference = float(np.max([difference, np.abs(found - wanted).max()]))
     # Written so that NaN fails, too.
     if not difference <= TOLERANCE:
-        raise ModelError(
-            translate(
-                "ScasNet",
-                "The exported model differs from the network by {difference:.1e} of a "
-                "probability, more than the {tolerance:.0e} allowed, and was not written.",
-            ),
-            difference=difference,
-            tolerance=TOLERANCE,
+        text = translate(
+            "ScasNet",
+            "The exported model differs from the network by {difference:.1e} of a probability, "
+            "more than the {tolerance:.0e} allowed, and was not written.",
         )
-    return ExportCheck(difference)
+        raise ModelError(text, difference=difference, tolerance=TOLERANCE)
+    return difference

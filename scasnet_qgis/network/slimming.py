@@ -20,8 +20,7 @@ from torch.nn import functional
 
 from scasnet_qgis.common.errors import ModelError
 from scasnet_qgis.common.messages import translate
-from scasnet_qgis.network.blocks import convolution
-from scasnet_qgis.network.encoders import VggEncoder
+from scasnet_qgis.network.scasnet import VggEncoder, convolution
 
 SAMPLES_PER_IMAGE = 1500
 RIDGE = 1e-3
@@ -60,31 +59,23 @@ def _full_layer(
 ) -> nn.Conv2d:
     """The published layer, for ``inputs`` channels and with ``like``'s kernel size and dilation."""
     if name not in full:
-        raise ModelError(
-            translate(
-                "ScasNet",
-                "The Caffe file has no layer called {name}, which VGG ScasNet starts with.",
-            ),
-            name=name,
+        text = translate(
+            "ScasNet", "The Caffe file has no layer called {name}, which VGG ScasNet starts with."
         )
+        raise ModelError(text, name=name)
     blobs = [torch.from_numpy(np.array(blob)) for blob in full[name]]
     if len(blobs) != 2 or blobs[0].shape[1:] != (inputs, *like.kernel_size):
-        raise ModelError(
-            translate(
-                "ScasNet", "The layer {name} of the Caffe file does not have the shape of VGG's."
-            ),
-            name=name,
+        text = translate(
+            "ScasNet", "The layer {name} of the Caffe file does not have the shape of VGG's."
         )
+        raise ModelError(text, name=name)
     weight, bias = blobs[0], blobs[1].reshape(-1)
     if len(bias) != len(weight) or len(weight) < like.out_channels:
-        raise ModelError(
-            translate(
-                "ScasNet",
-                "The layer {name} of the Caffe file has too few channels for a network of "
-                "this width.",
-            ),
-            name=name,
+        text = translate(
+            "ScasNet",
+            "The layer {name} of the Caffe file has too few channels for a network of this width.",
         )
+        raise ModelError(text, name=name)
     layer = convolution(inputs, len(weight), like.kernel_size[0], dilation=like.dilation[0])
     layer.load_state_dict({"weight": weight, "bias": bias})
     return layer

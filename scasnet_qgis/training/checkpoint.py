@@ -15,6 +15,7 @@ from scasnet_qgis.common.messages import translate
 from scasnet_qgis.common.untrusted import check_regular_file
 
 TENSORS, STATE = "tensors.safetensors", "state.json"
+CHECKPOINT, BEST = "checkpoint", "best"  # folders in a training's work folder
 _MOST_STATE = 8_000_000  # bytes; ours have a few thousand
 
 
@@ -29,7 +30,9 @@ class Checkpoint:
         """The tensors whose name starts with ``prefix.``, without it."""
         start = f"{prefix}."
         return {
-            key[len(start) :]: each for key, each in self.tensors.items() if key.startswith(start)
+            key[len(start) :]: tensor
+            for key, tensor in self.tensors.items()
+            if key.startswith(start)
         }
 
     def save(self, folder: Path) -> None:
@@ -39,22 +42,19 @@ class Checkpoint:
 
         fresh, former = folder.with_name(folder.name + ".new"), _former(folder)
         shutil.rmtree(fresh, ignore_errors=True)
-        tensors = {key: each.contiguous() for key, each in self.tensors.items()}
+        tensors = {key: tensor.contiguous() for key, tensor in self.tensors.items()}
         try:
             fresh.mkdir(parents=True)
             save_file(tensors, fresh / TENSORS)
             (fresh / STATE).write_text(json.dumps(self.state, indent=1), encoding="utf-8")
         except (OSError, SafetensorError) as error:
             shutil.rmtree(fresh, ignore_errors=True)
-            raise OutputError(
-                translate(
-                    "ScasNet",
-                    "The training cannot be saved in {folder}: make room on the disk and run the "
-                    "same again to continue from the last checkpoint.",
-                ),
-                str(error),
-                folder=folder.parent,
-            ) from error
+            text = translate(
+                "ScasNet",
+                "The training cannot be saved in {folder}: free some disk space and run the "
+                "training again to resume it.",
+            )
+            raise OutputError(text, str(error), folder=folder.parent) from error
         if folder.exists():  # else the former one may be the only one: it stays until the end
             shutil.rmtree(former, ignore_errors=True)
             folder.replace(former)
@@ -82,15 +82,20 @@ class Checkpoint:
                 raise ValueError("the state is no dictionary")
             return cls(load_file(folder / TENSORS), state)
         except (OSError, ValueError, RecursionError, SafetensorError) as error:
-            raise TrainingError(
-                translate(
-                    "ScasNet", "The checkpoint {folder} is damaged: delete it to start again."
-                ),
-                str(error),
-                folder=folder,
-            ) from error
+            text = translate(
+                "ScasNet", "The checkpoint {folder} is damaged: delete it to start again."
+            )
+            raise TrainingError(text, str(error), folder=folder) from error
 
 
 def _former(folder: Path) -> Path:
     """Where the former checkpoint lies while a new one takes its place."""
     return folder.with_name(folder.name + ".old")
+
+
+def checkpoint_folder(path: Path) -> Path | None:
+    """The checkpoint that a path means: a folder, one of its files, or a training's work folder."""
+    folder = path.parent if path.name in (STATE, TENSORS) else path
+    if (folder / BEST).is_dir():
+        return folder / BEST
+    return folder if (folder / STATE).is_file() else None

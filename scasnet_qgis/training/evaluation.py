@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from scasnet_qgis.tiling.pipeline import MaskReader, Pipeline
 from scasnet_qgis.tiling.scaling import Scaling
 from scasnet_qgis.tiling.tile_shape import plan_fitted_tiles
 from scasnet_qgis.tiling.windows import Window
+from scasnet_qgis.training.data.memmaps import cut
 from scasnet_qgis.training.data.normalisation import Normalisation
 from scasnet_qgis.training.data.scenes import IGNORE, Scene
 
@@ -29,7 +31,7 @@ Forward = Callable[[Tensor], Tensor]
 
 
 class TorchBackend:
-    """A network as what core.segmentation wants: tiles in 0-1 in, probabilities out."""
+    """A network as what tiling.pipeline wants: tiles in 0-1 in, probabilities out."""
 
     workers = 1
     margin = 0
@@ -62,17 +64,15 @@ class SceneSource:
         self._scene = scene
 
     def read(self, window: Window) -> tuple[NDArray[np.generic], NDArray[np.bool_] | None]:
-        part = np.s_[window.row : window.row_end, window.col : window.col_end]
-        pixels = np.array(self._scene.pixels[(slice(None), *part)])
-        return pixels, None if self._scene.valid is None else np.array(self._scene.valid[part])
+        pixels, valid = np.array(cut(self._scene.pixels, window)), self._scene.valid
+        return pixels, None if valid is None else np.array(cut(valid, window))
 
 
 def labelled(scene: Scene) -> MaskReader:
     """Leaves out tiles without any label; the others see all of the image, as maps are made."""
 
     def inside(window: Window) -> NDArray[np.bool_] | None:
-        labels = scene.labels[window.row : window.row_end, window.col : window.col_end]
-        if (labels != IGNORE).any():
+        if (cut(scene.labels, window) != IGNORE).any():
             return None
         return np.zeros((window.rows, window.cols), dtype=np.bool_)
 
@@ -93,46 +93,28 @@ def confusion(
     tile's size and overlap in pixels. Raises Cancelled.
     """
     total = ConfusionMatrix.empty(classes)
-    for scene in scenes:
-        total += _of_scene(forward, scene, normalisation, classes, tile, progress)
-    return total
-
-
-def _of_scene(
-    forward: Forward,
-    scene: Scene,
-    normalisation: Normalisation,
-    classes: int,
-    tile: tuple[int, int],
-    progress: Progress,
-) -> ConfusionMatrix:
-    counts = [ConfusionMatrix.empty(classes)]
-    whole = Window(0, 0, *scene.labels.shape)
-
-    def count(block: FinishedBlock) -> None:
-        place = block.window
-        labels = scene.labels[place.row : place.row_end, place.col : place.col_end]
-        counts[0] += ConfusionMatrix.of(labels, block.labels().astype(np.int64) - 1, classes)
-
     size, overlap = tile
-    Pipeline(
-        SceneSource(scene),
-        whole,
-        whole,
-        scaling_of(normalisation),
-        TorchBackend(forward, normalisation, classes),
-        plan_fitted_tiles(
-            whole.rows,
-            whole.cols,
-            (size, size),
-            overlap,
-            fixed=False,
-            panel_cols=_PANEL,
-            block=_BLOCK,
-        ),
-        inside=labelled(scene),
-    ).run(count, _Quiet(progress))
-    return counts[0]
+
+    def count(scene: Scene, block: FinishedBlock) -> None:
+        nonlocal total
+        mapped = block.labels().astype(np.int64) - 1
+        total += ConfusionMatrix.of(cut(scene.labels, block.window), mapped, classes)
+
+    for scene in scenes:
+        rows, cols = scene.labels.shape
+        plan = plan_fitted_tiles(
+            rows, cols, (size, size), overlap, fixed=False, panel_cols=_PANEL, block=_BLOCK
+        )
+        Pipeline(
+            SceneSource(scene),
+            Window(0, 0, rows, cols),
+            Window(0, 0, rows, cols),
+            scaling_of(normalisation),
+            TorchBackend(forward, normalisation, classes),
+            plan,
+            inside=labelled(scene),
+        ).run(partial(count, scene), _Quiet(progress))
+    return total
 
 
 def scaling_of(normalisation: Normalisation) -> Scaling:

@@ -19,7 +19,7 @@ from scasnet_qgis.common.errors import Cancelled, TrainingError
 from scasnet_qgis.common.messages import translate
 from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig
-from scasnet_qgis.training.checkpoint import Checkpoint
+from scasnet_qgis.training.checkpoint import BEST, CHECKPOINT, Checkpoint
 from scasnet_qgis.training.data.crops import CropSampler
 from scasnet_qgis.training.data.normalisation import Normalisation
 from scasnet_qgis.training.data.scenes import IGNORE, Scene
@@ -32,10 +32,8 @@ from scasnet_qgis.training.optimisation import (
     choose_device,
     make_optimizer,
 )
-from scasnet_qgis.training.run_folder import CHECKPOINT
 from scasnet_qgis.training.run_log import RunLog
 from scasnet_qgis.training.settings.config import TrainingConfig, tile_of
-from scasnet_qgis.training.weights import BEST
 
 LOG_EVERY = 20  # steps
 LOG_SECONDS = 10.0  # the same in time, for slow computers
@@ -54,7 +52,7 @@ class Trainer:
         facts: dict[str, Any],
         progress: Progress,
     ) -> None:
-        """``facts`` about the data (outcome.data_facts) go into the checkpoints as they are."""
+        """``facts`` about the data (summary.data_facts) go into the checkpoints as they are."""
         self.config, self.folder, self.progress = config, folder, progress
         self.training, self.validation = scenes
         self.normalisation, self.facts = normalisation, facts
@@ -107,14 +105,12 @@ class Trainer:
             self.save()
             raise
         except torch.cuda.OutOfMemoryError as error:
-            raise TrainingError(
-                translate(
-                    "ScasNet",
-                    "The memory of the graphics card is full: choose a smaller batch size, a "
-                    "smaller tile size or the device cpu.",
-                ),
-                str(error),
-            ) from error
+            text = translate(
+                "ScasNet",
+                "The memory of the graphics card is full: choose a smaller batch size, a smaller "
+                "tile size or the device cpu.",
+            )
+            raise TrainingError(text, str(error)) from error
 
     def _run(self) -> None:
         saved = logged = self.seconds

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from scasnet_qgis.common.errors import SettingError
-from scasnet_qgis.common.messages import translate
+from scasnet_qgis.common.messages import message, translate
 from scasnet_qgis.common.model_card import ModelCard, ModelClass
-from scasnet_qgis.network.onnx_export import ExportCheck, export
-from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig
+from scasnet_qgis.common.progress import Progress
+from scasnet_qgis.network.onnx_export import export
+from scasnet_qgis.network.scasnet import NETWORK_NAMES, ScasNet, ScasNetConfig
 from scasnet_qgis.tiling.windows import Window
 from scasnet_qgis.training.checkpoint import Checkpoint
 from scasnet_qgis.training.data.normalisation import Normalisation
@@ -22,7 +23,6 @@ from scasnet_qgis.training.data.scenes import Scene
 from scasnet_qgis.training.settings.config import TrainingConfig, tile_of
 
 SAMPLE_SIZE = 512  # pixels
-_NAMES = {"vgg": "VGG ScasNet", "resnet": "ResNet ScasNet"}
 # What the settings may say under "card"; the rest follows from the run.
 CARD_KEYS = (
     "name", "description", "licence", "attribution", "training_data", "accuracy_data",
@@ -30,14 +30,19 @@ CARD_KEYS = (
 )  # fmt: skip
 
 
-def export_checkpoint(saved: Checkpoint, output: Path, sample: Tensor) -> ExportCheck:
-    """Write the network of a checkpoint to ``output``, checked on ``sample`` (see network.export).
+def export_checkpoint(saved: Checkpoint, output: Path, sample: Tensor, progress: Progress) -> float:
+    """Write the network of a checkpoint to ``output``, checked on ``sample`` as by ``export``.
+
+    Returns the largest difference of a probability, which the log tells too.
 
     Raises SettingError where the settings' card does not fit, ModelError where the check fails,
     OutputError where the file cannot be written.
     """
     card = build_card(saved.state)
-    return export(network_of(saved), card, output, sample=sample)
+    difference = export(network_of(saved), card, output, sample=sample)
+    text = translate("ScasNet", "The model file differs from the network by at most {value}.")
+    progress.info(message(text, value=f"{difference:.1e}"))
+    return difference
 
 
 def network_of(saved: Checkpoint) -> ScasNet:
@@ -53,12 +58,10 @@ def build_card(state: dict[str, Any]) -> ModelCard:
     given = dict(config.card)
     unknown = sorted(set(given) - set(CARD_KEYS))
     if unknown:
-        raise SettingError(
-            translate("ScasNet", "The card in the training settings has unknown keys: {names}."),
-            names=", ".join(unknown),
-        )
+        text = translate("ScasNet", "The card in the training settings has unknown keys: {names}.")
+        raise SettingError(text, names=", ".join(unknown))
     measured_on = given.pop("accuracy_data", facts["validation_data"])
-    network = _NAMES[config.encoder]
+    network = NETWORK_NAMES[config.encoder]
     tile, overlap = tile_of(config)
     normalisation = state["normalisation"]
     return ModelCard(

@@ -19,23 +19,17 @@ from scasnet_qgis.training.settings.config import DEFAULT_MINUTES, TrainingConfi
 
 
 def choose_device(wanted: str) -> str:
-    """PyTorch's name of the device; "auto" takes a GPU where there is one."""
+    """PyTorch's name of the device, one of DEVICES; "auto" takes a GPU where there is one."""
     has_gpu = torch.cuda.is_available()
     if wanted == "auto":
         return "cuda" if has_gpu else "cpu"
     if wanted == "cuda" and not has_gpu:
-        raise SettingError(
-            translate(
-                "ScasNet",
-                "PyTorch finds no GPU here: choose the device 'cpu' or 'auto', or install a "
-                "PyTorch for your GPU.",
-            )
+        text = translate(
+            "ScasNet",
+            "PyTorch finds no GPU here: choose the device 'cpu' or 'auto', or install a PyTorch "
+            "for your GPU.",
         )
-    if wanted not in ("cpu", "cuda"):
-        raise SettingError(
-            translate("ScasNet", "Training runs on 'cpu' or 'cuda', not on '{device}'."),
-            device=wanted,
-        )
+        raise SettingError(text)
     return wanted
 
 
@@ -110,15 +104,13 @@ class Schedule:
     def __init__(self, config: TrainingConfig, scenes: list[Scene]) -> None:
         self._config = config
         self.steps_per_epoch = max(1, ceil(labelled_cells(scenes, config.crop) / config.batch))
-        ends = [end for end in (config.steps, self._epoch_steps()) if end is not None]
-        self._steps = min(ends) if ends else None
+        ends = [] if config.steps is None else [config.steps]
+        if config.epochs is not None:
+            ends.append(max(1, round(config.epochs * self.steps_per_epoch)))
+        self._steps = min(ends, default=None)
         self._minutes = config.time_budget
         if self._steps is None and self._minutes is None:
             self._minutes = DEFAULT_MINUTES
-
-    def _epoch_steps(self) -> int | None:
-        epochs = self._config.epochs
-        return None if epochs is None else max(1, round(epochs * self.steps_per_epoch))
 
     def progress(self, step: int, seconds: float) -> float:
         """Share of the run that is done, by steps or by time, whichever is further."""

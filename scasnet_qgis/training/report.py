@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ from scasnet_qgis.common.reports import page as html
 from scasnet_qgis.common.reports.escaping import safe_color
 from scasnet_qgis.images.png import png_bytes
 from scasnet_qgis.outputs.atomic_files import atomic_files, check_targets
-from scasnet_qgis.training.run_log import Curve, History, smoothed
+from scasnet_qgis.training.run_log import LOG, Curve, History, smoothed
 from scasnet_qgis.training.settings.config import TrainingConfig
 from scasnet_qgis.training.worker.protocol import text_of
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 Translator = Callable[[str], str]
 
-LOG, REPORT, EXAMPLES = "log.jsonl", "report/report.json", "report/examples"
+REPORT, EXAMPLES = "report/report.json", "report/examples"
 PICTURES = ("image", "truth", "prediction")  # of an example
 _IMAGE_NAME = re.compile(r"(\d{2})_image\.png")
 _LIGHT, _GREY, _SQUARE = 244, 220, 8  # the chequered ground where there is no class
@@ -57,7 +57,7 @@ def write_report(work: Path, output: Path, tr: Translator) -> None:
         raise TrainingError(
             translate(
                 "ScasNet",
-                "The training folder {folder} holds no complete report: run the training again "
+                "The training folder {folder} has no complete report: run the training again "
                 "with the same settings to resume it.",
             ),
             f"{type(error).__name__}: {error}",
@@ -87,8 +87,8 @@ class _Report:
             self._curves(),
             self._accuracy(),
             self._examples(examples),
-            self._values("data", tr(translate("ScasNet", "Data"))),
-            self._values("settings", tr(translate("ScasNet", "Settings"))),
+            self._values("data", translate("ScasNet", "Data")),
+            self._values("settings", translate("ScasNet", "Settings")),
             self._command(),
         )
         title = tr(translate("ScasNet", "Training report"))
@@ -97,15 +97,24 @@ class _Report:
         lang = tr(translate("ScasNet", "en"))  # the code of the language the texts are in
         return html.page(title, *filter(None, sections), lang=lang)
 
+    def _section(self, title: str, *parts: str) -> str:
+        return html.section(self._tr(title), *parts)
+
+    def _paragraph(self, text: str) -> str:
+        return html.paragraph(self._tr(text))
+
+    def _facts(self, facts: Mapping[str, str]) -> str:
+        return html.facts([(self._tr(label), value) for label, value in facts.items()])
+
     def _result(self) -> str:
-        tr, report, history = self._tr, self._report, self._history
-        pairs = [
-            (tr(translate("ScasNet", "Overall accuracy")), _figure(report["overall_accuracy"])),
-            (tr(translate("ScasNet", "Mean IoU")), _figure(report["mean_iou"])),
-            (tr(translate("ScasNet", "Validation pixels")), html.count(self._matrix.total)),
-            (tr(translate("ScasNet", "Training steps")), html.count(history.steps)),
-            (tr(translate("ScasNet", "Training time (minutes)")), html.decimal(history.minutes, 1)),
-        ]
+        report, history = self._report, self._history
+        facts = {
+            translate("ScasNet", "Overall accuracy"): _figure(report["overall_accuracy"]),
+            translate("ScasNet", "Mean IoU"): _figure(report["mean_iou"]),
+            translate("ScasNet", "Validation pixels"): html.count(self._matrix.total),
+            translate("ScasNet", "Training steps"): html.count(history.steps),
+            translate("ScasNet", "Training time (minutes)"): html.decimal(history.minutes, 1),
+        }
         text = translate(
             "ScasNet",
             "Measured on the validation data, which the network was not trained on. They were "
@@ -114,9 +123,9 @@ class _Report:
             "class is the area on which map and reference agree, divided by the area that either "
             "of them gives to the class.",
         )
-        title = tr(translate("ScasNet", "Result"))
         warnings = map(html.warning, self._warnings())
-        return html.section(title, *warnings, html.facts(pairs), html.paragraph(tr(text)))
+        title = translate("ScasNet", "Result")
+        return self._section(title, *warnings, self._facts(facts), self._paragraph(text))
 
     def _warnings(self) -> list[str]:
         tr, report = self._tr, self._report
@@ -155,8 +164,8 @@ class _Report:
                 "all where the confusion matrix shows them mixed up, and train again.",
             ),
         )
-        title = self._tr(translate("ScasNet", "What to do next"))
-        return html.section(title, *(html.paragraph(self._tr(text)) for text in texts))
+        title = translate("ScasNet", "What to do next")
+        return self._section(title, *(self._paragraph(text) for text in texts))
 
     def _curves(self) -> str:
         tr, history = self._tr, self._history
@@ -192,8 +201,8 @@ class _Report:
             html.line_chart(curves, x_label=x_label, y_label=y_label, y_range=y_range)
             for y_label, curves, y_range in charts
         )
-        title = tr(translate("ScasNet", "Training progress"))
-        return html.section(title, html.paragraph(tr(text)), *drawn)
+        title = translate("ScasNet", "Training progress")
+        return self._section(title, self._paragraph(text), *drawn)
 
     def _accuracy(self) -> str:
         tr, matrix = self._tr, self._matrix
@@ -211,19 +220,19 @@ class _Report:
             corner=tr(translate("ScasNet", "Reference ↓ Map →")),
             caption=tr(caption),
         )
-        title = tr(translate("ScasNet", "Accuracy by class"))
-        return html.section(title, self._class_table(), heat_map)
+        title = translate("ScasNet", "Accuracy by class")
+        return self._section(title, self._class_table(), heat_map)
 
     def _class_table(self) -> str:
         tr, matrix = self._tr, self._matrix
-        head = [
-            tr(translate("ScasNet", "Class")),
-            tr(translate("ScasNet", "Reference pixels")),
-            tr(translate("ScasNet", "Precision")),
-            tr(translate("ScasNet", "Recall")),
-            tr(translate("ScasNet", "F1")),
-            tr(translate("ScasNet", "IoU")),
-        ]
+        head = (
+            translate("ScasNet", "Class"),
+            translate("ScasNet", "Reference pixels"),
+            translate("ScasNet", "Precision"),
+            translate("ScasNet", "Recall"),
+            translate("ScasNet", "F1"),
+            translate("ScasNet", "IoU"),
+        )
         shares = np.stack([matrix.precision, matrix.recall, matrix.f1, matrix.iou], axis=1)
         rows = [
             [name, html.count(int(pixels)), *map(_figure, values)]
@@ -239,7 +248,7 @@ class _Report:
             "Recall (producer's accuracy): share of the pixels of a class that are mapped as it. "
             "F1: harmonic mean of both.",
         )
-        return html.table(head, rows, colors, caption=tr(caption))
+        return html.table(list(map(tr, head)), rows, colors, caption=tr(caption))
 
     def _examples(self, examples: list[tuple[bytes, ...]]) -> str:
         if not examples:
@@ -259,8 +268,8 @@ class _Report:
         text = translate(
             "ScasNet", "Parts of the validation data; chequered where the reference has no class."
         )
-        title = tr(translate("ScasNet", "Examples"))
-        return html.section(title, html.paragraph(tr(text)), html.legend(self._classes), *rows)
+        title = translate("ScasNet", "Examples")
+        return self._section(title, self._paragraph(text), html.legend(self._classes), *rows)
 
     def _values(self, key: str, title: str) -> str:
         """A section with what the report holds under ``key``."""
@@ -268,17 +277,17 @@ class _Report:
         names = [name for name in labels if name in values]
         names += [name for name in values if name not in labels]
         pairs = [(self._tr(labels.get(name, str(name))), _setting(values[name])) for name in names]
-        return html.section(title, html.facts(pairs)) if pairs else ""
+        return self._section(title, html.facts(pairs)) if pairs else ""
 
     def _command(self) -> str:
-        tr, command = self._tr, self._report.get("command")
+        command = self._report.get("command")
         if not command:
             return ""
         text = translate(
             "ScasNet", "This command trains the model again with the same data and settings:"
         )
-        title = tr(translate("ScasNet", "Repeat this training"))
-        return html.section(title, html.paragraph(tr(text)), html.preformatted(str(command)))
+        title = translate("ScasNet", "Repeat this training")
+        return self._section(title, self._paragraph(text), html.preformatted(str(command)))
 
 
 def _figure(value: float | None) -> str:
@@ -327,11 +336,8 @@ def save_examples(folder: Path, examples: Sequence[Example], colors: Sequence[st
             for kind, pixels in zip(PICTURES, pictures):
                 (folder / f"{number:02d}_{kind}.png").write_bytes(png_bytes(pixels))
     except OSError as error:
-        raise OutputError(
-            translate("ScasNet", "Cannot write to {folder}: free some space or choose another."),
-            str(error),
-            folder=folder,
-        ) from error
+        text = translate("ScasNet", "Cannot write to {folder}: free some space or choose another.")
+        raise OutputError(text, str(error), folder=folder) from error
 
 
 def read_examples(folder: Path) -> list[tuple[bytes, ...]]:

@@ -7,15 +7,18 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from scasnet_qgis.common.confusion_matrix import ConfusionMatrix
 from scasnet_qgis.common.messages import message, translate
 from scasnet_qgis.common.progress import Progress
-from scasnet_qgis.training.optimisation import Schedule
-from scasnet_qgis.training.run_folder import LOG
+
+if TYPE_CHECKING:
+    from scasnet_qgis.training.optimisation import Schedule  # needs PyTorch, which QGIS may lack
+
+LOG = "log.jsonl"
 
 
 class RunLog:
@@ -116,23 +119,23 @@ class History:
                 records.pop()
             records.append(record)
         return cls(
-            _last_of_each_step([each for each in records if "loss" in each]),
-            _last_of_each_step([each for each in records if "overall_accuracy" in each]),
+            _last_of_each_step([record for record in records if "loss" in record]),
+            _last_of_each_step([record for record in records if "overall_accuracy" in record]),
         )
 
     @property
     def in_epochs(self) -> bool:
         """Whether the run went over the data often enough for epochs to tell something."""
-        return max((_number(each.get("epoch")) for each in self._all), default=0.0) >= 2.0
+        return max((_number(record.get("epoch")) for record in self._all), default=0.0) >= 2.0
 
     @property
     def minutes(self) -> float:
         """Minutes of work up to the last record; NaN where there is none."""
-        return max((_number(each.get("minutes")) for each in self._all), default=math.nan)
+        return max((_number(record.get("minutes")) for record in self._all), default=math.nan)
 
     @property
     def steps(self) -> int:
-        return max((each["step"] for each in self._all), default=0)
+        return max((record["step"] for record in self._all), default=0)
 
     @property
     def _all(self) -> list[dict[str, Any]]:
@@ -142,21 +145,21 @@ class History:
         """A value over epochs or steps; NaN where a record holds no number."""
         where = "epoch" if self.in_epochs else "step"
         records = self.losses if key in ("loss", "learning_rate") else self.scores
-        return [(_number(each.get(where)), _number(each.get(key))) for each in records]
+        return [(_number(record.get(where)), _number(record.get(key))) for record in records]
 
     def class_curve(self, name: str) -> Curve:
         """The IoU of a class."""
         where = "epoch" if self.in_epochs else "step"
-        found = [(each.get(where), each.get("iou")) for each in self.scores]
+        found = [(record.get(where), record.get("iou")) for record in self.scores]
         return [
-            (_number(x), _number(each.get(name) if isinstance(each, dict) else None))
-            for x, each in found
+            (_number(x), _number(scores.get(name) if isinstance(scores, dict) else None))
+            for x, scores in found
         ]
 
 
 def smoothed(curve: Curve) -> Curve:
     """The running mean of a noisy curve, at no more than some hundred places."""
-    points = np.array([each for each in curve if all(map(math.isfinite, each))])
+    points = np.array([point for point in curve if all(map(math.isfinite, point))])
     if not len(points):
         return []
     half = int(len(points) * _WINDOW / 2)
@@ -179,7 +182,7 @@ def _record(line: str) -> dict[str, Any] | None:
 
 
 def _last_of_each_step(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return list({each["step"]: each for each in records}.values())
+    return list({record["step"]: record for record in records}.values())
 
 
 def _number(value: Any) -> float:

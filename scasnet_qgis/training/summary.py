@@ -15,9 +15,11 @@ from scasnet_qgis.common.options import given
 from scasnet_qgis.common.redaction import redacted, without_secrets
 from scasnet_qgis.images.grid import Grid
 from scasnet_qgis.images.reader import open_raster
+from scasnet_qgis.tiling.windows import Window
 from scasnet_qgis.training.checkpoint import Checkpoint
 from scasnet_qgis.training.data.scenes import IGNORE, Scene
 from scasnet_qgis.training.data.sources import Source
+from scasnet_qgis.training.data.split import count_labels
 from scasnet_qgis.training.evaluation import TorchBackend, forward_of, scaling_of
 from scasnet_qgis.training.loop import Trainer
 from scasnet_qgis.training.model_export import network_of
@@ -34,19 +36,14 @@ def data_facts(
     sources: Sequence[Source], training: Sequence[Scene], validation: Sequence[Scene]
 ) -> dict[str, Any]:
     """What the card and the report say about the data, as JSON values."""
-    resolutions = [found for source in sources if (found := _resolution(source.image)) is not None]
+    found = [Grid.of(open_raster(source.image)).resolution for source in sources]
+    resolutions = [round(resolution, 4) for resolution in found if resolution is not None]
     return {
-        "resolution": [round(min(resolutions), 4), round(max(resolutions), 4)]
-        if resolutions
-        else None,
+        "resolution": [min(resolutions), max(resolutions)] if resolutions else None,
         "training_data": f"{_names(training)}; {_megapixels(training)} labelled megapixels",
         "validation_data": f"{_names(validation)}; {_megapixels(validation)} labelled megapixels "
         "that were not trained on",
     }
-
-
-def _resolution(image: str) -> float | None:
-    return Grid.of(open_raster(image)).resolution
 
 
 def _names(scenes: Sequence[Scene]) -> str:
@@ -56,11 +53,10 @@ def _names(scenes: Sequence[Scene]) -> str:
 
 
 def _megapixels(scenes: Sequence[Scene]) -> str:
-    count = 0
-    for scene in scenes:
-        for top in range(0, scene.labels.shape[0], 1024):
-            count += int((np.asarray(scene.labels[top : top + 1024]) != IGNORE).sum())
-    return f"{count / 1e6:.3g}"
+    counts = (
+        count_labels(scene.labels, IGNORE, Window(0, 0, *scene.labels.shape)) for scene in scenes
+    )
+    return f"{sum(int(count.sum()) for count in counts) / 1e6:.3g}"
 
 
 def save_outcome(

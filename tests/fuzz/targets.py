@@ -66,7 +66,7 @@ def caffe(data: bytes) -> None:
     """A Caffe file: its layers, where they belong, and their weights."""
     from scasnet_qgis.training.caffe.container import CaffeFile
     from scasnet_qgis.training.caffe.layer_names import match
-    from scasnet_qgis.training.caffe.loading import read_arrays
+    from scasnet_qgis.training.caffe.weights import read_arrays
 
     with file_of(data, ".caffemodel") as path, _one_sentence():
         file = CaffeFile(path)

@@ -13,13 +13,7 @@ import torch
 from torch import Tensor
 
 from scasnet_qgis.common.errors import ModelError, OutputError
-from scasnet_qgis.common.model_card import (
-    ModelCard,
-    ModelClass,
-    default_color,
-    from_metadata,
-    to_metadata,
-)
+from scasnet_qgis.common.model_card import ModelCard, ModelClass, default_color, to_metadata
 from scasnet_qgis.models.model_file import inspect
 from scasnet_qgis.network import onnx_export as export_module
 from scasnet_qgis.network.onnx_export import TOLERANCE, export
@@ -82,8 +76,7 @@ def run(path: Path, image: Tensor) -> np.ndarray:
 @variants
 def test_any_size_gives_what_pytorch_gives(tmp_path: Path, variant: str) -> None:
     network, card, path = a_network(variant), a_card(), tmp_path / "m.onnx"
-    check = export(network, card, path, sample=picture(2, 210, 190))
-    assert check.difference <= TOLERANCE
+    assert export(network, card, path, sample=picture(2, 210, 190)) <= TOLERANCE
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     for size in SIZES:
         image = picture(*size)
@@ -95,7 +88,7 @@ def test_any_size_gives_what_pytorch_gives(tmp_path: Path, variant: str) -> None
             assert len(np.unique(wanted.argmax(axis=1))) >= 3
 
 
-def test_four_bands_and_the_shapes_the_file_states(tmp_path: Path) -> None:
+def test_four_bands_and_what_the_file_states(tmp_path: Path) -> None:
     network, card, path = a_network("vgg", 4), a_card(4), tmp_path / "m.onnx"
     export(network, card, path, sample=picture(1, 80, 70, 4))
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
@@ -104,6 +97,8 @@ def test_four_bands_and_the_shapes_the_file_states(tmp_path: Path) -> None:
     info = inspect(path)
     assert (info.bands, info.classes, info.margin, info.fixed_size) == (4, CLASSES, 0, None)
     assert info.card == card
+    found = {prop.key: prop.value for prop in onnx.load(str(path)).metadata_props}
+    assert found == to_metadata(card)
 
 
 def test_the_network_itself_stays_as_it_was(tmp_path: Path) -> None:
@@ -122,14 +117,6 @@ def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
     assert paths[0].read_bytes() == paths[1].read_bytes()
     assert str(tmp_path).encode() not in paths[0].read_bytes()
     assert b"/scasnet_qgis/" not in paths[0].read_bytes()
-
-
-def test_the_card_is_in_the_file(tmp_path: Path) -> None:
-    path = tmp_path / "m.onnx"
-    export(a_network("vgg"), a_card(), path, sample=picture(1, 60, 60))
-    found = {prop.key: prop.value for prop in onnx.load(str(path)).metadata_props}
-    assert found == to_metadata(a_card())
-    assert from_metadata(found, 3, CLASSES) == a_card()
 
 
 def test_a_graph_that_differs_is_not_written(
@@ -151,7 +138,7 @@ def test_a_graph_that_differs_is_not_written(
         pytest.fail("the classifier's bias was not found")
 
     monkeypatch.setattr(export_module, "_traced", wrong)
-    with pytest.raises(ModelError):
+    with pytest.raises(ModelError, match=f"{TOLERANCE:.0e}"):
         export(a_network("vgg"), a_card(), path, sample=picture(1, 60, 60))
     assert path.read_bytes() == b"the former model"
     assert [path.name for path in tmp_path.iterdir()] == ["m.onnx"]
@@ -161,19 +148,19 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
     network = a_network("vgg")
     with torch.no_grad():
         next(network.parameters())[0] = float("nan")
-    with pytest.raises(ModelError):
+    with pytest.raises(ModelError, match=r"\bnan\b"):
         export(network, a_card(), tmp_path / "m.onnx", sample=picture(1, 60, 60))
     assert not list(tmp_path.iterdir())
 
 
 def test_a_card_of_another_network_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="4"):
+    with pytest.raises(ModelError, match=rf"4 bands.*\b{CLASSES}\b.*\b3\b"):
         export(a_network("vgg"), a_card(4), tmp_path / "m.onnx", sample=picture(1, 60, 60))
-    with pytest.raises(ModelError):
+    with pytest.raises(ModelError, match="0 to 1"):
         export(a_network("vgg"), a_card(), tmp_path / "m.onnx", sample=picture(1, 60, 60) * 255)
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
-    with pytest.raises(OutputError):
+    with pytest.raises(OutputError, match=r"file\b"):
         export(a_network("vgg"), a_card(), tmp_path / "file" / "m.onnx", sample=picture(1, 60, 60))

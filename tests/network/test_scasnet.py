@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from scasnet_qgis.common.errors import SettingError
-from scasnet_qgis.network.blocks import Merge
-from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig
-from tests.network.weights import randomise
-from tests.training.caffe.published import VARIANTS
+from scasnet_qgis.network.scasnet import Merge, ScasNet, ScasNetConfig
+from tests.network.interpreter import run_table
+from tests.network.weights import randomise, weights_by_name
+from tests.training.caffe.published import VARIANTS, read_table
 
 NARROW = 0.02
 
@@ -77,16 +77,35 @@ def test_dropout_works_in_training_only(variant: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "settings",
+    ("settings", "said"),
     [
-        {"variant": "unet"},
-        {"bands": 0},
-        {"classes": 0},
-        {"width": 0.0},
-        {"width": 4.5},
-        {"width": float("nan")},
+        ({"variant": "unet"}, "'unet'.*vgg, resnet"),
+        ({"bands": 0}, "one band"),
+        ({"classes": 0}, "one class"),
+        *(({"width": width}, "width") for width in (0.0, 4.5, float("nan"))),
     ],
 )
-def test_a_shape_that_cannot_be_is_refused(settings: dict[str, Any]) -> None:
-    with pytest.raises(SettingError):
+def test_a_shape_that_cannot_be_is_refused(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(SettingError, match=said):
         ScasNetConfig(**settings)
+
+
+@pytest.mark.parametrize(
+    ("variant", "rows", "cols"),
+    [
+        # At an eighth of the size, the widest view still reaches its neighbours 24 pixels away.
+        ("vgg", 208, 221),
+        ("vgg", 33, 50),
+        ("resnet", 72, 61),
+        ("resnet", 1, 9),
+    ],
+)
+@torch.no_grad()
+def test_the_network_does_what_its_table_says(variant: str, rows: int, cols: int) -> None:
+    torch.manual_seed(0)
+    network = ScasNet(ScasNetConfig(variant, bands=4, classes=5, width=0.05)).double()
+    randomise(network, torch.randn(1, 4, 96, 96, dtype=torch.float64))
+    image = torch.randn(1, 4, rows, cols, dtype=torch.float64)
+    expected = run_table(read_table(variant), weights_by_name(network), image)
+    largest = float(expected.abs().max())
+    assert torch.allclose(network(image), expected, rtol=0.0, atol=1e-9 * largest)

@@ -10,8 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from scasnet_qgis.common.errors import ModelError
-from scasnet_qgis.network.encoders import VggEncoder
-from scasnet_qgis.network.scasnet import initialise
+from scasnet_qgis.network.scasnet import VggEncoder, initialise
 from scasnet_qgis.network.slimming import slim_vgg, spanning_columns
 from tests.network.weights import randomise, weights_by_name
 

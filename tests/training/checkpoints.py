@@ -31,7 +31,7 @@ def write_training(work: Path) -> ScasNet:
     state = {
         "network": vars(network.config),
         "bands": ["red", "green", "blue"],
-        "classes": [each["name"] for each in classes],
+        "classes": [entry["name"] for entry in classes],
         "normalisation": {"value_range": [0, 255], "mean": [0.4] * 3, "std": [0.9] * 3},
         "config": TrainingConfig.of(config).as_dict(),
         "facts": {
@@ -42,10 +42,10 @@ def write_training(work: Path) -> ScasNet:
         "iou": {"kind 0": 0.5, "kind 1": 0.7, "kind 2": None},
         "confusion": [[1] * 3] * 3,
     }  # fmt: skip
-    weights = {f"model.{key}": each for key, each in network.state_dict().items()}
+    weights = {f"model.{key}": tensor for key, tensor in network.state_dict().items()}
     Checkpoint(weights, state).save(work / "best")
     # A running training: its newest weights are noise here, their running mean is the network.
-    noise = {key: torch.randn_like(each.float()) for key, each in weights.items()}
-    means = {f"mean.{key}": each for key, each in network.state_dict().items()}
+    noise = {key: torch.randn_like(tensor.float()) for key, tensor in weights.items()}
+    means = {f"mean.{key}": tensor for key, tensor in network.state_dict().items()}
     Checkpoint({**noise, **means}, state).save(work / "checkpoint")
     return network.eval()

@@ -40,8 +40,8 @@ def test_tiles_without_labels_are_left_out_and_the_others_see_the_whole_image() 
     labelled = (scene.labels != IGNORE).any(axis=1)
     wanted = [start for start in axis.starts if labelled[start : start + axis.size].any()]
     assert 0 < len(wanted) < len(axis)
-    assert [each.shape for each in seen] == [(1, 2, axis.size, COLS)] * len(wanted)
-    for start, each in zip(wanted, seen):
+    assert [tile.shape for tile in seen] == [(1, 2, axis.size, COLS)] * len(wanted)
+    for start, tile in zip(wanted, seen):
         image = scene.pixels[:, start : start + axis.size] / np.float32(255) - 0.5
-        np.testing.assert_allclose(each[0], image, atol=1e-6)
+        np.testing.assert_allclose(tile[0], image, atol=1e-6)
     assert (found.total, found.overall_accuracy) == (5, 1.0)

@@ -35,12 +35,12 @@ def test_lines_that_are_no_records_are_left_out(tmp_path: Path) -> None:
 
 def test_a_resumed_run_is_shown_once(tmp_path: Path) -> None:
     """Killed at step 400, gone on from its checkpoint at step 250, with other losses."""
-    again = [{**each, "minutes": 9.0} for each in records(400, first=260)]
+    again = [{**record, "minutes": 9.0} for record in records(400, first=260)]
     found = history(tmp_path, [*records(), *again])
-    steps = [each["step"] for each in found.losses]
+    steps = [record["step"] for record in found.losses]
     assert steps == list(range(20, 401, 20))
-    assert [each["minutes"] for each in found.losses if each["step"] > 250] == [9.0] * 8
-    assert [each["step"] for each in found.scores] == [100, 200, 300, 400]
+    assert [record["minutes"] for record in found.losses if record["step"] > 250] == [9.0] * 8
+    assert [record["step"] for record in found.scores] == [100, 200, 300, 400]
 
 
 def test_an_empty_log(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ class CaffeFile:
         except WireError as error:
             raise self._broken(error) from error
         if not self.layers:
-            text = translate("ScasNet", "{path} holds no layer with weights.")
+            text = translate("ScasNet", "{path} has no layers with weights.")
             raise ModelError(text, path=str(path))
 
     def read(self, layer: CaffeLayer) -> list[NDArray[np.float32]]:
@@ -139,7 +139,7 @@ class CaffeFile:
             if not layer.blobs:
                 continue
             if layer.name in names:
-                text = translate("ScasNet", "{path} holds two layers called '{layer}'.")
+                text = translate("ScasNet", "{path} has two layers named '{layer}'.")
                 raise ModelError(text, path=str(self.path), layer=clean_name(layer.name))
             names.add(layer.name)
             yield layer
@@ -149,7 +149,7 @@ class CaffeFile:
         return ModelError(text, str(error), path=str(self.path))
 
     def _broken(self, error: WireError) -> ModelError:
-        text = translate("ScasNet", "{path} is not a whole Caffe model (.caffemodel).")
+        text = translate("ScasNet", "{path} is not a complete Caffe model (.caffemodel).")
         return ModelError(text, str(error), path=str(self.path))
 
 
@@ -208,14 +208,12 @@ def _shape(blob: Any, count: int, layer: str) -> tuple[int, ...]:
     else:
         shape = (blob.num, blob.channels, blob.height, blob.width)
     if len(shape) > MAX_AXES or min(shape, default=0) < 0 or math.prod(shape) != count:
+        text = translate(
+            "ScasNet",
+            "The Caffe layer '{layer}' states the shape {shape} but has {size} values.",
+        )
         raise ModelError(
-            translate(
-                "ScasNet",
-                "The Caffe layer '{layer}' claims the shape {shape} but holds {size} numbers.",
-            ),
-            layer=clean_name(layer),
-            shape=" x ".join(map(str, shape[:8])),
-            size=count,
+            text, layer=clean_name(layer), shape=" x ".join(map(str, shape[:8])), size=count
         )
     return shape
 

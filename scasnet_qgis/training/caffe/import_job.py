@@ -22,7 +22,7 @@ from scasnet_qgis.common.model_card import (
 from scasnet_qgis.common.progress import Progress, Stage
 from scasnet_qgis.common.untrusted import clean_name
 from scasnet_qgis.network.onnx_export import export
-from scasnet_qgis.network.scasnet import ScasNet
+from scasnet_qgis.network.scasnet import NETWORK_NAMES, ScasNet
 from scasnet_qgis.training.caffe.container import CaffeFile, CaffeLayer
 from scasnet_qgis.training.caffe.layer_names import (
     LayerMapping,
@@ -32,17 +32,19 @@ from scasnet_qgis.training.caffe.layer_names import (
     layer_values,
     match,
 )
-from scasnet_qgis.training.caffe.loading import Arrays, CaffeInput, load, read_arrays
 from scasnet_qgis.training.caffe.request import AUTO, CaffeImport
 from scasnet_qgis.training.caffe.weights import (
     PUBLISHED_MEAN,
+    Arrays,
+    CaffeInput,
     check_encoder,
     encoder_from_caffe,
     listed,
+    load,
+    read_arrays,
     write_encoder,
 )
 
-_NAMES = {"vgg": "VGG ScasNet", "resnet": "ResNet ScasNet"}
 _SAMPLE = (160, 192)  # rows and columns that the model file is checked on
 
 
@@ -52,8 +54,8 @@ def import_task(request: dict[str, Any], progress: Progress) -> dict[str, Any]:
     file = CaffeFile(job.source)
     found = match(file.layers, None if job.network == AUTO else job.network)
     table = Table.of(found, encoder_only=not job.whole)
-    text = translate("ScasNet", "{name} holds layers of {network}.")
-    progress.info(message(text, name=job.source.name, network=_NAMES[found.config.variant]))
+    text = translate("ScasNet", "{name} has layers of {network}.")
+    progress.info(message(text, name=job.source.name, network=NETWORK_NAMES[found.config.variant]))
     for line in table.lines():
         progress.info(line)
     progress.check()
@@ -64,8 +66,8 @@ def import_task(request: dict[str, Any], progress: Progress) -> dict[str, Any]:
         if not found.missing:
             text = translate(
                 "ScasNet",
-                "The file holds all of ScasNet: choose an output that ends in .onnx for a complete"
-                " model.",
+                "The file has all layers of ScasNet: choose an output that ends in .onnx for a "
+                "complete model.",
             )
             progress.info(message(text))
     progress.report(1.0)
@@ -92,14 +94,13 @@ def import_model(
 ) -> None:
     """Write a model file with the file's weights; raises ModelError where any is missing."""
     if found.missing:
+        text = translate(
+            "ScasNet",
+            "{path} has no complete ScasNet: {names} are missing or have another shape. To "
+            "import its encoder, choose an output that ends in .safetensors.",
+        )
         raise ModelError(
-            translate(
-                "ScasNet",
-                "{path} holds no complete ScasNet: {names} are missing or have another shape. To "
-                "import its encoder, choose an output that ends in .safetensors.",
-            ),
-            path=str(job.source),
-            names=listed([layer.name for layer in found.missing]),
+            text, path=str(job.source), names=listed([layer.name for layer in found.missing])
         )
     check_class_count(found.config.classes)
     given = CaffeInput(_mean(job, found), job.scale, _bands(job, found))
@@ -107,9 +108,9 @@ def import_model(
     network = ScasNet(found.config)
     load(network, _arrays(file, found, progress), given, card.mean, card.std)
     progress.check()
-    check = export(network, card, job.output, sample=_sample(found.config.bands))
-    text = translate("ScasNet", "The model file differs from PyTorch by at most {difference:.1e}.")
-    progress.info(message(text, difference=check.difference))
+    difference = export(network, card, job.output, sample=_sample(found.config.bands))
+    text = translate("ScasNet", "The model file differs from the network by at most {value}.")
+    progress.info(message(text, value=f"{difference:.1e}"))
 
 
 def _arrays(
@@ -118,7 +119,7 @@ def _arrays(
     for index, pair in enumerate(found.pairs):
         progress.check()
         progress.report(0.5 * index / len(found.pairs))
-        yield pair.home.name, read_arrays(file, pair)
+        yield pair.target.name, read_arrays(file, pair)
 
 
 def _mean(job: CaffeImport, found: LayerMapping) -> tuple[float, ...]:
@@ -128,14 +129,11 @@ def _mean(job: CaffeImport, found: LayerMapping) -> tuple[float, ...]:
         return published[::-1] if job.rgb else published
     mean = job.mean
     if len(mean) != found.config.bands or not all(map(math.isfinite, mean)):
-        raise SettingError(
-            translate(
-                "ScasNet",
-                "The network takes {bands} bands: give the mean as {bands} numbers, not {given}.",
-            ),
-            bands=found.config.bands,
-            given=len(mean),
+        text = translate(
+            "ScasNet",
+            "The network takes {bands} bands: give the mean as {bands} numbers, not {given}.",
         )
+        raise SettingError(text, bands=found.config.bands, given=len(mean))
     return mean
 
 
@@ -149,15 +147,11 @@ def _card(job: CaffeImport, found: LayerMapping, given: CaffeInput, digest: str)
     config = found.config
     for texts in (job.class_names, job.class_colors):
         if texts and len(texts) != config.classes:
-            raise SettingError(
-                translate(
-                    "ScasNet",
-                    "The network has {classes} classes: give as many names and colours, not "
-                    "{given}.",
-                ),
-                classes=config.classes,
-                given=len(texts),
+            text = translate(
+                "ScasNet",
+                "The network has {classes} classes: give as many names and colours, not {given}.",
             )
+            raise SettingError(text, classes=config.classes, given=len(texts))
     names = job.class_names or tuple(f"class {index + 1}" for index in range(config.classes))
     colors = job.class_colors or tuple(map(default_color, range(config.classes)))
     return ModelCard(
@@ -166,7 +160,7 @@ def _card(job: CaffeImport, found: LayerMapping, given: CaffeInput, digest: str)
         bands=default_bands(config.bands),
         mean=given.card_mean,
         std=config.bands * (1.0,),
-        network=_NAMES[config.variant],
+        network=NETWORK_NAMES[config.variant],
         width=config.width,
         description=f"Imported from the Caffe file {job.source.name}, SHA-256 {digest}.",
     )
@@ -197,14 +191,14 @@ class Table:
         """The table of a matching of which all or only the encoder is imported."""
         if not encoder_only:
             return cls(found.pairs, found.unused, found.missing)
-        outside = [pair for pair in found.pairs if not pair.home.in_encoder]
+        outside = [pair for pair in found.pairs if not pair.target.in_encoder]
         text = translate("ScasNet", "{layer} ({shapes}): not in ScasNet's encoder")
         left = [
             (source, message(text, **layer_values(source)))
             for pair in outside
             for source in pair.sources
         ]
-        empty = found.missing + tuple(pair.home for pair in outside)
+        empty = found.missing + tuple(pair.target for pair in outside)
         return cls(tuple(found.encoder_matches), (*found.unused, *left), empty)
 
     def lines(self) -> Iterator[str | Message]:
@@ -214,10 +208,9 @@ class Table:
             count=len(self.pairs),
         )
         for pair in self.pairs:
-            yield f"{_sources(pair)} ({format_shapes(pair.home.shapes)}) -> {pair.home.name}"
+            yield f"{_sources(pair)} ({format_shapes(pair.target.shapes)}) -> {pair.target.name}"
         yield message(
-            translate("ScasNet", "Unused layers of the file: {count}"),
-            count=len(self.unused),
+            translate("ScasNet", "Unused layers of the file: {count}"), count=len(self.unused)
         )
         for _, line in self.unused:
             yield line
@@ -225,17 +218,17 @@ class Table:
             translate("ScasNet", "Layers of ScasNet that are not in the file: {count}"),
             count=len(self.empty),
         )
-        for home in self.empty:
-            yield f"{home.name} ({format_shapes(home.shapes)})"
+        for target in self.empty:
+            yield f"{target.name} ({format_shapes(target.shapes)})"
 
     @property
     def matched(self) -> list[dict[str, Any]]:
         """The matched layers as values of JSON."""
         return [
             {
-                "file": [clean_name(each.name) for each in pair.sources],
-                "scasnet": pair.home.name,
-                "shapes": [list(each) for each in pair.home.shapes],
+                "file": [clean_name(source.name) for source in pair.sources],
+                "scasnet": pair.target.name,
+                "shapes": [list(shape) for shape in pair.target.shapes],
             }
             for pair in self.pairs
         ]
@@ -247,17 +240,17 @@ class Table:
             {
                 "layer": clean_name(layer.name),
                 "type": clean_name(layer.type),
-                "shapes": [list(each) for each in layer.shapes],
+                "shapes": [list(shape) for shape in layer.shapes],
                 "reason": str(line),
             }
             for layer, line in self.unused
         ]
         scasnet = [
-            {"layer": home.name, "shapes": [list(each) for each in home.shapes]}
-            for home in self.empty
+            {"layer": target.name, "shapes": [list(shape) for shape in target.shapes]}
+            for target in self.empty
         ]
         return {"file": file, "scasnet": scasnet}
 
 
 def _sources(pair: LayerMatch) -> str:
-    return " + ".join(clean_name(each.name) for each in pair.sources)
+    return " + ".join(clean_name(source.name) for source in pair.sources)

@@ -39,7 +39,7 @@ class TargetLayer:
 class LayerMatch:
     """A layer of ScasNet, and those of the file with its weights: one, or BatchNorm and Scale."""
 
-    home: TargetLayer
+    target: TargetLayer
     sources: tuple[CaffeLayer, ...]
 
 
@@ -58,11 +58,11 @@ class LayerMapping:
 
     @property
     def encoder_matches(self) -> list[LayerMatch]:
-        return [pair for pair in self.pairs if pair.home.in_encoder]
+        return [pair for pair in self.pairs if pair.target.in_encoder]
 
     @property
     def missing_encoder_layers(self) -> list[str]:
-        return [home.name for home in self.missing if home.in_encoder]
+        return [target.name for target in self.missing if target.in_encoder]
 
 
 def match(layers: Sequence[CaffeLayer], variant: str | None = None) -> LayerMapping:
@@ -73,49 +73,43 @@ def match(layers: Sequence[CaffeLayer], variant: str | None = None) -> LayerMapp
     named = {layer.name: layer for layer in layers}
     config = _config(named, variant or detect(list(named)))
     pairs, missing, reasons = [], [], dict[str, Message]()
-    for home in target_layers(config).values():
-        layer = named.get(home.name)
-        found = _sources(home, layer, named) if layer else None
+    for target in target_layers(config).values():
+        layer = named.get(target.name)
+        found = _sources(target, layer, named) if layer else None
         if isinstance(found, tuple):
-            pairs.append(LayerMatch(home, found))
+            pairs.append(LayerMatch(target, found))
             continue
-        missing.append(home)
+        missing.append(target)
         if found is not None:
-            reasons[home.name] = found
+            reasons[target.name] = found
     used = {source.name for pair in pairs for source in pair.sources}
+    text = translate("ScasNet", "{layer} ({shapes}): ScasNet has no such layer")
     unused = tuple(
-        (layer, reasons.get(layer.name) or _without_home(layer))
+        (layer, reasons.get(layer.name) or message(text, **layer_values(layer)))
         for layer in layers
         if layer.name not in used
     )
     return LayerMapping(config, tuple(pairs), unused, tuple(missing))
 
 
-def _without_home(layer: CaffeLayer) -> Message:
-    text = translate("ScasNet", "{layer} ({shapes}): ScasNet has no such layer")
-    return message(text, **layer_values(layer))
-
-
 def detect(names: Sequence[str]) -> str:
     """The variant of ScasNet whose encoder has most of the layers called ``names``."""
     counts = {
-        variant: sum(home.in_encoder and home.name in names for home in _all(variant))
+        variant: sum(
+            target.in_encoder and target.name in names
+            for target in target_layers(ScasNetConfig(variant)).values()
+        )
         for variant in VARIANTS
     }
     best = max(VARIANTS, key=lambda variant: counts[variant])
     if not counts[best]:
-        raise ModelError(
-            translate(
-                "ScasNet",
-                "The Caffe file has no layer of VGG16 (conv1_1 ...) or of PSPNet's ResNet-101 "
-                "(conv1_1_3x3_s2 ...): only these can be imported.",
-            )
+        text = translate(
+            "ScasNet",
+            "The Caffe file has no layer of VGG16 (conv1_1 ...) or of PSPNet's ResNet-101 "
+            "(conv1_1_3x3_s2 ...): only these can be imported.",
         )
+        raise ModelError(text)
     return best
-
-
-def _all(variant: str) -> list[TargetLayer]:
-    return list(target_layers(ScasNetConfig(variant)).values())
 
 
 class _NoInitialisation(TorchFunctionMode):
@@ -173,20 +167,20 @@ def _kernel_shape(named: Mapping[str, CaffeLayer], name: str) -> Shape:
 
 
 def _sources(
-    home: TargetLayer, layer: CaffeLayer, named: Mapping[str, CaffeLayer]
+    target: TargetLayer, layer: CaffeLayer, named: Mapping[str, CaffeLayer]
 ) -> tuple[CaffeLayer, ...] | Message:
-    """The layers with the weights of ``home``, whose name ``layer`` has, or why they do not fit."""
+    """The layers with the weights of ``target``, called as ``layer`` is, or why they do not fit."""
     sources: tuple[CaffeLayer, ...] = (layer,)
-    if home.norm and len(layer.blobs) == 3:
+    if target.norm and len(layer.blobs) == 3:
         scale = _scale_of(layer, named)
         if scale is None:
             text = translate("ScasNet", "{layer} ({shapes}): its Scale layer is missing")
             return message(text, **layer_values(layer))
         sources = (layer, scale)
-    if _fits(home, sources):
+    if _fits(target, sources):
         return sources
     text = translate("ScasNet", "{layer} ({shapes}): ScasNet's has another shape, {wanted}")
-    return message(text, **layer_values(layer), wanted=format_shapes(home.shapes))
+    return message(text, **layer_values(layer), wanted=format_shapes(target.shapes))
 
 
 def _scale_of(norm: CaffeLayer, named: Mapping[str, CaffeLayer]) -> CaffeLayer | None:
@@ -198,12 +192,12 @@ def _scale_of(norm: CaffeLayer, named: Mapping[str, CaffeLayer]) -> CaffeLayer |
     return next((layer for layer in fed if layer.bottoms[:1] == norm.tops[:1]), None)
 
 
-def _fits(home: TargetLayer, sources: Sequence[CaffeLayer]) -> bool:
+def _fits(target: TargetLayer, sources: Sequence[CaffeLayer]) -> bool:
     found = [shape for source in sources for shape in source.shapes]
-    if not home.norm:
+    if not target.norm:
         # Older files hold a bias as 1 x 1 x 1 x C.
-        return found[:1] == [*home.shapes[:1]] and _sizes(found) == _sizes(home.shapes)
-    channels = home.shapes[0][0]
+        return found[:1] == [*target.shapes[:1]] and _sizes(found) == _sizes(target.shapes)
+    channels = target.shapes[0][0]
     wanted = 4 * [channels] if len(sources) == 1 else [channels, channels, 1, channels, channels]
     return _sizes(found) == wanted
 

@@ -118,13 +118,12 @@ class CaffeImport:
 
     def __post_init__(self) -> None:
         if self.output.suffix.lower() not in (ENCODER_SUFFIX, MODEL_SUFFIX):
-            raise OutputError(
-                translate(
-                    "ScasNet",
-                    "The output must end in .safetensors (the encoder, to start a training from) "
-                    "or in .onnx (a complete model).",
-                )
+            text = translate(
+                "ScasNet",
+                "The output must end in .safetensors (the encoder, to start a training from) or in "
+                ".onnx (a complete model).",
             )
+            raise OutputError(text)
         check_limits(self)
 
     @classmethod

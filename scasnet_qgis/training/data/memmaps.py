@@ -75,7 +75,7 @@ def unpack(
     if covered is None:
         return None
     part = covered.grow(CONTEXT).intersect(reader.grid.whole)
-    values = [each.value for each in classes]
+    values = [label_class.value for label_class in classes]
     key = fingerprint(
         # One file may hold several images: pages of a TIFF, variables of a NetCDF file.
         [_FORMAT, source.image, source.labels, _files(source), values, reader.bands, vars(part),
@@ -110,7 +110,7 @@ def _copy(
     # Twice more for the labels of training and validation apart.
     bytes_each = bands * dtype.itemsize + (4 if source.role == SPLIT else 2)
     _check_space(folder, source.name, part.rows * part.cols * bytes_each)
-    windows, all_valid = strips(part, bytes_each), True
+    windows, all_valid = row_windows(part, bytes_each), True
     with (
         ArrayFile(folder / _PIXELS, dtype, (bands, *size)) as pixels_file,
         ArrayFile(folder / _LABELS, np.dtype(np.uint8), size) as labels_file,
@@ -151,26 +151,24 @@ def writing(cache: Path) -> Iterator[Path]:
             inner.mkdir()
             yield inner
     except OSError as error:
-        raise OutputError(
-            translate(
-                "ScasNet",
-                "Preparing the training data in {folder} failed: the disk may be full. Free some "
-                "space, or choose another folder for the model.",
-            ),
-            str(error),
-            folder=str(cache),
-        ) from error
+        text = translate(
+            "ScasNet",
+            "Preparing the training data in {folder} failed: the disk may be full. Free some "
+            "space, or choose another folder for the model.",
+        )
+        raise OutputError(text, str(error), folder=str(cache)) from error
 
 
 def _check_space(folder: Path, name: str, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
+        text = translate(
+            "ScasNet",
+            "Preparing {name} for the training needs {needed:,} MB in {folder}, but only {free:,} "
+            "MB are free: free some space, or choose another folder for the model.",
+        )
         raise OutputError(
-            translate(
-                "ScasNet",
-                "Preparing {name} for the training needs {needed:,} MB in {folder}, but only "
-                "{free:,} MB are free: free some space, or choose another folder for the model.",
-            ),
+            text,
             name=name,
             needed=needed // _MEGABYTE + 1,
             folder=str(folder.parent.parent),
@@ -190,14 +188,11 @@ def _files(source: Source) -> list[tuple[str, int, int]]:
         try:
             names += gdal.OpenEx(source.labels, gdal.OF_VECTOR).GetFileList() or []
         except RuntimeError as error:
-            raise InputError(
-                translate("ScasNet", "The labels {labels} cannot be read: check the file."),
-                str(error),
-                labels=source.labels,
-            ) from error
+            text = translate("ScasNet", "The labels {labels} cannot be read: check the file.")
+            raise InputError(text, str(error), labels=source.labels) from error
     # What QGIS has just saved to a GeoPackage may lie beside it.
-    files = [Path(name) for each in names for name in (each, f"{each}-wal")]
-    found = [(str(each.resolve()), each.stat()) for each in files if each.is_file()]
+    files = [Path(name) for file in names for name in (file, f"{file}-wal")]
+    found = [(str(path.resolve()), path.stat()) for path in files if path.is_file()]
     return [(name, status.st_size, status.st_mtime_ns) for name, status in found]
 
 
@@ -205,7 +200,7 @@ ROWS = 512  # of a window; so many of a PNG, which is read in order, fit into GD
 _BYTES = 16 * 1024 * 1024  # of a window
 
 
-def strips(area: Window, bytes_each: int) -> list[Window]:
+def row_windows(area: Window, bytes_each: int) -> list[Window]:
     """Windows as wide as memory allows, row by row; ``bytes_each`` is what a pixel takes."""
     cols = max(_BYTES // (ROWS * bytes_each), ROWS)
     return [
@@ -213,6 +208,11 @@ def strips(area: Window, bytes_each: int) -> list[Window]:
         for row in range(area.row, area.row_end, ROWS)
         for col in range(area.col, area.col_end, cols)
     ]
+
+
+def cut(array: NDArray[Any], window: Window) -> NDArray[Any]:
+    """The part [..., rows, cols] of an array in a window, as a view."""
+    return array[..., window.row : window.row_end, window.col : window.col_end]
 
 
 class ArrayFile:

@@ -70,15 +70,12 @@ class _Quiet(Progress):
 
 def _check_enough(entries: Sequence[Mapping[str, Any]]) -> None:
     if len(entries) < 2:
-        raise InputError(
-            translate(
-                "ScasNet",
-                "The labels hold {count} class ({name}), but a model needs at least two: add "
-                "labels of another class.",
-            ),
-            count=len(entries),
-            name=entries[0]["name"] if entries else "-",
+        text = translate(
+            "ScasNet",
+            "The labels have {count} class ({name}), but a model needs at least two: add labels of "
+            "another class.",
         )
+        raise InputError(text, count=len(entries), name=entries[0]["name"] if entries else "-")
     check_class_count(len(entries))
 
 
@@ -92,14 +89,10 @@ def model_bands(image: str, chosen: Sequence[int]) -> tuple[list[str], list[int]
     count = dataset.RasterCount
     for number in chosen:
         if number > count:
-            raise SettingError(
-                translate(
-                    "ScasNet", "Band {number} does not exist: {image} has bands 1 to {count}."
-                ),
-                number=number,
-                image=image,
-                count=count,
+            text = translate(
+                "ScasNet", "Band {number} does not exist: {image} has bands 1 to {count}."
             )
+            raise SettingError(text, number=number, image=image, count=count)
     colors = [number for number in range(1, count + 1) if not is_alpha(dataset, number)]
     if not chosen and count >= 3:
         return ["red", "green", "blue"], []

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scasnet_qgis.tiling.windows import Window, aligned_windows
+from scasnet_qgis.training.data.memmaps import cut
 from scasnet_qgis.training.data.scenes import Scene
 
 BYTE_RANGE = (0.0, 255.0)
@@ -36,7 +37,7 @@ class Normalisation:
         return self.standardise(self.scale(raw, valid))
 
     def scale(self, raw: Tensor, valid: Tensor | None = None) -> Tensor:
-        """Scale raw values [N, bands, H, W] to 0-1, as core.preprocessing does for a map.
+        """Scale raw values [N, bands, H, W] to 0-1, as tiling.scaling does for a map.
 
         Where ``valid`` [N, H, W] is false, and where a value is no number, stands the mean.
         """
@@ -81,21 +82,21 @@ def measure(
     scaled_mean, scaled_std = (mean - low) / (high - low), deviation / (high - low)
     return Normalisation(
         (low, high),
-        tuple(round(float(each), 5) for each in scaled_mean),
-        tuple(round(max(float(each), 1e-3), 5) for each in scaled_std),
+        tuple(round(float(value), 5) for value in scaled_mean),
+        tuple(round(max(float(value), 1e-3), 5) for value in scaled_std),
     )
 
 
 def _range_of(scenes: Sequence[Scene]) -> tuple[float, float]:
-    if all(each.pixels.dtype == np.uint8 for each in scenes):
+    if all(scene.pixels.dtype == np.uint8 for scene in scenes):
         return BYTE_RANGE
-    pixels = sum(each.labels.size for each in scenes)
+    pixels = sum(scene.labels.size for scene in scenes)
     thin = (min(pixels, _ENOUGH) // _SAMPLE) | 1  # odd, or it would hit the same columns always
-    sample = np.concatenate([each[:, ::thin] for each in _parts(scenes, _ENOUGH)], axis=1)
+    sample = np.concatenate([values[:, ::thin] for values in _parts(scenes, _ENOUGH)], axis=1)
     if not sample.size:
         return 0.0, 1.0
     limits = np.percentile(sample, _PERCENTILES, axis=1)
-    low, high = (float(f"{each:.4g}") for each in (limits[0].min(), limits[1].max()))
+    low, high = (float(f"{limit:.4g}") for limit in (limits[0].min(), limits[1].max()))
     if not high > low:
         high = low + 1.0
     # On a card, 0 to 255 says that the model knows 8-bit images, see RasterReader.scaling.
@@ -114,9 +115,8 @@ def _parts(scenes: Sequence[Scene], enough: int) -> Iterator[NDArray[np.generic]
         if count >= enough:
             break
         scene, window = windows[index]
-        part = np.s_[window.row : window.row_end, window.col : window.col_end]
-        values = np.asarray(scene.pixels[(slice(None), *part)]).reshape(len(scene.pixels), -1)
+        values = np.asarray(cut(scene.pixels, window)).reshape(len(scene.pixels), -1)
         if scene.valid is not None:
-            values = values[:, np.asarray(scene.valid[part]).ravel()]
+            values = values[:, np.asarray(cut(scene.valid, window)).ravel()]
         count += values.shape[1]
         yield values

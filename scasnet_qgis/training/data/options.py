@@ -20,9 +20,9 @@ class DataOptions:
         translate("ScasNet", "Match labels by"),
         translate(
             "ScasNet",
-            "place lays labels over images by their coordinates. order pairs the first labels with "
-            "the first image, the second with the second and so on, and needs no coordinates where "
-            "both have the same size in pixels.",
+            "place matches labels and images by their coordinates. order pairs the first labels "
+            "with the first image, the second with the second and so on, and needs no coordinates "
+            "where both have the same size in pixels.",
         ),
         Choice((BY_PLACE, BY_ORDER)),
         advanced=True,

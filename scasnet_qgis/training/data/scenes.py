@@ -18,7 +18,7 @@ from scasnet_qgis.common.progress import Progress, Stage
 from scasnet_qgis.images.gdal_session import gdal_session
 from scasnet_qgis.labels.labels import IGNORE, LabelClass
 from scasnet_qgis.tiling.windows import Window
-from scasnet_qgis.training.data.memmaps import Unpacked, unpack
+from scasnet_qgis.training.data.memmaps import Unpacked, cut, unpack
 from scasnet_qgis.training.data.sources import SPLIT, TRAIN, VALIDATION, Source
 from scasnet_qgis.training.data.split import Divided, Split, count_labels, divide
 
@@ -45,24 +45,23 @@ class Scene:
 
     def part(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Pixels [bands, rows, cols] of a window, and which of them hold data [rows, cols]."""
-        place = np.s_[window.row : window.row_end, window.col : window.col_end]
-        pixels = np.array(self.pixels[(slice(None), *place)], dtype=np.float32)
+        pixels = np.array(cut(self.pixels, window), dtype=np.float32)
         if self.valid is None:
             return pixels, np.ones(pixels.shape[1:], dtype=np.bool_)
-        return pixels, np.array(self.valid[place])
+        return pixels, np.array(cut(self.valid, window))
 
     def fullest(self, windows: Iterable[Window]) -> Window:
         """The one with the most data; the first without a gap ends the search."""
         best, most = Window(0, 0, 0, 0), -1
-        for each in windows:
+        for window in windows:
             if self.valid is None:
-                return each
-            valid = self.valid[each.row : each.row_end, each.col : each.col_end]
+                return window
+            valid = cut(self.valid, window)
             count = int(np.count_nonzero(valid))
             if count == valid.size:
-                return each
+                return window
             if count > most:
-                best, most = each, count
+                best, most = window, count
         return best
 
 
@@ -89,17 +88,17 @@ def load_scenes(
     with gdal_session():
         found = _unpack_all(sources, classes, bands, chosen, cache, progress)
         rest = Stage(progress, _UNPACKING, 1.0)
-        shared = [each for each in found if each.source.role == SPLIT]
+        shared = [unpacked for unpacked in found if unpacked.source.role == SPLIT]
         divided = iter(divide(shared, len(classes), split, cache, rest))
     training: list[_Counted] = []
     validation: list[_Counted] = []
-    for each in found:
-        part = next(divided) if each.source.role == SPLIT else _undivided(each)
-        training += _counted(each, part.training, len(classes))
-        validation += _counted(each, part.validation, len(classes))
+    for unpacked in found:
+        part = next(divided) if unpacked.source.role == SPLIT else _undivided(unpacked)
+        training += _counted(unpacked, part.training, len(classes))
+        validation += _counted(unpacked, part.validation, len(classes))
     _check(training, validation, classes, progress)
     kept = [scene for scene, _ in (*training, *validation)]
-    _remove_others(cache, {each.folder.name for each in found}, kept)
+    _remove_others(cache, {unpacked.folder.name for unpacked in found}, kept)
     progress.report(1.0)
     return [scene for scene, _ in training], [scene for scene, _ in validation]
 
@@ -117,36 +116,33 @@ def _unpack_all(
     for index, source in enumerate(sources):
         stage = Stage(progress, index * share, (index + 1) * share)
         try:
-            each = unpack(source, classes, bands, chosen, cache, stage)
+            unpacked = unpack(source, classes, bands, chosen, cache, stage)
         except InputError as error:
             if len(sources) == 1:
                 raise
             # The sentence alone would not tell which of the images it is about.
+            text = translate("ScasNet", "{image}: {reason}")
             raise InputError(
-                translate("ScasNet", "{image}: {reason}"),
-                error.detail,
-                image=source.name,
-                reason=error.sentence,
+                text, error.detail, image=source.name, reason=error.sentence
             ) from error
-        if each is None:
+        if unpacked is None:
             text = translate("ScasNet", "{labels} do not overlap {image}: this image is not used.")
             progress.warn(message(text, labels=Path(source.labels).name, image=source.name))
         else:
-            found.append(each)
+            found.append(unpacked)
     if not found:
-        raise TrainingError(
-            translate(
-                "ScasNet",
-                "No labels overlap the images: check the extents and coordinate reference systems "
-                "of both.",
-            )
+        text = translate(
+            "ScasNet",
+            "No labels overlap the images: check the extents and coordinate reference systems of "
+            "both.",
         )
+        raise TrainingError(text)
     _warn_of_types(found, progress)
     return found
 
 
 def _warn_of_types(found: Sequence[Unpacked], progress: Progress) -> None:
-    kinds = sorted({str(each.pixels.dtype) for each in found})
+    kinds = sorted({str(unpacked.pixels.dtype) for unpacked in found})
     if len(kinds) > 1:
         text = translate(
             "ScasNet",
@@ -180,33 +176,28 @@ def _check(
 ) -> None:
     """Refuse what cannot be learned from or judged by, and warn where a part of it is missing."""
     if not training and not validation:
-        raise TrainingError(
-            translate(
-                "ScasNet",
-                "No valid pixel has a label of the classes {names}: check the labels and the class"
-                " values.",
-            ),
-            names=", ".join(each.name for each in classes),
+        text = translate(
+            "ScasNet",
+            "No valid pixel has a label of the classes {names}: check the labels and the class "
+            "values.",
         )
+        raise TrainingError(text, names=", ".join(label_class.name for label_class in classes))
     to_learn, to_judge = _missing(training, classes), _missing(validation, classes)
     if len(classes) - len(to_learn) < 2:
-        known = [each.name for each in classes if each.name not in to_learn]
-        raise TrainingError(
-            translate(
-                "ScasNet",
-                "A training needs labels of at least two classes, but the training labels are of "
-                "{names} only: label more, or choose a smaller validation share.",
-            ),
-            names=", ".join(known) or "none",
+        known = [label_class.name for label_class in classes if label_class.name not in to_learn]
+        text = translate(
+            "ScasNet",
+            "A training needs labels of at least two classes, but the training labels are of "
+            "{names} only: label more, or choose a smaller validation share.",
         )
+        raise TrainingError(text, names=", ".join(known) or "none")
     if not validation:
-        raise TrainingError(
-            translate(
-                "ScasNet",
-                "No labels are left for validation: label more, or choose a larger validation "
-                "share or validation images.",
-            )
+        text = translate(
+            "ScasNet",
+            "No labels are left for validation: label more, or choose a larger validation share or "
+            "validation images.",
         )
+        raise TrainingError(text)
     if to_learn:
         text = translate("ScasNet", "No training labels of {names}: the model will never map it.")
         progress.warn(message(text, names=", ".join(to_learn)))
@@ -217,15 +208,15 @@ def _check(
 
 def _missing(scenes: Sequence[_Counted], classes: Sequence[LabelClass]) -> list[str]:
     total = sum((counts for _, counts in scenes), np.zeros(len(classes), dtype=np.int64))
-    return [each.name for each, count in zip(classes, total) if not count]
+    return [label_class.name for label_class, count in zip(classes, total) if not count]
 
 
 def _remove_others(cache: Path, folders: set[str], scenes: Sequence[Scene]) -> None:
     """Remove what former settings and killed runs left; it can be as large as the images."""
     used = folders | {
-        Path(each.labels.filename).parent.name
-        for each in scenes
-        if isinstance(each.labels, np.memmap) and each.labels.filename
+        Path(scene.labels.filename).parent.name
+        for scene in scenes
+        if isinstance(scene.labels, np.memmap) and scene.labels.filename
     }
     for folder in cache.iterdir():
         if folder.is_dir() and folder.name not in used and _OURS.fullmatch(folder.name):

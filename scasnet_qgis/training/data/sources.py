@@ -26,7 +26,7 @@ _FEW = 5  # names that a sentence lists
 class Source:
     """An image and its labels, a raster or (with ``field``) a vector layer.
 
-    Of a source with the role "split" a share is kept apart for validation. ``by_place`` false
+    Of a source with the role "split" a share is set aside for validation. ``by_place`` false
     means that pixels match by their order, see labels/labels.py.
     """
 
@@ -45,7 +45,7 @@ def expand(entries: Sequence[Mapping[str, Any]], folder: Path) -> list[Source]:
     An entry has ``image`` and ``labels`` and may have ``layer``, ``field``, ``by_place`` and
     ``role``. Where both are folders, it stands for the files of equal name (without ending) in
     them, which match pixel by pixel; of these the ones whose name fits the pattern ``validation``
-    (as in file globbing) are kept apart and the others learned from.
+    (as in file globbing) are set aside and the others learned from.
 
     Raises TrainingError, also where the same labels of the same image have both roles.
     """
@@ -61,12 +61,10 @@ def expand(entries: Sequence[Mapping[str, Any]], folder: Path) -> list[Source]:
 def check_folders(images: str, labels: str) -> None:
     """Raise SettingError where one of two folders is missing."""
     if not (images and labels):
-        raise SettingError(
-            translate(
-                "ScasNet",
-                "Images in a folder need labels in another folder: choose both folders.",
-            )
+        text = translate(
+            "ScasNet", "Images in a folder need labels in another folder: choose both folders."
         )
+        raise SettingError(text)
     for folder in (images, labels):
         if not Path(folder).is_dir():
             raise SettingError(
@@ -78,14 +76,12 @@ def _check_apart(sources: Sequence[Source]) -> None:
     learned = {_identity(source) for source in sources if source.role != VALIDATION}
     for source in sources:
         if source.role == VALIDATION and _identity(source) in learned:
-            raise TrainingError(
-                translate(
-                    "ScasNet",
-                    "{name} is both a training and a validation image, with the same labels: "
-                    "choose another validation image, or none to set a share aside.",
-                ),
-                name=source.name,
+            text = translate(
+                "ScasNet",
+                "{name} is both a training and a validation image, with the same labels: choose "
+                "another validation image, or none to set a share aside.",
             )
+            raise TrainingError(text, name=source.name)
 
 
 def _identity(source: Source) -> tuple[str, str, str]:
@@ -100,12 +96,13 @@ def _sources(entry: Mapping[str, Any], folder: Path) -> list[Source]:
     unknown = sorted(set(entry) - set(_KEYS))
     role = str(entry.get("role", SPLIT))
     if unknown or not {"image", "labels"} <= set(entry) or role not in (SPLIT, TRAIN, VALIDATION):
+        text = translate(
+            "ScasNet",
+            "An entry of the training data needs 'image' and 'labels' and may have {names}, the "
+            "role being {roles}; it has {given}.",
+        )
         raise TrainingError(
-            translate(
-                "ScasNet",
-                "An entry of the training data needs 'image' and 'labels' and may have {names}, "
-                "the role being {roles}; it has {given}.",
-            ),
+            text,
             names=", ".join(_KEYS[2:]),
             roles=", ".join((SPLIT, TRAIN, VALIDATION)),
             given=", ".join(f"{key}={value}" for key, value in sorted(entry.items())) or "-",
@@ -147,12 +144,13 @@ def _paired(images: Path, labels: Path, role: str, pattern: str | None) -> list[
     pictures, masks = _by_stem(images), _by_stem(labels)
     alone = sorted(set(pictures) ^ set(masks))
     if alone or not pictures:
+        text = translate(
+            "ScasNet",
+            "The folders {images} and {labels} must have files of the same names; without a "
+            "counterpart: {names}.",
+        )
         raise TrainingError(
-            translate(
-                "ScasNet",
-                "The folders {images} and {labels} must hold files of the same names; without a "
-                "counterpart: {names}.",
-            ),
+            text,
             images=str(images),
             labels=str(labels),
             names=_some(alone) if alone else "all, as both folders are empty",
@@ -162,28 +160,24 @@ def _paired(images: Path, labels: Path, role: str, pattern: str | None) -> list[
             str(pictures[stem]),
             str(masks[stem]),
             by_place=False,
-            role=role if pattern is None else VALIDATION if _fits(stem, pattern) else TRAIN,
+            role=role
+            if pattern is None
+            else VALIDATION
+            if fnmatch.fnmatchcase(stem, pattern)
+            else TRAIN,
             name=stem,
         )
         for stem in sorted(pictures)
     ]
     if pattern is not None and len({source.role for source in found}) == 1:
         count = sum(source.role == VALIDATION for source in found)
-        raise TrainingError(
-            translate(
-                "ScasNet",
-                "The pattern '{pattern}' leaves {training} images for training and {validation} "
-                "for validation: both are needed.",
-            ),
-            pattern=pattern,
-            training=len(found) - count,
-            validation=count,
+        text = translate(
+            "ScasNet",
+            "The pattern '{pattern}' leaves {training} images for training and {validation} for "
+            "validation: both are needed.",
         )
+        raise TrainingError(text, pattern=pattern, training=len(found) - count, validation=count)
     return found
-
-
-def _fits(stem: str, pattern: str) -> bool:
-    return fnmatch.fnmatchcase(stem, pattern)
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:
@@ -191,15 +185,11 @@ def _by_stem(folder: Path) -> dict[str, Path]:
     stems = [path.stem for path in files]
     twice = sorted({stem for stem in stems if stems.count(stem) > 1})
     if twice:
-        raise TrainingError(
-            translate(
-                "ScasNet",
-                "The folder {folder} holds several files of the same name ({names}): keep one of "
-                "each.",
-            ),
-            folder=str(folder),
-            names=_some(twice),
+        text = translate(
+            "ScasNet",
+            "The folder {folder} has several files of the same name ({names}): keep one of each.",
         )
+        raise TrainingError(text, folder=str(folder), names=_some(twice))
     return dict(zip(stems, files))
 
 

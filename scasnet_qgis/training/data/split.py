@@ -1,7 +1,7 @@
 """Labels divided between training and validation in blocks of the ground.
 
 Neighbouring pixels are alike, and a polygon is often one field: pixels drawn at random would be
-known to the network already. So whole blocks are kept apart, and what lies within GUARD pixels of
+known to the network already. So whole blocks are set aside, and what lies within GUARD pixels of
 them is not learned from.
 """
 
@@ -19,7 +19,14 @@ from scasnet_qgis.images.grid import Grid
 from scasnet_qgis.labels.labels import IGNORE
 from scasnet_qgis.labels.vectors.grid_transform import has_place, window_on
 from scasnet_qgis.tiling.windows import Window, aligned_windows
-from scasnet_qgis.training.data.memmaps import ArrayFile, Unpacked, fingerprint, strips, writing
+from scasnet_qgis.training.data.memmaps import (
+    ArrayFile,
+    Unpacked,
+    cut,
+    fingerprint,
+    row_windows,
+    writing,
+)
 
 BLOCK, SMALLEST = 512, 32  # pixels; the side of a block where enough is labelled, and the least
 ENOUGH = 20  # labelled blocks; with fewer, blocks are made smaller
@@ -30,7 +37,7 @@ _FORMAT = 1
 
 @dataclass(frozen=True)
 class Split:
-    """``share`` of the labels of each class is kept apart for validation.
+    """``share`` of the labels of each class is set aside for validation.
 
     ``block`` is the side of the blocks in pixels; 0 takes BLOCK, or less where so little is
     labelled that there would be fewer than ENOUGH blocks. Equal seeds give equal blocks.
@@ -63,8 +70,7 @@ def count_labels(labels: NDArray[np.uint8], classes: int, window: Window) -> NDA
     """Labelled pixels of each class in a window, which may reach beyond the labels."""
     found = np.zeros(256, dtype=np.int64)
     for part in aligned_windows(window.intersect(Window(0, 0, *labels.shape)), 1024):
-        values = labels[part.row : part.row_end, part.col : part.col_end]
-        found += np.bincount(values.ravel(), minlength=256)
+        found += np.bincount(cut(labels, part).ravel(), minlength=256)
     return found[:classes]
 
 
@@ -77,15 +83,15 @@ def divide(
     """
     if not scenes:
         return []
-    made_from = [_FORMAT, GUARD, classes, asdict(split), [each.folder.name for each in scenes]]
+    made_from = [_FORMAT, GUARD, classes, asdict(split), [scene.folder.name for scene in scenes]]
     folder = cache / f"split.{fingerprint(made_from)}"
     if not folder.is_dir():
-        blocks = choose_blocks([each.labels for each in scenes], classes, split, progress)
-        unlearned = _unlearned(blocks, [each.grid for each in scenes])
+        blocks = choose_blocks([scene.labels for scene in scenes], classes, split, progress)
+        unlearned = _unlearned(blocks, [scene.grid for scene in scenes])
         with writing(cache) as unfinished:
             for index, scene in enumerate(scenes):
                 progress.check()
-                own = [each.window for each in blocks if each.scene == index]
+                own = [block.window for block in blocks if block.scene == index]
                 if own:
                     _write(scene.labels, own, unfinished / f"{index}.validation.npy", keep=True)
                 if unlearned[index]:
@@ -113,7 +119,9 @@ def choose_blocks(
     none for validation.
     """
     size = split.block or BLOCK
-    areas = [_Block(index, Window(0, 0, *each.shape), size) for index, each in enumerate(labels)]
+    areas = [
+        _Block(index, Window(0, 0, *raster.shape), size) for index, raster in enumerate(labels)
+    ]
     areas, counts = _labelled(labels, areas, size, classes, progress)
     while not split.block and len(areas) < ENOUGH and size > SMALLEST:
         size //= 2
@@ -122,9 +130,9 @@ def choose_blocks(
         areas, counts = _refined(labels, areas, counts, progress)
     if not areas:
         return []
-    lost = [count_labels(labels[each.scene], classes, each.window.grow(GUARD)) for each in areas]
+    lost = [count_labels(labels[area.scene], classes, area.window.grow(GUARD)) for area in areas]
     chosen = _choose(counts, np.array(lost), split)
-    return [each for each, taken in zip(areas, chosen) if taken]
+    return [area for area, taken in zip(areas, chosen) if taken]
 
 
 def _labelled(
@@ -140,10 +148,10 @@ def _labelled(
     for area in areas:
         for window in aligned_windows(area.window, size):
             progress.check()
-            each = count_labels(labels[area.scene], classes, window)
-            if each.any():
+            found_here = count_labels(labels[area.scene], classes, window)
+            if found_here.any():
                 found.append(_Block(area.scene, window, size))
-                counts.append(each)
+                counts.append(found_here)
     return found, np.array(counts, dtype=np.int64).reshape(-1, classes)
 
 
@@ -157,7 +165,7 @@ def _refined(
     while True:
         alone = (counts > 0).sum(axis=0) == 1
         where = np.flatnonzero((counts[:, alone] > 0).any(axis=1))
-        large = [int(each) for each in where if areas[each].size > SMALLEST]
+        large = [int(number) for number in where if areas[number].size > SMALLEST]
         if not large:
             return areas, counts
         block = areas.pop(large[0])
@@ -166,7 +174,7 @@ def _refined(
 
 
 def _choose(counts: NDArray[np.int64], lost: NDArray[np.int64], split: Split) -> NDArray[np.bool_]:
-    """Which blocks are kept apart; ``lost`` are the pixels that are then not learned from.
+    """Which blocks are set aside; ``lost`` are the pixels that are then not learned from.
 
     The class that lacks most gets the block that brings all classes nearest to their share.
     """
@@ -199,14 +207,14 @@ def _unlearned(blocks: Sequence[_Block], grids: Sequence[Grid]) -> list[list[Win
     """Windows of each scene that are not learned from."""
     found: list[list[Window]] = [[] for _ in grids]
     for first, grid in enumerate(grids):
-        own = [each.window for each in blocks if each.scene == first]
-        found[first] += [each.grow(GUARD) for each in own]
+        own = [block.window for block in blocks if block.scene == first]
+        found[first] += [window.grow(GUARD) for window in own]
         for second, other in enumerate(grids):
             if first == second or not (own and has_place(grid) and has_place(other)):
                 continue
             if window_on(other, grid, grid.whole) is not None:
-                moved = (window_on(other, grid, each) for each in own)
-                found[second] += [each.grow(GUARD) for each in moved if each is not None]
+                moved = (window_on(other, grid, window) for window in own)
+                found[second] += [window.grow(GUARD) for window in moved if window is not None]
     return found
 
 
@@ -216,15 +224,11 @@ def _write(
     """A copy of the labels in which only those in the windows are kept, or all but those."""
     whole = Window(0, 0, *labels.shape)
     with ArrayFile(target, labels.dtype, labels.shape) as file:
-        for window in strips(whole, 1):
-            file.write(window, _nothing(window) if keep else _part(labels, window))
-        for window in (each.intersect(whole) for each in windows):
-            for part in strips(window, 1):
-                file.write(part, _part(labels, part) if keep else _nothing(part))
-
-
-def _part(labels: NDArray[np.uint8], window: Window) -> NDArray[np.uint8]:
-    return labels[window.row : window.row_end, window.col : window.col_end]
+        for window in row_windows(whole, 1):
+            file.write(window, _nothing(window) if keep else cut(labels, window))
+        for window in (window.intersect(whole) for window in windows):
+            for part in row_windows(window, 1):
+                file.write(part, cut(labels, part) if keep else _nothing(part))
 
 
 def _nothing(window: Window) -> NDArray[np.uint8]:

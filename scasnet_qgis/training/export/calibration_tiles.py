@@ -1,9 +1,10 @@
-"""Tiles from all over a raster: some to calibrate a model on, others to compare it on."""
+"""Tiles of a raster to calibrate a model on and to compare it on, and their reference labels."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,16 +13,18 @@ from scasnet_qgis.common.errors import InputError
 from scasnet_qgis.common.messages import translate
 from scasnet_qgis.common.model_card import ModelCard
 from scasnet_qgis.common.progress import Progress
+from scasnet_qgis.images.grid import Grid
 from scasnet_qgis.images.reader import RasterReader
+from scasnet_qgis.labels.class_matching import match_classes
+from scasnet_qgis.labels.labels import IGNORE, LabelClass, Labels
 from scasnet_qgis.models.model_file import ModelInfo
 from scasnet_qgis.tiling.scaling import mirror_pad
 from scasnet_qgis.tiling.windows import Window, plan_axis
-from scasnet_qgis.training.export.reference_labels import ReferenceLabels
 
-MOST = 16  # tiles of either kind
+MAX_TILES = 16  # tiles of either kind
 _SIDES = (512, 384, 256, 128)  # pixels
 _ENOUGH = 4  # tiles; a raster that has fewer is cut into smaller ones
-_MOST_LOOKS = 400  # places that are looked at for data
+_MAX_WINDOWS = 400  # windows that are searched for data
 _GOLDEN = 0.618034  # multiples of it, without their whole part, spread evenly however many
 
 
@@ -90,31 +93,29 @@ class RasterSample:
             windows = [window for window in windows if not window.intersect(reference.window).empty]
         order = sorted(range(len(windows)), key=lambda index: index * _GOLDEN % 1.0)
         found: list[int] = []
-        for index in order[:_MOST_LOOKS]:
+        for index in order[:_MAX_WINDOWS]:
             self._progress.check()
             wanted = self.read(windows[index])[1]
             if reference is not None and wanted.any():
                 wanted &= reference.read(windows[index]) < len(self._card.classes)
             if wanted.any():
                 found.append(index)
-            if len(found) == MOST:
+            if len(found) == MAX_TILES:
                 break
         return tuple(windows[index] for index in sorted(found))
 
     def _nothing(self, reference: ReferenceLabels | None) -> InputError:
         if reference is None:
-            return InputError(
-                translate("ScasNet", "The raster {source} holds no data: choose another one."),
-                source=self.source,
+            text = translate(
+                "ScasNet", "The raster {source} has no valid pixels: choose another one."
             )
-        return InputError(
-            translate(
-                "ScasNet",
-                "The reference has no classes where the raster {source} has data: choose a "
-                "reference for the same area.",
-            ),
-            source=self.source,
+            return InputError(text, source=self.source)
+        text = translate(
+            "ScasNet",
+            "The reference has no classes where the raster {source} has data: choose a reference "
+            "for the same area.",
         )
+        return InputError(text, source=self.source)
 
 
 class Inputs:
@@ -162,3 +163,50 @@ def _cells(
         for i, row in enumerate(down.starts)
         for j, col in enumerate(across.starts)
     ]
+
+
+class ReferenceLabels:
+    """Labels on the grid of a raster; their classes are matched with those of a map."""
+
+    def __init__(
+        self, request: Mapping[str, Any], grid: Grid, card: ModelCard, progress: Progress
+    ) -> None:
+        """``request`` names ``path``, ``layer``, ``field`` and ``classes`` (value, name, color).
+
+        Raises InputError where the classes do not match or nothing overlaps.
+        """
+        classes = [
+            LabelClass(str(entry["value"]), str(entry["name"]), str(entry["color"]))
+            for entry in request["classes"]
+        ]
+        mapped = [
+            LabelClass(str(index), model_class.name, model_class.color)  # as the values of a map
+            for index, model_class in enumerate(card.classes, start=1)
+        ]
+        match = match_classes(classes, mapped)
+        progress.info(match.sentence)
+        self._table = match.table()
+        layer, field = str(request.get("layer", "")), str(request.get("field", ""))
+        by_place = grid.geotransform is not None or bool(field)
+        self._labels = Labels(
+            str(request["path"]), grid, classes, layer=layer, field=field, by_place=by_place
+        )
+        window = self._labels.labelled_window()
+        inside = Window(0, 0, 0, 0) if window is None else window.intersect(grid.whole)
+        if inside.empty:
+            text = translate(
+                "ScasNet",
+                "The reference does not overlap the calibration raster: choose one for the same "
+                "area.",
+            )
+            raise InputError(text)
+        self.window, self._whole = inside, grid.whole
+
+    def read(self, window: Window) -> NDArray[np.uint8]:
+        """Classes of the model [rows, cols]; 255 where there is none, or beyond the raster."""
+        inside = window.intersect(self._whole)
+        result = np.full((window.rows, window.cols), IGNORE, dtype=np.uint8)
+        row, col = inside.row - window.row, inside.col - window.col
+        part = np.s_[row : row + inside.rows, col : col + inside.cols]
+        result[part] = self._table[self._labels.read(inside)]
+        return result

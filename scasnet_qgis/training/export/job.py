@@ -19,16 +19,14 @@ from scasnet_qgis.common.progress import Progress, Stage
 from scasnet_qgis.images.gdal_session import gdal_session
 from scasnet_qgis.models.model_file import ModelInfo, inspect
 from scasnet_qgis.outputs.atomic_files import atomic_files, check_targets
-from scasnet_qgis.training.export.calibration_tiles import Inputs
-from scasnet_qgis.training.export.comparison import compare
+from scasnet_qgis.training.export.calibration_tiles import Inputs, ReferenceLabels
 from scasnet_qgis.training.export.onnx_graph import fix_size, read_graph, simplified, written
-from scasnet_qgis.training.export.reference_labels import ReferenceLabels
-from scasnet_qgis.training.export.report import notes_of, report_of, summary_of
+from scasnet_qgis.training.export.report import compare, notes_of, report_of, summary_of
 from scasnet_qgis.training.export.request import ExportRequest
 from scasnet_qgis.training.export.source import check_source, exact_model
 
 CONVERTED = 0.6  # of the progress; the comparison takes the rest
-_LOOKS = {"fp32": 0, "fp16": 1, "int8": 2}  # how often a conversion goes through its tiles
+_PASSES = {"fp32": 0, "fp16": 1, "int8": 2}  # how often a conversion goes through its tiles
 
 
 def export_task(values: dict[str, Any], progress: Progress) -> dict[str, Any]:
@@ -51,7 +49,7 @@ def export_task(values: dict[str, Any], progress: Progress) -> dict[str, Any]:
         with atomic_files([request.output]) as working:
             file = working[request.output]
             converting = Stage(progress, 0.0, CONVERTED)
-            passes = _LOOKS[request.precision]
+            passes = _PASSES[request.precision]
             tiles = Inputs(sample, division.calibration, exact, converting, passes)
             file.write_bytes(_converted(exact, request, tiles))
             other = inspect(file)
@@ -91,10 +89,11 @@ def _converted(exact: ModelInfo, request: ExportRequest, tiles: Inputs) -> bytes
     except (ScasNetError, MemoryError, ImportError, OSError):
         raise
     except Exception as error:  # onnx and onnxruntime have no common class of errors
+        text = translate(
+            "ScasNet", "{name} cannot be converted to {precision}: choose another precision."
+        )
         raise ModelError(
-            translate(
-                "ScasNet", "{name} cannot be converted to {precision}: choose another precision."
-            ),
+            text,
             f"{type(error).__name__}: {error}",
             name=exact.path.name,
             precision=request.precision,
@@ -102,13 +101,11 @@ def _converted(exact: ModelInfo, request: ExportRequest, tiles: Inputs) -> bytes
 
 
 def _in_precision(model: ModelProto, precision: str, input_name: str, tiles: Inputs) -> ModelProto:
-    # What converts to either precision takes long to import, and only one of them is needed.
+    if precision == "fp32":
+        return model
+    # ONNX Runtime's converters take long to import.
+    from scasnet_qgis.training.export.precision import to_half, to_int8
+
     if precision == "fp16":
-        from scasnet_qgis.training.export.fp16 import to_half
-
         return to_half(model, tiles, input_name)
-    if precision == "int8":
-        from scasnet_qgis.training.export.int8 import to_int8
-
-        return to_int8(simplified(model), tiles, input_name)
-    return model
+    return to_int8(simplified(model), tiles, input_name)

@@ -1,14 +1,19 @@
-"""The graph of a model file: read, given a fixed tile size, described, and written down."""
+"""The graph of a model file: read, given a fixed tile size, observed, described and written."""
 
 from __future__ import annotations
 
 import copy
 import tempfile
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import onnx
-from onnx import ModelProto, ValueInfoProto
+import onnxruntime
+from numpy.typing import NDArray
+from onnx import ModelProto, TensorProto, ValueInfoProto, helper
 
 from scasnet_qgis.common.model_card import PREFIX, to_metadata
 from scasnet_qgis.models.model_file import ModelInfo
@@ -36,7 +41,7 @@ def simplified(model: ModelProto) -> ModelProto:
 
     Between a convolution and its activation they would keep both from being computed in one step.
     """
-    version = next(each.version for each in model.opset_import if each.domain in ("", "ai.onnx"))
+    version = next(opset.version for opset in model.opset_import if opset.domain in ("", "ai.onnx"))
     if version < _OLDEST_OPSET:
         from onnx.version_converter import convert_version
 
@@ -74,8 +79,8 @@ def fix_size(model: ModelProto, info: ModelInfo, size: int) -> None:
 
 def _ends(model: ModelProto, info: ModelInfo) -> tuple[ValueInfoProto, ValueInfoProto]:
     """What the graph says of its image and of its scores."""
-    image = next(each for each in model.graph.input if each.name == info.input_name)
-    return image, next(each for each in model.graph.output if each.name == info.output_name)
+    image = next(value for value in model.graph.input if value.name == info.input_name)
+    return image, next(value for value in model.graph.output if value.name == info.output_name)
 
 
 def _state_shape(image: ValueInfoProto, scores: ValueInfoProto, info: ModelInfo) -> None:
@@ -100,11 +105,11 @@ def written(model: ModelProto, like: ModelProto, info: ModelInfo, precision: str
     fixed = int(image.type.tensor_type.shape.dim[2].dim_value) or None
     fresh = to_metadata(replace(info.card, precision=precision), fixed)
     changed = (f"{PREFIX}precision", *(_SIZE_KEYS if fixed else ()))
-    props = {each.key: each.value for each in like.metadata_props}
+    props = {entry.key: entry.value for entry in like.metadata_props}
     onnx.helper.set_model_props(model, {**props, **{key: fresh[key] for key in changed}})
     used = {node.domain for node in model.graph.node}
-    opsets = [each for each in model.opset_import if each.domain in used or not each.domain]
-    kept = [copy.deepcopy(each) for each in opsets]
+    opsets = [opset for opset in model.opset_import if opset.domain in used or not opset.domain]
+    kept = [copy.deepcopy(opset) for opset in opsets]
     del model.opset_import[:]
     model.opset_import.extend(kept)
     for key in ("producer_name", "producer_version", "doc_string", "domain", "model_version"):
@@ -113,3 +118,34 @@ def written(model: ModelProto, like: ModelProto, info: ModelInfo, precision: str
     del model.graph.value_info[:]  # types and shapes in between are those of before
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString(deterministic=True))
+
+
+CHANNEL_MEAN, SMALLEST, LARGEST = "GlobalAveragePool", "ReduceMin", "ReduceMax"
+
+
+def observe(
+    model: ModelProto,
+    wanted: Sequence[tuple[str, str]],
+    tiles: Iterable[NDArray[np.float32]],
+    input_name: str,
+) -> Iterator[list[NDArray[np.float32]]]:
+    """For each of ``tiles`` [1, bands, rows, cols] the figures that are wanted.
+
+    ``wanted`` are pairs of an operator (CHANNEL_MEAN, SMALLEST, LARGEST) and the name of a tensor.
+    Only the figures leave the graph, so that memory does not grow with the tiles.
+    """
+    watched = copy.deepcopy(model)
+    graph = watched.graph
+    del graph.output[:]
+    for index, (operator, tensor) in enumerate(wanted):
+        name = f"observed_{index}"
+        options: dict[str, Any] = {} if operator == CHANNEL_MEAN else {"keepdims": 0}
+        graph.node.append(helper.make_node(operator, [tensor], [name], **options))
+        graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
+    settings = onnxruntime.SessionOptions()
+    settings.log_severity_level = 4
+    session = onnxruntime.InferenceSession(
+        watched.SerializeToString(), settings, providers=["CPUExecutionProvider"]
+    )
+    for tile in tiles:
+        yield session.run(None, {input_name: tile})

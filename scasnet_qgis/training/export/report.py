@@ -1,4 +1,4 @@
-"""The comparison of an exported model with its original: for the log, as JSON and as a page.
+"""The comparison of an exported model with its original, and its report: log, JSON and page.
 
 Needs neither PyTorch nor the package onnx, because it runs in QGIS as well.
 """
@@ -7,19 +7,117 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scasnet_qgis.common.confusion_matrix import ConfusionMatrix
 from scasnet_qgis.common.messages import Message, message, translate
+from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.common.redaction import redacted
 from scasnet_qgis.common.reports import page as html
+from scasnet_qgis.labels.label_class import IGNORE
+from scasnet_qgis.models.backend import OnnxBackend
 from scasnet_qgis.models.model_file import ModelInfo
-from scasnet_qgis.training.export.comparison import Parity
+from scasnet_qgis.tiling.windows import Window
+from scasnet_qgis.training.export.calibration_tiles import RasterSample, ReferenceLabels
 from scasnet_qgis.training.export.request import ExportRequest
+
+_POLL_SECONDS = 0.1
+
+
+@dataclass
+class Parity:
+    """``labels``: pixels by the class of the exact model (rows) and of the other (columns).
+
+    ``exact`` and ``other`` are both models against the reference; without pixels where there is
+    none. The seconds are those of this computer, for the same tiles.
+    """
+
+    labels: ConfusionMatrix
+    exact: ConfusionMatrix
+    other: ConfusionMatrix
+    largest_difference: float = 0.0  # of a probability
+    exact_seconds: float = 0.0
+    other_seconds: float = 0.0
+    windows: int = 0
+
+    @property
+    def agreeing(self) -> float:
+        """Share of the pixels to which both models give the same class."""
+        return self.labels.overall_accuracy
+
+    def add(
+        self,
+        exact: NDArray[np.float32],
+        other: NDArray[np.float32],
+        valid: NDArray[np.bool_],
+        reference: NDArray[np.uint8] | None,
+    ) -> None:
+        """Count a window: probabilities [classes, rows, cols] of both, and where there is data."""
+        difference = np.abs(exact - other).max(axis=0)[valid]
+        self.largest_difference = max(self.largest_difference, float(difference.max(initial=0.0)))
+        first, second = exact.argmax(axis=0), other.argmax(axis=0)
+        classes = len(exact)
+        there = np.where(valid, first, IGNORE)
+        self.labels += ConfusionMatrix.of(there, second, classes)
+        if reference is not None:
+            wanted = np.where(valid, reference, IGNORE)
+            self.exact += ConfusionMatrix.of(wanted, first, classes)
+            self.other += ConfusionMatrix.of(wanted, second, classes)
+        self.windows += 1
+
+
+def compare(
+    exact: ModelInfo,
+    other: ModelInfo,
+    sample: RasterSample,
+    windows: Sequence[Window],
+    reference: ReferenceLabels | None,
+    progress: Progress,
+) -> Parity:
+    """Compute ``windows`` with both models, in turns, on the processor; raises Cancelled."""
+    empty = ConfusionMatrix.empty(exact.classes)
+    parity = Parity(empty, empty, empty)
+    margin = exact.margin
+    size = other.fixed_size or (windows[0].rows + 2 * margin, windows[0].cols + 2 * margin)
+    with _opened(exact, size, progress) as first, _opened(other, size, progress) as second:
+        for index, window in enumerate(windows):
+            tile, valid = sample.read(window, margin)
+            scores, seconds = _timed(first, tile, progress)
+            others, other_seconds = _timed(second, tile, progress)
+            labels = None if reference is None else reference.read(window)
+            parity.add(scores, others, valid, labels)
+            parity.exact_seconds += seconds
+            parity.other_seconds += other_seconds
+            progress.report((index + 1) / len(windows))
+    return parity
+
+
+def _opened(info: ModelInfo, size: tuple[int, int], progress: Progress) -> OnnxBackend:
+    """One tile at a time: all threads help inside it."""
+    return OnnxBackend(info, "cpu", tile_size=size, tiles=1, progress=progress)
+
+
+def _timed(
+    backend: OnnxBackend, tile: NDArray[np.float32], progress: Progress
+) -> tuple[NDArray[np.float32], float]:
+    """The probabilities of a tile and how long they took."""
+    with ThreadPoolExecutor(1, thread_name_prefix="scasnet-compare") as pool:
+        started = time.monotonic()
+        future = pool.submit(backend.predict, tile[None])
+        while not wait((future,), timeout=_POLL_SECONDS).done:
+            if progress.cancelled:
+                backend.cancel()
+        progress.check()
+        return future.result()[0], time.monotonic() - started
+
 
 Translator = Callable[[Message], str]
 
@@ -151,6 +249,12 @@ class _Page:
     def _text(self, template: str, **values: Any) -> str:
         return self._tr(Message(template, values))
 
+    def _facts(self, facts: Mapping[str, str]) -> str:
+        return html.facts([(self._text(label), value) for label, value in facts.items()])
+
+    def _section(self, title: str, *parts: str) -> str:
+        return html.section(self._text(title), *parts)
+
     def text(self) -> str:
         title = self._text(
             translate("ScasNet", "{name} in {precision}"),
@@ -162,27 +266,23 @@ class _Page:
         return html.page(title, *sections, lang=lang)
 
     def _summary(self) -> str:
-        report, text = self._report, self._text
-        pairs = [
-            (text(translate("ScasNet", "Labels that agree")), _share(report["labels_agreeing"])),
-            (
-                text(translate("ScasNet", "Largest difference of a probability")),
-                html.decimal(report["largest_difference"], 4),
-            ),
-        ]
+        report = self._report
+        difference = html.decimal(report["largest_difference"], 4)
+        facts = {
+            translate("ScasNet", "Labels that agree"): _share(report["labels_agreeing"]),
+            translate("ScasNet", "Largest difference of a probability"): difference,
+        }
         for label, key in (
-            (text(translate("ScasNet", "Overall accuracy")), "overall_accuracy"),
-            (text(translate("ScasNet", "Overall accuracy, fp32")), "overall_accuracy_fp32"),
-            (text(translate("ScasNet", "Mean IoU")), "mean_iou"),
-            (text(translate("ScasNet", "Mean IoU, fp32")), "mean_iou_fp32"),
+            (translate("ScasNet", "Overall accuracy"), "overall_accuracy"),
+            (translate("ScasNet", "Overall accuracy, fp32"), "overall_accuracy_fp32"),
+            (translate("ScasNet", "Mean IoU"), "mean_iou"),
+            (translate("ScasNet", "Mean IoU, fp32"), "mean_iou_fp32"),
         ):
             if report[key] is not None:
-                pairs.append((label, _share(report[key])))
+                facts[label] = _share(report[key])
         size = html.percent(report["bytes"] / report["bytes_fp32"], 0)
-        pairs += [
-            (text(translate("ScasNet", "Time on this CPU, share of fp32")), _time_share(report)),
-            (text(translate("ScasNet", "File size, share of fp32")), size),
-        ]
+        facts[translate("ScasNet", "Time on this CPU, share of fp32")] = _time_share(report)
+        facts[translate("ScasNet", "File size, share of fp32")] = size
         explained = translate(
             "ScasNet",
             "fp32, fp16 and int8 are the kinds of numbers a model computes with: 32 or 16 bits, or "
@@ -191,26 +291,24 @@ class _Page:
             "map and reference agree, divided by the area that either of them gives to the class.",
         )
         warnings = (html.warning(self._tr(note)) for note in notes_of(report))
-        title = text(translate("ScasNet", "Summary"))
-        return html.section(title, *warnings, html.facts(pairs), html.paragraph(text(explained)))
+        paragraph = html.paragraph(self._text(explained))
+        title = translate("ScasNet", "Summary")
+        return self._section(title, *warnings, self._facts(facts), paragraph)
 
     def _classes(self) -> str:
-        text = self._text
         labels = self._matrix("labels")
-        columns = [
-            (text(translate("ScasNet", "Pixels, fp32")), map(html.count, labels.in_reference)),
-            (text(translate("ScasNet", "Of these unchanged")), map(_share, labels.recall)),
-        ]
+        columns = {
+            translate("ScasNet", "Class"): self._names,
+            translate("ScasNet", "Pixels, fp32"): map(html.count, labels.in_reference),
+            translate("ScasNet", "Of these unchanged"): map(_share, labels.recall),
+        }
         if self._report["confusion"] is not None:
-            for label, key in (
-                (text(translate("ScasNet", "IoU, fp32")), "confusion_fp32"),
-                (text(translate("ScasNet", "IoU")), "confusion"),
-            ):
-                columns.append((label, map(html.decimal, self._matrix(key).iou)))
-        head = [text(translate("ScasNet", "Class")), *(label for label, _ in columns)]
-        rows = list(zip(self._names, *(values for _, values in columns)))
-        title = text(translate("ScasNet", "Classes"))
-        return html.section(title, html.table(head, rows, self._colors))
+            exact, other = self._matrix("confusion_fp32").iou, self._matrix("confusion").iou
+            columns[translate("ScasNet", "IoU, fp32")] = map(html.decimal, exact)
+            columns[translate("ScasNet", "IoU")] = map(html.decimal, other)
+        rows = list(zip(*columns.values()))
+        table = html.table(list(map(self._text, columns)), rows, self._colors)
+        return self._section(translate("ScasNet", "Classes"), table)
 
     def _matrix(self, key: str) -> ConfusionMatrix:
         return ConfusionMatrix(np.array(self._report[key], dtype=np.int64))
@@ -228,33 +326,24 @@ class _Page:
             corner=self._text(translate("ScasNet", "fp32 ↓ exported →")),
             caption=self._text(caption),
         )
-        return html.section(self._text(translate("ScasNet", "Changed labels")), heat_map)
+        return self._section(translate("ScasNet", "Changed labels"), heat_map)
 
     def _method(self) -> str:
-        report, text = self._report, self._text
-        pairs = [
-            (text(translate("ScasNet", "Original")), report["input"]),
-            (text(translate("ScasNet", "Exported model")), report["output"]),
-            (
-                text(translate("ScasNet", "Fixed tile size (pixels)")),
-                html.count(report["fixed_size"]),
-            ),
-            (text(translate("ScasNet", "Compared on")), report["raster"]),
-            (text(translate("ScasNet", "Windows")), html.count(report["windows"])),
-            (text(translate("ScasNet", "Pixels")), html.count(report["pixels"])),
-            (
-                text(translate("ScasNet", "Windows for calibration")),
-                html.count(report["calibrated_on"]),
-            ),
-            (text(translate("ScasNet", "Reference")), report["reference"] or ""),
-            (
-                text(translate("ScasNet", "Largest difference between fp32 and PyTorch")),
-                html.decimal(report["network_difference"], 7),
-            ),
-        ]
-        title = text(translate("ScasNet", "Method"))
-        method = html.paragraph(text(_METHODS[report["precision"]]))
-        return html.section(title, method, html.facts(pairs))
+        report = self._report
+        difference = html.decimal(report["network_difference"], 7)
+        facts = {
+            translate("ScasNet", "Original"): report["input"],
+            translate("ScasNet", "Exported model"): report["output"],
+            translate("ScasNet", "Fixed tile size (pixels)"): html.count(report["fixed_size"]),
+            translate("ScasNet", "Compared on"): report["raster"],
+            translate("ScasNet", "Windows"): html.count(report["windows"]),
+            translate("ScasNet", "Pixels"): html.count(report["pixels"]),
+            translate("ScasNet", "Windows for calibration"): html.count(report["calibrated_on"]),
+            translate("ScasNet", "Reference"): report["reference"] or "",
+            translate("ScasNet", "Largest difference between fp32 and PyTorch"): difference,
+        }
+        method = html.paragraph(self._text(_METHODS[report["precision"]]))
+        return self._section(translate("ScasNet", "Method"), method, self._facts(facts))
 
 
 def _share(share: float) -> str:

@@ -19,7 +19,7 @@ CALIBRATION = "CALIBRATION"  # the parameter whose raster ``bands`` are of
 class ExportRequest:
     """What to export, and on what to calibrate and compare it.
 
-    ``source`` is a model file or what ``training.weights.checkpoint_folder`` understands.
+    ``source`` is a model file or what ``checkpoint.checkpoint_folder`` understands.
     ``raster`` is "" where the user chose none; ``demo`` is an image in red, green and blue that
     may stand in for it. ``bands`` are numbers of the raster's bands, none to find them.
     ``reference`` is what ReferenceLabels takes, or None.
@@ -71,19 +71,17 @@ class ExportRequest:
     def __post_init__(self) -> None:
         check_limits(self)
         if self.precision == "int8" and not self.raster:
-            raise SettingError(
-                translate(
-                    "ScasNet",
-                    "An int8 model is calibrated on a raster: choose one like those to be mapped.",
-                )
+            text = translate(
+                "ScasNet",
+                "An int8 model is calibrated on a raster: choose one like those to be mapped.",
             )
+            raise SettingError(text)
         if self.reference is not None and not self.raster:
-            raise SettingError(
-                translate(
-                    "ScasNet",
-                    "The reference needs a raster: choose the one it belongs to for calibration.",
-                )
+            text = translate(
+                "ScasNet",
+                "The reference needs a raster: choose the one it belongs to for calibration.",
             )
+            raise SettingError(text)
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> ExportRequest:

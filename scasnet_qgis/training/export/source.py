@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from scasnet_qgis.common.errors import ModelError, SettingError, TrainingError
-from scasnet_qgis.common.messages import message, translate
+from scasnet_qgis.common.messages import translate
 from scasnet_qgis.common.model_card import ModelCard
 from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.models.model_file import ModelInfo, inspect
@@ -36,32 +36,26 @@ def exact_model(request: ExportRequest, folder: Path, progress: Progress) -> Exa
         info = inspect(request.source)
         return ExactModel(info, _sample(request, info.card, progress))
     # PyTorch is needed here only: a model file is converted without it.
-    from scasnet_qgis.training.checkpoint import Checkpoint
-    from scasnet_qgis.training.weights import checkpoint_folder
+    from scasnet_qgis.training.checkpoint import Checkpoint, checkpoint_folder
 
     place = checkpoint_folder(request.source)
     saved = None if place is None else Checkpoint.load(place)
     if place is None or saved is None:
-        raise TrainingError(
-            translate(
-                "ScasNet",
-                "{path} is neither a model (.onnx) nor a checkpoint of a training: choose the "
-                "training's folder or a file in its folder best.",
-            ),
-            path=request.source,
+        text = translate(
+            "ScasNet",
+            "{path} is neither a model (.onnx) nor a checkpoint of a training: choose the "
+            "training's folder or a file in its folder best.",
         )
+        raise TrainingError(text, path=request.source)
     try:
         return _exported(saved, request, folder / "exact.onnx", progress)
     except (KeyError, TypeError, RuntimeError) as error:  # what is missing, or of another shape
-        raise TrainingError(
-            translate(
-                "ScasNet",
-                "The checkpoint {folder} was made by another version of this plugin: export the "
-                "model file of that training instead.",
-            ),
-            f"{type(error).__name__}: {error}",
-            folder=place,
-        ) from error
+        text = translate(
+            "ScasNet",
+            "The checkpoint {folder} was made by another version of this plugin: export the model "
+            "file of that training instead.",
+        )
+        raise TrainingError(text, f"{type(error).__name__}: {error}", folder=place) from error
 
 
 def _exported(saved: Any, request: ExportRequest, target: Path, progress: Progress) -> ExactModel:
@@ -72,10 +66,8 @@ def _exported(saved: Any, request: ExportRequest, target: Path, progress: Progre
     sample = _sample(request, build_card(saved.state), progress)
     windows = sample.divide((_SIDE, _SIDE)).comparison[:2]
     tiles = np.stack([sample.read(window)[0] for window in windows])
-    check = export_checkpoint(saved, target, torch.from_numpy(tiles))
-    text = translate("ScasNet", "The model file differs from the network by at most {value}.")
-    progress.info(message(text, value=f"{check.difference:.1e}"))
-    return ExactModel(inspect(target), sample, check.difference)
+    difference = export_checkpoint(saved, target, torch.from_numpy(tiles), progress)
+    return ExactModel(inspect(target), sample, difference)
 
 
 def _sample(request: ExportRequest, card: ModelCard, progress: Progress) -> RasterSample:
@@ -83,14 +75,12 @@ def _sample(request: ExportRequest, card: ModelCard, progress: Progress) -> Rast
     if request.raster:
         return RasterSample(request.raster, card, request.bands, progress)
     if not request.demo or len(card.bands) != 3 or card.value_range != _DEMO_RANGE:
-        raise SettingError(
-            translate(
-                "ScasNet",
-                "The exported model is compared with the original on an image: choose a "
-                "calibration raster with the bands {names}.",
-            ),
-            names=", ".join(card.bands),
+        text = translate(
+            "ScasNet",
+            "The exported model is compared with the original on an image: choose a calibration "
+            "raster with the bands {names}.",
         )
+        raise SettingError(text, names=", ".join(card.bands))
     return RasterSample(request.demo, card, (1, 2, 3), progress)
 
 
@@ -100,22 +90,20 @@ def check_source(model: ModelInfo, fixed_size: int | None) -> None:
     if model.card.precision not in ("", "float32"):
         stored = model.card.precision
     if stored != "float32" or model.input_type != "float32":
-        raise ModelError(
-            translate(
-                "ScasNet",
-                "{name} is not in single precision (fp32): choose the model that it was made from,"
-                " or its training.",
-            ),
-            f"weights {stored}, input {model.input_type}",
-            name=model.path.name,
+        text = translate(
+            "ScasNet",
+            "{name} is not in single precision (fp32): choose the model that it was made from, or "
+            "its training.",
         )
+        raise ModelError(text, f"weights {stored}, input {model.input_type}", name=model.path.name)
     if fixed_size and model.fixed_size not in (None, (fixed_size, fixed_size)):
+        text = translate(
+            "ScasNet",
+            "{name} already has a fixed tile size of {rows} x {cols} pixels: leave the fixed tile "
+            "size empty.",
+        )
         raise SettingError(
-            translate(
-                "ScasNet",
-                "{name} already has a fixed tile size of {rows} x {cols} pixels: leave the fixed "
-                "tile size empty.",
-            ),
+            text,
             name=model.path.name,
             rows=(model.fixed_size or (0, 0))[0],
             cols=(model.fixed_size or (0, 0))[1],

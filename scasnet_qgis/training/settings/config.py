@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,7 @@ from typing import Any
 from scasnet_qgis.common.errors import SettingError
 from scasnet_qgis.common.messages import translate
 from scasnet_qgis.common.model_card import default_color
-from scasnet_qgis.common.options import (
-    Choice,
-    FilePath,
-    Number,
-    Text,
-    check_limits,
-    option,
-)
+from scasnet_qgis.common.options import Choice, FilePath, Number, Text, check_limits, option
 from scasnet_qgis.training.settings.file_settings import FileSettings, as_json
 from scasnet_qgis.training.settings.parsing import (
     DEFAULT_MODEL,
@@ -47,7 +39,7 @@ _PAIRS = ("scale_range", "value_range")
 class TrainingConfig(FileSettings):
     """Everything that decides what a training run does.
 
-    Of data with the role "split" the share ``validation_share`` is kept apart in spatial blocks.
+    Of data with the role "split" the share ``validation_share`` is set aside in spatial blocks.
     The run ends after ``epochs``, ``steps`` or ``time_budget`` minutes, whichever comes first; the
     learning rate falls polynomially to 0 over it. ``head_rate`` multiplies it for the head.
     ``width`` is that of ``variant`` where it is not given.
@@ -271,11 +263,8 @@ class TrainingConfig(FileSettings):
         try:
             values = json.loads(Path(path).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise SettingError(
-                translate("ScasNet", "The training settings {path} cannot be read."),
-                str(error),
-                path=path,
-            ) from error
+            text = translate("ScasNet", "The training settings {path} cannot be read.")
+            raise SettingError(text, str(error), path=path) from error
         return cls.of({"folder": str(data or Path(path).parent), **values})
 
     @classmethod
@@ -287,16 +276,12 @@ class TrainingConfig(FileSettings):
         known = {setting.name for setting in fields(cls)}
         unknown = sorted(set(values) - known)
         if unknown:
-            raise SettingError(
-                translate("ScasNet", "The training settings have unknown keys: {names}."),
-                names=", ".join(unknown),
-            )
+            text = translate("ScasNet", "The training settings have unknown keys: {names}.")
+            raise SettingError(text, names=", ".join(unknown))
         missing = sorted({"data", "classes"} - set(values))
         if missing:
-            raise SettingError(
-                translate("ScasNet", "The training settings lack: {names}."),
-                names=", ".join(missing),
-            )
+            text = translate("ScasNet", "The training settings lack: {names}.")
+            raise SettingError(text, names=", ".join(missing))
         return cls(**{"time_budget": None, **values})
 
     def at(self, step: int) -> TrainingConfig:
@@ -349,21 +334,16 @@ def _check(config: TrainingConfig) -> None:
     """Raise SettingError for values that cannot work."""
     check_limits(config)
     if not 0.0 <= config.validation_share < 1.0:
-        raise SettingError(translate("ScasNet", "The validation share must lie between 0 and 1."))
-    _check_phases(config.phases)
-
-
-def _check_phases(phases: Sequence[dict[str, Any]]) -> None:
-    for phase in phases:
+        text = translate("ScasNet", "The validation share must be from 0 to below 1.")
+        raise SettingError(text)
+    for phase in config.phases:
         odd = sorted(set(phase) - {"step", *PHASE_KEYS})
         if odd or "step" not in phase:
-            raise SettingError(
-                translate(
-                    "ScasNet", "A phase needs 'step' and may set {names}; one has {value} instead."
-                ),
-                names=", ".join(PHASE_KEYS),
-                value=", ".join(odd) or "no step",
+            text = translate(
+                "ScasNet", "A phase needs 'step' and may set {names}; one has {value} instead."
             )
+            names = ", ".join(PHASE_KEYS)
+            raise SettingError(text, names=names, value=", ".join(odd) or "no step")
 
 
 def tile_of(config: TrainingConfig) -> tuple[int, int]:

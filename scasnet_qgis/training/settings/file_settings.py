@@ -45,7 +45,7 @@ class FileSettings:
     """
 
     data: list[dict[str, Any]] = setting(
-        (),  # compared by the files themselves, see training/run_folder.py
+        (),  # compared by the files themselves, see training/run.py
         translate("ScasNet", "Images and labels"),
         Text(),
         write=as_json,

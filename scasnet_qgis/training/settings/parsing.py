@@ -18,15 +18,12 @@ def band_numbers(given: str) -> list[int]:
     """The numbers in "1;2;3" or "1,2,3"; raises SettingError."""
     words = [word for word in re.split(r"[;,\s]+", given.strip()) if word]
     if not all(word.isdecimal() and int(word) > 0 for word in words):
-        raise SettingError(
-            translate("ScasNet", "'{value}' is no list of band numbers: write them as in 1;2;3."),
-            value=given,
-        )
+        text = translate("ScasNet", "'{value}' is not a list of band numbers such as 1;2;3.")
+        raise SettingError(text, value=given)
     numbers = [int(word) for word in words]
     if len(set(numbers)) < len(numbers):
         raise SettingError(
-            translate("ScasNet", "'{value}' names a band twice: give each band once."),
-            value=given,
+            translate("ScasNet", "'{value}' names a band twice: give each band once."), value=given
         )
     return numbers
 
@@ -34,13 +31,12 @@ def band_numbers(given: str) -> list[int]:
 def validation_share(given: float) -> float:
     """A share that may be given in percent; raises SettingError where it is 0."""
     if given <= 0.0:
-        raise SettingError(
-            translate(
-                "ScasNet",
-                "Without validation data the accuracy stays unknown: choose a share above 0, as in "
-                "0.2, or validation images.",
-            )
+        text = translate(
+            "ScasNet",
+            "Without validation data the accuracy stays unknown: choose a share above 0, as in "
+            "0.2, or validation images.",
         )
+        raise SettingError(text)
     return given / 100.0 if given >= 1.0 else given
 
 
@@ -52,22 +48,17 @@ def start_from(given: str) -> str:
     if path.name.lower() == NOTHING and not path.exists():
         return NOTHING
     if not path.exists():
-        raise SettingError(
-            translate(
-                "ScasNet",
-                "{path} does not exist: choose another file to start from, or write nothing.",
-            ),
-            path=path,
+        text = translate(
+            "ScasNet", "{path} does not exist: choose another file to start from, or write nothing."
         )
+        raise SettingError(text, path=path)
     if path.is_file() and path.suffix.lower() not in _STARTS and path.name != "state.json":
-        raise SettingError(
-            translate(
-                "ScasNet",
-                "Training cannot start from {name}: choose a model (.onnx), weights "
-                "(.safetensors or .caffemodel) or a training folder.",
-            ),
-            name=path.name,
+        text = translate(
+            "ScasNet",
+            "Training cannot start from {name}: choose a model (.onnx), weights (.safetensors or "
+            ".caffemodel) or a training folder.",
         )
+        raise SettingError(text, name=path.name)
     return str(path.absolute())
 
 

@@ -1,7 +1,7 @@
-"""Do a task of training: ``python -m scasnet_qgis.training TASK --request FILE``.
+"""Do a task of training: ``python -m scasnet_qgis.training.worker TASK --request FILE``.
 
 On a terminal the task tells in lines how it goes, and Ctrl+C ends it early. QGIS adds
-``--child``, and reads events (see events.py).
+``--child``, and reads events (see protocol.py).
 """
 
 from __future__ import annotations
@@ -65,7 +65,9 @@ def main() -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m scasnet_qgis.training", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m scasnet_qgis.training.worker", description=__doc__
+    )
     parser.add_argument("task", choices=sorted(TASKS), help="what to do")
     parser.add_argument("--request", type=Path, required=True, help="its settings (JSON)")
     parser.add_argument(

@@ -59,7 +59,7 @@ def text_of(event: Mapping[str, Any]) -> Message:
     values = event.get("values")
     return Message(
         str(event.get("template", "")),
-        {key: _value(each) for key, each in values.items()} if isinstance(values, dict) else {},
+        {key: _value(value) for key, value in values.items()} if isinstance(values, dict) else {},
     )
 
 

@@ -123,11 +123,8 @@ def read_request(path: Path) -> dict[str, Any]:
         reason = type(values).__name__
     except (OSError, ValueError) as error:
         reason = str(error)
-    raise SettingError(
-        translate("ScasNet", "{path} cannot be read as settings: it must be a JSON object."),
-        reason,
-        path=path,
-    )
+    text = translate("ScasNet", "{path} cannot be read as settings: it must be a JSON object.")
+    raise SettingError(text, reason, path=path)
 
 
 def perform(task: str, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
@@ -149,7 +146,7 @@ def _explained(error: Exception) -> ScasNetError:
     if isinstance(error, ImportError) and not (error.name or "").startswith("scasnet_qgis"):
         module = (error.name or str(error)).split(".")[0]
         return _without(PACKAGES.get(module, module), detail)
-    if isinstance(error, MemoryError) or any(each in text for each in _NO_MEMORY):
+    if isinstance(error, MemoryError) or any(sign in text for sign in _NO_MEMORY):
         return TrainingError(
             translate(
                 "ScasNet",
@@ -158,9 +155,9 @@ def _explained(error: Exception) -> ScasNetError:
             detail,
         )
     full = isinstance(error, OSError) and error.errno in _FULL
-    if full or any(each in text for each in _NO_SPACE):
+    if full or any(sign in text for sign in _NO_SPACE):
         return OutputError(
-            translate("ScasNet", "The disk is full: make room and run the same again to continue."),
+            translate("ScasNet", "The disk is full: free some space and run it again to resume."),
             detail,
         )
     return TrainingError(
@@ -172,9 +169,5 @@ def _explained(error: Exception) -> ScasNetError:
 
 
 def _without(packages: str, detail: str = "") -> DependencyError:
-    return DependencyError(
-        translate("ScasNet", "The Python {python} lacks {packages}."),
-        detail,
-        python=sys.executable,
-        packages=packages,
-    )
+    text = translate("ScasNet", "The Python {python} lacks {packages}.")
+    return DependencyError(text, detail, python=sys.executable, packages=packages)

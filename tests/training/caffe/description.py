@@ -35,10 +35,7 @@ def prototxt(table: list[Row], bands: int, rows: int, cols: int) -> str:
         bottoms = " ".join(f'bottom: "{bottom}"' for bottom in row.bottoms)
         for name, kind in _layers(row):
             settings = SETTINGS[kind].format(
-                row=row,
-                bias=str(row.bias).lower(),
-                height=heights[row.top],
-                width=widths[row.top],
+                row=row, bias=str(row.bias).lower(), height=heights[row.top], width=widths[row.top]
             )
             wiring = f'name: "{name}" type: "{kind}" {bottoms} top: "{row.top}"'
             lines.append(f"layer {{ {wiring} {settings} }}")

@@ -112,33 +112,30 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     assert_refused(tmp_path, "cannot be read")
 
 
-@pytest.mark.fault(
-    "Caffe weights that are cut off at any place",
-    "refused in one sentence",
-)
+@pytest.mark.fault("Caffe weights that are cut off at any place", "refused in one sentence")
 def test_a_file_cut_off_anywhere_is_refused(caffe_file: Path) -> None:
     content = wire.layer("conv1_1", "Convolution", [wire.blob(WEIGHT), wire.blob(BIAS)])
     for length in range(1, len(content)):
         caffe_file.write_bytes(content[:length])
-        assert_refused(caffe_file, "not a whole Caffe model")
+        assert_refused(caffe_file, "complete Caffe model")
 
 
 @pytest.mark.parametrize("content", [b"", wire.chunk(1, "a net"), wire.layer("r", "ReLU", [])])
 def test_a_file_without_weights_is_refused(caffe_file: Path, content: bytes) -> None:
     caffe_file.write_bytes(content)
-    assert_refused(caffe_file, "holds no layer with weights")
+    assert_refused(caffe_file, "no layers with weights")
 
 
 def test_a_description_is_no_weights(caffe_file: Path) -> None:
     caffe_file.write_text('name: "VGG"\nlayer { name: "data" type: "Input" top: "data" }\n')
-    assert_refused(caffe_file, "not a whole Caffe model")
+    assert_refused(caffe_file, "complete Caffe model")
 
 
 def test_random_bytes_are_refused(caffe_file: Path) -> None:
     generator = np.random.default_rng(0)
     for length in generator.integers(1, 300, size=300):
         caffe_file.write_bytes(generator.bytes(int(length)))
-        assert_refused(caffe_file, ".")
+        assert_refused(caffe_file, caffe_file.name)
 
 
 def test_a_damaged_byte_ends_in_weights_or_in_a_sentence(caffe_file: Path) -> None:
@@ -152,33 +149,24 @@ def test_a_damaged_byte_ends_in_weights_or_in_a_sentence(caffe_file: Path) -> No
                 weights_in(caffe_file)
 
 
-@pytest.mark.parametrize(
-    "dims",
-    [
-        pytest.param((2, 2), id="too many"),
-        pytest.param((1,), id="too few"),
-        pytest.param((), id="a single number"),
-        pytest.param((-1, -2), id="negative"),
-        pytest.param((0, 2), id="empty"),
-        pytest.param((2**32, 2**31, 2, 1 << 40, 2), id="beyond 64 bits"),
-    ],
-)
-def test_a_shape_that_does_not_fit_is_refused(caffe_file: Path, dims: tuple[int, ...]) -> None:
-    blob = wire.shape(dims) + wire.floats(BIAS)
-    caffe_file.write_bytes(wire.layer("conv1_1", "Convolution", [blob]))
-    assert_refused(caffe_file, "'conv1_1' claims the shape .* holds 2 numbers")
+SHAPES = {
+    "too many": ((2, 2), wire.floats(BIAS), "2 x 2 .* 2 values"),
+    "too few": ((1,), wire.floats(BIAS), "1 .* 2 values"),
+    "a single number": ((), wire.floats(BIAS), "2 values"),
+    "negative": ((-1, -2), wire.floats(BIAS), "-1 x -2 .* 2 values"),
+    "empty": ((0, 2), wire.floats(BIAS), "0 x 2 .* 2 values"),
+    "beyond 64 bits": ((2**32, 2**31, 2, 1 << 40, 2), wire.floats(BIAS), "x 2 .* 2 values"),
+    "0 in 64 bits": ((2**32, 2**32), b"", "4294967296 x 4294967296 .* 0 values"),
+    "many axes": ((1,) * 33, wire.floats([1.0]), "1 x 1"),
+}
 
 
-def test_a_huge_shape_without_numbers_is_refused(caffe_file: Path) -> None:
-    blob = wire.shape((2**32, 2**32))  # the product is 0 in 64 bits
-    caffe_file.write_bytes(wire.layer("conv1_1", "Convolution", [blob]))
-    assert_refused(caffe_file, "holds 0 numbers")
-
-
-def test_a_shape_of_many_axes_is_refused(caffe_file: Path) -> None:
-    blob = wire.shape((1,) * 33) + wire.floats([1.0])
-    caffe_file.write_bytes(wire.layer("conv1_1", "Convolution", [blob]))
-    assert_refused(caffe_file, "'conv1_1' claims the shape 1 x 1")
+@pytest.mark.parametrize(("dims", "numbers", "said"), SHAPES.values(), ids=SHAPES)
+def test_a_shape_that_does_not_fit_is_refused(
+    caffe_file: Path, dims: tuple[int, ...], numbers: bytes, said: str
+) -> None:
+    caffe_file.write_bytes(wire.layer("conv1_1", "Convolution", [wire.shape(dims) + numbers]))
+    assert_refused(caffe_file, f"'conv1_1' .* {said}")
 
 
 def test_layers_of_one_name_are_refused_where_they_have_weights(caffe_file: Path) -> None:
@@ -187,7 +175,7 @@ def test_layers_of_one_name_are_refused_where_they_have_weights(caffe_file: Path
     caffe_file.write_bytes(data + data + layer)
     assert list(weights_in(caffe_file)) == ["conv1_1"]
     caffe_file.write_bytes(layer + wire.old_layer("conv1_1", CONVOLUTION, [wire.blob(WEIGHT)]))
-    assert_refused(caffe_file, "two layers called 'conv1_1'")
+    assert_refused(caffe_file, "two layers .*'conv1_1'")
 
 
 def test_numbers_in_several_parts_are_put_together(caffe_file: Path) -> None:
@@ -215,7 +203,7 @@ def test_a_file_that_shrinks_while_it_is_used_is_refused(caffe_file: Path) -> No
     caffe_file.write_bytes(content)
     file = CaffeFile(caffe_file)
     caffe_file.write_bytes(content[:-40])
-    with pytest.raises(ModelError, match="not a whole Caffe model"):
+    with pytest.raises(ModelError, match="complete Caffe model"):
         file.read(file.layers[0])
 
 
@@ -250,13 +238,12 @@ HOSTILE = hostile(60_000)
 
 
 @pytest.mark.fault(
-    "Caffe weights that claim more than there is, in many ways",
-    "refused in one sentence",
+    "Caffe weights that claim more than there is, in many ways", "refused in one sentence"
 )
 @pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE)
 def test_what_is_out_of_all_proportion_is_refused(caffe_file: Path, content: bytes) -> None:
     caffe_file.write_bytes(content)
-    assert_refused(caffe_file, "not a whole Caffe model")
+    assert_refused(caffe_file, "complete Caffe model")
 
 
 def test_all_of_that_takes_little_memory(tmp_path: Path) -> None:
@@ -267,9 +254,8 @@ def test_all_of_that_takes_little_memory(tmp_path: Path) -> None:
 import sys
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
-from scasnet_qgis.core.errors import ModelError
-from scasnet_qgis.network.caffe_container import CaffeFile
-from scasnet_qgis.network.caffe_schema import parsed
+from scasnet_qgis.common.errors import ModelError
+from scasnet_qgis.training.caffe.container import CaffeFile, parsed
 parsed("BlobProto", b"")
 before = getrusage(RUSAGE_SELF).ru_maxrss
 for path in Path(sys.argv[1]).iterdir():

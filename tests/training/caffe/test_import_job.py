@@ -29,6 +29,7 @@ from tests.training.caffe.published import read_table
 WIDTH, CLASSES = 0.0625, 4
 
 Weights = dict[str, list[Tensor]]
+DeepLab = tuple[Path, dict[str, list[np.ndarray]]]  # a file, and what is in it
 
 
 def narrow_weights(variant: str, bands: int = 3, spread: float = 70.0) -> Weights:
@@ -125,6 +126,7 @@ def test_order_mean_and_scale_of_the_input(
     assert inspect(target).card.mean == pytest.approx((90 / 255, 100 / 255, 120 / 255))
     other = tmp_path / "published.onnx"
     run_import(vgg_file, other, recorder, band_order="rgb")
+    assert inspect(other).card.class_names == ["class 1", "class 2", "class 3", "class 4"]
     assert inspect(other).card.mean == pytest.approx((122.675 / 255, 116.669 / 255, 104.008 / 255))
 
 
@@ -139,14 +141,6 @@ def test_a_network_of_five_bands(tmp_path: Path, recorder: Recorder) -> None:
     wanted = expected("vgg", weights, minus(image[:, [2, 1, 0, 3, 4]], 10, 20, 30, 40, 50))
     assert np.abs(probabilities(target, image / 255) - wanted).max() < 1e-4
     assert inspect(target).card.bands == ("red", "green", "blue", "nir", "band 5")
-
-
-def test_classes_without_names_are_numbered(
-    tmp_path: Path, vgg_file: Path, recorder: Recorder
-) -> None:
-    target = tmp_path / "model.onnx"
-    run_import(vgg_file, target, recorder)
-    assert inspect(target).card.class_names == ["class 1", "class 2", "class 3", "class 4"]
 
 
 @pytest.mark.parametrize(
@@ -201,8 +195,8 @@ def test_a_cancelled_import_leaves_nothing(
 
 
 @pytest.fixture(scope="module")
-def deeplab(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, list[np.ndarray]]]:
-    """A full-width VGG16 as DeepLab has it, and what is in it."""
+def deeplab(tmp_path_factory: pytest.TempPathFactory) -> DeepLab:
+    """A full-width VGG16 as DeepLab has it."""
     generator = np.random.default_rng(0)
     layers: dict[str, list[np.ndarray]] = {}
     inputs = 3
@@ -223,9 +217,7 @@ def deeplab(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, l
     return path, layers
 
 
-def test_the_encoder_of_deeplab(
-    tmp_path: Path, deeplab: tuple[Path, dict[str, list[np.ndarray]]], recorder: Recorder
-) -> None:
+def test_the_encoder_of_deeplab(tmp_path: Path, deeplab: DeepLab, recorder: Recorder) -> None:
     source, layers = deeplab
     target = tmp_path / "encoder.safetensors"
     result = run_import(source, target, recorder)
@@ -253,7 +245,7 @@ def test_the_encoder_of_deeplab(
 
 
 def test_an_encoder_for_red_before_blue_is_turned(
-    tmp_path: Path, deeplab: tuple[Path, dict[str, list[np.ndarray]]], recorder: Recorder
+    tmp_path: Path, deeplab: DeepLab, recorder: Recorder
 ) -> None:
     source, layers = deeplab
     target = tmp_path / "encoder.safetensors"

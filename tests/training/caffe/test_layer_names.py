@@ -12,7 +12,7 @@ from scasnet_qgis.common.errors import ModelError
 from scasnet_qgis.network.scasnet import ScasNet, ScasNetConfig
 from scasnet_qgis.training.caffe.container import CaffeFile, CaffeLayer
 from scasnet_qgis.training.caffe.layer_names import LayerMapping, match, target_layers
-from scasnet_qgis.training.caffe.loading import read_arrays
+from scasnet_qgis.training.caffe.weights import read_arrays
 from tests.network.weights import randomise, weights_by_name
 from tests.training.caffe import wire
 from tests.training.caffe.description import caffemodel, old_caffemodel, pspnet_caffemodel
@@ -51,12 +51,12 @@ def test_homes_are_the_layers_with_weights_of_the_tables() -> None:
         rows = [row for row in read_table(variant) if row.type in ("Convolution", "BN")]
         found = target_layers(ScasNetConfig(variant))
         assert set(found) == {row.name for row in rows}
-        assert {name for name, home in found.items() if home.norm} == {
+        assert {name for name, target in found.items() if target.norm} == {
             row.name for row in rows if row.type == "BN"
         }
         assert found["conv6_funetuning_fpn"].shapes == ((6, 256, 1, 1), (6,))
     encoder = [
-        name for name, home in target_layers(ScasNetConfig("vgg")).items() if home.in_encoder
+        name for name, target in target_layers(ScasNetConfig("vgg")).items() if target.in_encoder
     ]
     assert len(encoder) == 13
     assert (encoder[0], encoder[-1]) == ("conv1_1", "conv5_3")
@@ -69,7 +69,7 @@ def test_a_whole_file_matches_and_tells_its_network(
     content = WRITERS[variant](read_table(variant), weights[variant])
     found = match(layers_of(tmp_path, content))
     assert found.config == ScasNetConfig(variant, 3, 5, WIDTH)
-    assert {pair.home.name for pair in found.pairs} == set(weights[variant])
+    assert {pair.target.name for pair in found.pairs} == set(weights[variant])
     assert (found.unused, found.missing) == ((), ())
 
 
@@ -94,7 +94,7 @@ def test_a_batch_norm_of_the_common_caffe_is_that_of_pspnet(
     assert (found.unused, found.missing) == ((), ())
     file = CaffeFile(tmp_path / "weights.caffemodel")
     for pair in found.pairs:
-        for ours, theirs in zip(read_arrays(file, pair), weights["resnet"][pair.home.name]):
+        for ours, theirs in zip(read_arrays(file, pair), weights["resnet"][pair.target.name]):
             assert np.array_equal(ours, theirs.numpy())
 
 
@@ -104,7 +104,7 @@ def test_a_batch_norm_without_its_scale_has_no_home(tmp_path: Path) -> None:
     content = wire.layer("conv1_1_3x3_s2", "Convolution", [kernel])
     content += wire.layer("conv1_1_3x3_s2/bn", "BatchNorm", norm)
     found = match(layers_of(tmp_path, content))
-    assert [pair.home.name for pair in found.pairs] == ["conv1_1_3x3_s2"]
+    assert [pair.target.name for pair in found.pairs] == ["conv1_1_3x3_s2"]
     assert "Scale layer is missing" in reasons(found)["conv1_1_3x3_s2/bn"]
     assert "conv1_1_3x3_s2/bn" in found.missing_encoder_layers
 
@@ -117,14 +117,14 @@ def test_what_does_not_match_is_told_both_ways(tmp_path: Path) -> None:
     content += wire.layer("conv1_2", "Convolution", [wide, bias])
     content += wire.layer("fc7", "InnerProduct", [wire.blob(np.ones((7, 9), "f4"))])
     found = match(layers_of(tmp_path, content))
-    assert [pair.home.name for pair in found.pairs] == ["conv1_1"]
+    assert [pair.target.name for pair in found.pairs] == ["conv1_1"]
     assert reasons(found) == {
         "conv1_2": "conv1_2 (64 x 64 x 5 x 5, 64): ScasNet's has another shape, "
         "64 x 64 x 3 x 3, 64",
         "fc7": "fc7 (7 x 9): ScasNet has no such layer",
     }
     assert found.missing_encoder_layers[:2] == ["conv1_2", "conv2_1"]
-    assert {home.name for home in found.missing} == set(target_layers(ScasNetConfig())) - {
+    assert {target.name for target in found.missing} == set(target_layers(ScasNetConfig())) - {
         "conv1_1"
     }
 
@@ -135,7 +135,7 @@ def test_a_file_cut_between_two_layers_lacks_the_rest(
     table = read_table("vgg")
     most = [row for row in table if row.name != "conv6_funetuning_fpn"]
     found = match(layers_of(tmp_path, caffemodel(most, weights["vgg"])))
-    assert [home.name for home in found.missing] == ["conv6_funetuning_fpn"]
+    assert [target.name for target in found.missing] == ["conv6_funetuning_fpn"]
 
 
 def test_the_network_may_be_named(tmp_path: Path) -> None:
@@ -177,9 +177,9 @@ def test_names_that_are_markup_are_shown_as_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ([1, 1, 1, -1], "variance below 0"),
-        ([1, 1, np.nan, 1], "no finite numbers"),
-        ([np.inf, 1, 1, 1], "no finite numbers"),
+        ([1, 1, 1, -1], "negative variance"),
+        ([1, 1, np.nan, 1], "not finite"),
+        ([np.inf, 1, 1, 1], "not finite"),
     ],
 )
 def test_numbers_that_cannot_be_are_refused(
@@ -189,7 +189,7 @@ def test_numbers_that_cannot_be_are_refused(
     layers_of(tmp_path, wire.layer("conv1_1_3x3_s2/bn", "BN", blobs))
     file = CaffeFile(tmp_path / "weights.caffemodel")
     (pair,) = match(file.layers).pairs
-    with pytest.raises(ModelError, match=f"'conv1_1_3x3_s2/bn' holds .*{words}"):
+    with pytest.raises(ModelError, match=f"'conv1_1_3x3_s2/bn' .*{words}"):
         read_arrays(file, pair)
 
 
@@ -197,7 +197,7 @@ def test_double_numbers_beyond_single_precision_are_refused(tmp_path: Path) -> N
     kernel = wire.shape((64, 3, 3, 3)) + wire.floats(np.full((64, 3, 3, 3), 1e300), double=True)
     layers_of(tmp_path, wire.layer("conv1_1_3x3_s2", "Convolution", [kernel]))
     file = CaffeFile(tmp_path / "weights.caffemodel")
-    with pytest.raises(ModelError, match="no finite numbers"):
+    with pytest.raises(ModelError, match="not finite"):
         read_arrays(file, match(file.layers).pairs[0])
 
 

@@ -62,8 +62,7 @@ def assert_alike(scores: NDArray[np.float32], expected: NDArray[np.float32]) -> 
 
 
 @pytest.mark.parametrize(
-    ("variant", "width", "rows", "cols"),
-    [("vgg", 0.25, 207, 250), ("resnet", 0.125, 250, 207)],
+    ("variant", "width", "rows", "cols"), [("vgg", 0.25, 207, 250), ("resnet", 0.125, 250, 207)]
 )
 @torch.no_grad()
 def test_scores_and_labels_are_those_of_opencv(

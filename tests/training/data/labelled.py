@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ ROTATED = (500000.0, 0.4, 0.3, 4000000.0, 0.3, -0.4)
 
 def classes(*values: Any) -> list[LabelClass]:
     return [
-        LabelClass(str(each), f"cover {each}", default_color(i)) for i, each in enumerate(values)
+        LabelClass(str(value), f"cover {value}", default_color(i)) for i, value in enumerate(values)
     ]
 
 
@@ -52,26 +53,24 @@ def load(
     values: tuple[Any, ...] = (1, 2),
     bands: tuple[str, ...] = ("first", "second"),
     progress: Progress | None = None,
+    *,
+    entries: Sequence[dict[str, Any]] = (),
+    chosen: Sequence[int] = (),
     **entry: Any,
 ) -> tuple[list[Scene], list[Scene]]:
-    data = entry or {"image": "images", "labels": "labels", "validation": "two"}
-    return load_scenes(
-        expand([data], folder),
-        classes(*values),
-        bands,
-        (),
-        folder / "cache",
-        Split(0.3, 1),
-        progress or Progress(),
-    )
+    """Scenes of ``entries``, of one entry, or of the folders that ``pair`` writes."""
+    pairs = {"image": "images", "labels": "labels", "validation": "two"}
+    sources = expand(entries or [entry or pairs], folder)
+    arguments = (classes(*values), bands, chosen, folder / "cache", Split(0.3, 1))
+    return load_scenes(sources, *arguments, progress or Progress())
 
 
 def expected(labels: np.ndarray, values: tuple[int, ...]) -> np.ndarray:
-    return np.select([labels == each for each in values], range(len(values)), IGNORE)
+    return np.select([labels == value for value in values], range(len(values)), IGNORE)
 
 
 def files_in(folder: Path) -> list[str]:
-    return sorted(str(each.relative_to(folder)) for each in folder.rglob("*") if each.is_file())
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
 def jpeg(path: Path, pixels: np.ndarray) -> None:
@@ -87,6 +86,6 @@ def squares(rows: int, cols: int, placed: tuple[float, ...], size: int = 24) -> 
     for index, row in enumerate(range(10, rows - size, 3 * size)):
         for col in range(10 + index * 7, cols - size, 3 * size):
             corners = [(col, row), (col + size, row), (col + size, row + size), (col, row + size)]
-            shape = polygon([tuple(to_map(placed, *each)) for each in corners])
+            shape = polygon([tuple(to_map(placed, *corner)) for corner in corners])
             found.append((index % 3, row, col, shape))
     return found

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from scasnet_qgis.training.data.crops import CropSampler
+from scasnet_qgis.training.data.crops import MAX_POSITIONS, CropSampler, find_positions
 from scasnet_qgis.training.data.normalisation import Normalisation
-from scasnet_qgis.training.data.pixel_index import MOST, find_places
 from scasnet_qgis.training.data.scenes import IGNORE, Scene
 from scasnet_qgis.training.settings.config import TrainingConfig
 
@@ -165,15 +164,17 @@ def test_places_are_drawn_evenly_from_all_pixels_of_a_class():
     labels[:, 700:] = 0
     labels[1000:1030, 5:105] = 1
     scenes = [Scene("one", labels[None], labels), Scene("two", labels[None, 1500:], labels[1500:])]
-    found = find_places(scenes, 3, generator())
-    assert [[each.scene for each in groups] for groups in found] == [[0, 1], [0], []]
+    found = find_positions(scenes, 3, generator())
+    assert [[group.scene for group in groups] for groups in found] == [[0, 1], [0], []]
     large, rare = found[0][0], found[1][0]
     assert (large.pixels, rare.pixels) == (2100 * 800, 3000)
-    assert MOST * 0.9 < len(large.places) <= MOST
-    assert (labels[tuple(large.places.T)] == 0).all()
-    assert len(np.unique(large.places, axis=0)) == len(large.places)
-    assert np.allclose(large.places.mean(axis=0), (1050, 1100), atol=(40, 15))
-    assert sorted(map(tuple, rare.places)) == [tuple(each) for each in np.argwhere(labels == 1)]
+    assert MAX_POSITIONS * 0.9 < len(large.positions) <= MAX_POSITIONS
+    assert (labels[tuple(large.positions.T)] == 0).all()
+    assert len(np.unique(large.positions, axis=0)) == len(large.positions)
+    assert np.allclose(large.positions.mean(axis=0), (1050, 1100), atol=(40, 15))
+    assert sorted(map(tuple, rare.positions)) == [
+        tuple(place) for place in np.argwhere(labels == 1)
+    ]
 
 
 def test_finding_places_takes_no_memory_that_grows_with_the_scene(tmp_path: Path):
@@ -184,7 +185,7 @@ def test_finding_places_takes_no_memory_that_grows_with_the_scene(tmp_path: Path
         labels[:, ::2] = 1
         scene = Scene("large", labels[None], labels)
         tracemalloc.start()
-        find_places([scene], 2, generator())
+        find_positions([scene], 2, generator())
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < peaks[0] + 5_000_000  # 29 million pixels more

@@ -11,18 +11,14 @@ import pytest
 from osgeo import gdal
 
 from scasnet_qgis.common.errors import Cancelled, OutputError
-from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.images.reader import RasterReader
 from scasnet_qgis.training.data.memmaps import CONTEXT, ArrayFile
-from scasnet_qgis.training.data.scenes import IGNORE, load_scenes
-from scasnet_qgis.training.data.sources import expand
-from scasnet_qgis.training.data.split import Split
+from scasnet_qgis.training.data.scenes import IGNORE
 from tests.labels.layers import write_layer
 from tests.training.data.labelled import (
     COLS,
     PLACED,
     ROWS,
-    classes,
     expected,
     files_in,
     load,
@@ -32,16 +28,6 @@ from tests.training.data.labelled import (
 )
 
 pytestmark = pytest.mark.usefixtures("session")
-
-
-@pytest.fixture
-def pixels() -> np.ndarray:
-    return np.random.default_rng(2).integers(1, 200, (2, ROWS, COLS)).astype(np.uint8)
-
-
-@pytest.fixture
-def labels() -> np.ndarray:
-    return np.random.default_rng(3).integers(1, 4, (ROWS, COLS)).astype(np.uint8)
 
 
 def test_unpacking_that_was_cut_short_starts_again(tmp_path, pixels, labels, monkeypatch):
@@ -206,14 +192,6 @@ def test_several_images_in_a_file_are_not_mixed_up(tmp_path, pixels, labels):
         {"image": f"GTIFF_DIR:{number}:{pages}", "labels": "labels.tif", "role": role}
         for number, role in ((1, "train"), (2, "validation"))
     ]
-    found = load_scenes(
-        expand(entries, tmp_path),
-        classes(1, 2),
-        ("first", "second"),
-        (),
-        tmp_path / "cache",
-        Split(0.3, 1),
-        Progress(),
-    )
+    found = load(tmp_path, entries=entries)
     assert np.array_equal(found[0][0].pixels, pixels)
     assert np.array_equal(found[1][0].pixels, 255 - pixels)

@@ -55,8 +55,8 @@ def test_one_range_for_all_bands_of_all_scenes_without_their_extremes():
     found = measure([scene(dark.astype(np.float32)), scene(bright.astype(np.float32))])
     low, high = found.value_range
     low_of, high_of = (
-        np.percentile(np.stack([dark, bright], axis=1).reshape(2, -1), each, axis=1)
-        for each in (0.1, 99.9)
+        np.percentile(np.stack([dark, bright], axis=1).reshape(2, -1), percentile, axis=1)
+        for percentile in (0.1, 99.9)
     )
     assert low == pytest.approx(low_of.min(), abs=10)
     assert high == pytest.approx(high_of.max(), abs=10)

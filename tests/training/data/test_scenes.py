@@ -7,18 +7,14 @@ import pytest
 from osgeo import gdal, ogr
 
 from scasnet_qgis.common.errors import InputError, TrainingError
-from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.training.data.normalisation import measure
-from scasnet_qgis.training.data.scenes import IGNORE, Scene, load_scenes
-from scasnet_qgis.training.data.sources import expand
-from scasnet_qgis.training.data.split import Split
+from scasnet_qgis.training.data.scenes import IGNORE, Scene
 from tests.labels.layers import polygon, write_layer
 from tests.training.data.labelled import (
     COLS,
     PLACED,
     ROTATED,
     ROWS,
-    classes,
     expected,
     files_in,
     jpeg,
@@ -31,20 +27,10 @@ from tests.training.data.labelled import (
 pytestmark = pytest.mark.usefixtures("session")
 
 
-@pytest.fixture
-def pixels() -> np.ndarray:
-    return np.random.default_rng(2).integers(1, 200, (2, ROWS, COLS)).astype(np.uint8)
-
-
-@pytest.fixture
-def labels() -> np.ndarray:
-    return np.random.default_rng(3).integers(1, 4, (ROWS, COLS)).astype(np.uint8)
-
-
 def test_folders_give_scenes_to_learn_from_and_to_judge_by(tmp_path, pixels, labels, recorder):
     pair(tmp_path, pixels, labels)
     training, validation = load(tmp_path, progress=recorder)
-    assert ([each.name for each in training], [each.name for each in validation]) == (
+    assert ([scene.name for scene in training], [scene.name for scene in validation]) == (
         ["one"], ["two"],
     )  # fmt: skip
     assert np.array_equal(training[0].pixels, pixels)
@@ -84,9 +70,7 @@ def test_bands_of_different_types_and_files(tmp_path, pixels, labels):
 
 def test_bands_are_chosen_by_number(tmp_path, pixels, labels):
     pair(tmp_path, pixels, labels)
-    sources = expand([{"image": "images", "labels": "labels", "validation": "two"}], tmp_path)
-    arguments = (classes(1, 2), ("x",), (2,), tmp_path / "cache", Split(0.2, 1), Progress())
-    training, _ = load_scenes(sources, *arguments)
+    training, _ = load(tmp_path, bands=("x",), chosen=(2,))
     assert np.array_equal(training[0].pixels, pixels[1:])
 
 
@@ -216,18 +200,15 @@ def test_images_that_the_labels_do_not_overlap_are_left_out(tmp_path, make_raste
     areas = write_layer(tmp_path / "a.gpkg", [(kind, shape) for kind, *_, shape in found])
 
     def both(*images: str) -> tuple[list[Scene], list[Scene]]:
-        entries = [{"image": each, "labels": areas, "field": "cover"} for each in images]
-        return load_scenes(
-            expand(entries, tmp_path), classes(0, 1, 2), ("grey",), (), tmp_path / "cache",
-            Split(0.3, 1), recorder,
-        )  # fmt: skip
+        entries = [{"image": image, "labels": areas, "field": "cover"} for image in images]
+        return load(tmp_path, (0, 1, 2), ("grey",), recorder, entries=entries)
 
     training, _ = both(there, here)
-    assert [each.name for each in training] == ["here"]
+    assert [scene.name for scene in training] == ["here"]
     (warning,) = recorder.warnings
     assert "a.gpkg" in warning
     assert "there" in warning
-    with pytest.raises(TrainingError):
+    with pytest.raises(TrainingError, match="overlap"):
         both(there)
 
 
@@ -238,18 +219,10 @@ def test_labels_that_cannot_be_learned_from_are_refused(tmp_path, pixels, labels
     with pytest.raises(TrainingError, match="cover 2"):
         load(tmp_path, (2, 8))
     pair(tmp_path, np.zeros((1, 20, 20), np.uint8), np.repeat([[1, 2] * 10], 20, axis=0))
-    with pytest.raises(TrainingError):
-        load(
-            tmp_path, (1, 2), ("grey",), image="images/one.tif", labels="labels/one.tif",
-            role="train",
-        )  # fmt: skip
-    with pytest.raises(TrainingError):
-        load(
-            tmp_path, (1, 2), ("grey",), image="images/one.tif", labels="labels/one.tif",
-            role="validation",
-        )  # fmt: skip
-    with pytest.raises(TrainingError):
-        load(tmp_path, (1, 2), ("grey",), image="images/one.tif", labels="labels/one.tif")
+    one = {"image": "images/one.tif", "labels": "labels/one.tif"}
+    for role, said in (("train", "validation"), ("validation", "none"), ("split", "validation")):
+        with pytest.raises(TrainingError, match=said):
+            load(tmp_path, (1, 2), ("grey",), **one, role=role)
 
 
 def test_classes_that_are_missing_on_one_side_are_named(tmp_path, pixels, labels, recorder):
@@ -273,5 +246,5 @@ def test_a_layer_with_no_value_for_it(tmp_path, make_raster):
     image = make_raster(np.zeros((1, 100, 100), np.uint8))
     features = [(kind, shape) for kind, *_, shape in squares(100, 100, PLACED)]
     areas = write_layer(tmp_path / "a.gpkg", features, kind=ogr.OFTReal)
-    with pytest.raises(TrainingError):
+    with pytest.raises(TrainingError, match=r"cover wood|overlap"):
         load(tmp_path, ("wood",), ("grey",), image=image, labels=areas, field="cover")

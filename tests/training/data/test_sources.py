@@ -19,7 +19,7 @@ def touch(folder: Path, *names: str) -> None:
 def test_files_are_taken_as_they_are_given(tmp_path):
     touch(tmp_path, "a.tif", "b.gpkg", "c.tif")
     entry = {"image": "a.tif", "labels": str(tmp_path / "b.gpkg"), "layer": "l", "field": "f"}
-    image, labels, other = (str(tmp_path / each) for each in ("a.tif", "b.gpkg", "c.tif"))
+    image, labels, other = (str(tmp_path / name) for name in ("a.tif", "b.gpkg", "c.tif"))
     second = {**entry, "image": "c.tif", "role": "validation", "by_place": False}
     assert expand([entry, second], tmp_path) == [
         Source(image, labels, "l", "f", True, "split", "a"),
@@ -61,12 +61,12 @@ def test_folders_are_paired_by_name(tmp_path):
     touch(tmp_path / "labels", "a.png", "b.png", "c.tif", "readme.txt")
     entry = {"image": "images", "labels": "labels"}
     found = expand([{**entry, "role": "train"}], tmp_path)
-    assert [each.name for each in found] == ["a", "b", "c"]
-    assert [Path(each.image).suffix for each in found] == [".JPG", ".tif", ".png"]
-    assert [Path(each.labels).suffix for each in found] == [".png", ".png", ".tif"]
-    assert {(each.by_place, each.role) for each in found} == {(False, "train")}
+    assert [source.name for source in found] == ["a", "b", "c"]
+    assert [Path(source.image).suffix for source in found] == [".JPG", ".tif", ".png"]
+    assert [Path(source.labels).suffix for source in found] == [".png", ".png", ".tif"]
+    assert {(source.by_place, source.role) for source in found} == {(False, "train")}
     found = expand([{**entry, "validation": "[bc]"}], tmp_path)
-    assert [each.role for each in found] == ["train", "validation", "validation"]
+    assert [source.role for source in found] == ["train", "validation", "validation"]
 
 
 @pytest.mark.parametrize(("pattern", "sentence"), [("x*", "2.*0"), ("*", "0.*2")])
@@ -99,8 +99,13 @@ def test_folders_that_do_not_pair_up_are_refused(tmp_path):
 def test_entries_with_typing_errors_are_refused(tmp_path):
     touch(tmp_path, "a.tif")
     good = {"image": "a.tif", "labels": "a.tif"}
-    for bad in ({**good, "rol": "train"}, {**good, "role": "test"}, {"image": "a.tif"}, {}):
-        with pytest.raises(TrainingError):
+    for bad, said in (
+        ({**good, "rol": "train"}, "rol=train"),
+        ({**good, "role": "test"}, "role=test"),
+        ({"image": "a.tif"}, r"image=a\.tif"),
+        ({}, "'image' and 'labels'"),
+    ):
+        with pytest.raises(TrainingError, match=said):
             expand([bad], tmp_path)
-    with pytest.raises(TrainingError):
+    with pytest.raises(TrainingError, match="No training data"):
         expand([], tmp_path)

@@ -35,8 +35,8 @@ def divided(scenes: list[Unpacked], split: Split, cache: Path) -> list[tuple]:
     """Training and validation labels of each scene as arrays."""
     return [
         tuple(
-            np.full(scene.labels.shape, IGNORE) if each is None else np.asarray(each)
-            for each in (part.training, part.validation)
+            np.full(scene.labels.shape, IGNORE) if array is None else np.asarray(array)
+            for array in (part.training, part.validation)
         )
         for scene, part in zip(scenes, divide(scenes, CLASSES, split, cache, Progress()))
     ]
@@ -114,8 +114,8 @@ def test_a_class_in_one_small_area_is_on_both_sides(tmp_path):
     assert (training == 2).sum() > 1000
     assert (validation == 2).sum() > 1000
     kept = choose_blocks([labels], CLASSES, Split(0.2, 1), Progress())
-    assert sorted({each.size for each in kept})[-1] == 512
-    assert sum(each.size < 512 for each in kept) < 10
+    assert sorted({block.size for block in kept})[-1] == 512
+    assert sum(block.size < 512 for block in kept) < 10
 
 
 def test_the_same_seed_keeps_the_same_blocks_apart(tmp_path):
@@ -131,7 +131,7 @@ def test_the_same_seed_keeps_the_same_blocks_apart(tmp_path):
 def test_blocks_are_smaller_where_little_is_labelled():
     def side(labels: np.ndarray, block: int = 0) -> int:
         blocks = choose_blocks([labels], CLASSES, Split(0.2, 1, block), Progress())
-        return max(each.window.cols for each in blocks)
+        return max(block.window.cols for block in blocks)
 
     assert side(landscape(3000, 3000)) == 512
     assert side(polygons(3000, 3000, 60)) in (128, 256, 512)
@@ -166,7 +166,7 @@ def test_files_are_made_once_and_anew_for_another_split(tmp_path, monkeypatch):
         with pytest.raises(TypeError):
             divided([scene], Split(0.4, 1), tmp_path)
     assert np.array_equal(before, again)
-    assert [each.name.split(".")[0] for each in tmp_path.iterdir()] == ["split"]
+    assert [path.name.split(".")[0] for path in tmp_path.iterdir()] == ["split"]
 
 
 def test_nothing_is_kept_apart_where_nothing_can_be(tmp_path):

@@ -14,24 +14,12 @@ from scasnet_qgis.models.model_file import inspect
 DEMO = Path(__file__).parents[3] / "resources" / "demo" / "dubai.tif"
 
 
-def cut_corner(folder: Path) -> Path:
-    """A corner of the demo image, 300 x 260 pixels, with its place."""
-    path = folder / "corner.tif"
-    assert gdal.Translate(str(path), str(DEMO), srcWin=[400, 500, 300, 260]) is not None
-    return path
-
-
 def request(
     source: Path, output: Path, precision: str, raster: Path | str = "", **more: Any
 ) -> dict[str, Any]:
     """What the task takes."""
-    return {
-        "source": str(source),
-        "output": str(output),
-        "precision": precision,
-        "raster": str(raster),
-        **more,
-    }
+    paths = {"source": str(source), "output": str(output), "raster": str(raster)}
+    return {**paths, "precision": precision, **more}
 
 
 def scores(path: Path, tile: np.ndarray) -> np.ndarray:

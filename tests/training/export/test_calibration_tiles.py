@@ -11,8 +11,7 @@ from scasnet_qgis.common.errors import Cancelled, InputError
 from scasnet_qgis.common.model_card import ModelCard, ModelClass
 from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.tiling.windows import Window
-from scasnet_qgis.training.export.calibration_tiles import MOST, RasterSample
-from scasnet_qgis.training.export.reference_labels import ReferenceLabels
+from scasnet_qgis.training.export.calibration_tiles import MAX_TILES, RasterSample, ReferenceLabels
 
 CARD = ModelCard(
     "x", (ModelClass("a", "#000000"), ModelClass("b", "#ffffff")), ("grey",), mean=(0.4,), std=(1,)
@@ -31,8 +30,8 @@ def sample_of(make_raster):
 def pixels(windows: tuple[Window, ...], shape: tuple[int, int]) -> np.ndarray:
     """How many windows each pixel lies in."""
     count = np.zeros(shape, dtype=int)
-    for each in windows:
-        count[each.row : each.row_end, each.col : each.col_end] += 1
+    for window in windows:
+        count[window.row : window.row_end, window.col : window.col_end] += 1
     return count
 
 
@@ -41,20 +40,20 @@ def test_calibration_and_comparison_are_apart(sample_of, rows, cols):
     division = sample_of(np.ones((rows, cols))).divide(None)
     assert not division.shared
     one, other = (
-        pixels(each, (rows, cols)) for each in (division.calibration, division.comparison)
+        pixels(windows, (rows, cols)) for windows in (division.calibration, division.comparison)
     )
     both = ((one > 0) & (other > 0)).mean()
     assert both < 0.08, "but for what neighbours share, because tiles are multiples of 8 pixels"
     assert min((one > 0).mean(), (other > 0).mean()) > 0.3
-    assert {(each.rows, each.cols) for each in division.calibration + division.comparison} == {
-        (division.calibration[0].rows, division.calibration[0].cols)
-    }
+    assert {
+        (window.rows, window.cols) for window in division.calibration + division.comparison
+    } == {(division.calibration[0].rows, division.calibration[0].cols)}
 
 
 def test_a_large_raster_is_sampled_all_over(sample_of):
     division = sample_of(np.ones((3000, 6000))).divide(None)
     for windows in (division.calibration, division.comparison):
-        assert len(windows) == MOST
+        assert len(windows) == MAX_TILES
         count = pixels(windows, (3000, 6000))
         parts = count.reshape(2, 1500, 3, 2000).max(axis=(1, 3))
         assert parts.all(), "each sixth of the raster"
@@ -89,7 +88,7 @@ def test_comparison_goes_where_the_labels_are(sample_of, make_raster):
         division = sample.divide(None, 0, reference)
         assert not set(division.calibration) & set(division.comparison)
         assert division.comparison
-        assert all((reference.read(each) == 0).any() for each in division.comparison)
+        assert all((reference.read(window) == 0).any() for window in division.comparison)
 
 
 def test_a_window_beyond_the_raster_is_mirrored_but_holds_no_data(sample_of):

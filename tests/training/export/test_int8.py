@@ -7,9 +7,9 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from scasnet_qgis.training.export import int8 as quantisation
-from scasnet_qgis.training.export.int8 import correct_biases
-from scasnet_qgis.training.export.tensor_statistics import CHANNEL_MEAN, observe
+from scasnet_qgis.training.export import precision as quantisation
+from scasnet_qgis.training.export.onnx_graph import CHANNEL_MEAN, observe
+from scasnet_qgis.training.export.precision import correct_biases
 
 GROUPS = [1, 4]
 
@@ -58,7 +58,7 @@ def test_the_mean_of_the_scores_comes_back(groups: int, monkeypatch: pytest.Monk
     monkeypatch.setattr(quantisation, "correct_biases", lambda *_: None)
     plain = quantisation.to_int8(single, tiles(1), "image")
     exact = means(single, "scores")
-    before, after = (np.abs(means(each, "scores") - exact).mean() for each in (plain, corrected))
+    before, after = (np.abs(means(model, "scores") - exact).mean() for model in (plain, corrected))
     assert 0 < after < 0.6 * before
 
 

@@ -28,15 +28,11 @@ from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.models.model_file import inspect
 from scasnet_qgis.training.export.job import export_task
 from tests.models.tiny_models import pixelwise
-from tests.training.export.exporting import DEMO, cut_corner, request, scores, tile_of
+from tests.training.conftest import Impatient
+from tests.training.export.exporting import DEMO, request, scores, tile_of
 
 ROOT = Path(__file__).parents[3]
 MODEL = paths.default_model()
-
-
-@pytest.fixture(scope="module")
-def corner(tmp_path_factory) -> Path:
-    return cut_corner(tmp_path_factory.mktemp("corner"))
 
 
 @pytest.fixture(scope="module")
@@ -86,11 +82,13 @@ def test_everything_but_the_precision_stays(exported, precision):
     before, after = onnx.load(str(MODEL)), onnx.load(str(file))
     onnx.checker.check_model(after, full_check=True)
     assert after.ir_version == before.ir_version
-    assert [(each.domain, each.version) for each in after.opset_import] == [("", 17)]
+    assert [(opset.domain, opset.version) for opset in after.opset_import] == [("", 17)]
     for side in ("input", "output"):
         values = [getattr(model.graph, side)[0] for model in (before, after)]
         assert values[0] == values[1], "name, type and free sizes"
-    props = [{each.key: each.value for each in model.metadata_props} for model in (before, after)]
+    props = [
+        {entry.key: entry.value for entry in model.metadata_props} for model in (before, after)
+    ]
     assert json.loads(props[1].pop("scasnet_precision")) == inspect(file).card.precision
     props[0].pop("scasnet_precision", None)
     assert props[0] == props[1]
@@ -102,7 +100,7 @@ def test_everything_but_the_precision_stays(exported, precision):
 def test_half_precision_is_in_the_graph_but_not_at_its_ends(exported):
     file, _ = exported["fp16"]
     model = onnx.load(str(file))
-    weights = {each.name: each.data_type for each in model.graph.initializer}
+    weights = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
     convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
     assert {weights[name] for node in convolutions for name in node.input[1:]} == {
         TensorProto.FLOAT16
@@ -121,7 +119,7 @@ def test_half_precision_is_in_the_graph_but_not_at_its_ends(exported):
 def test_8_bits_are_in_the_inner_convolutions_and_never_overflow(exported):
     file, _ = exported["int8"]
     model = onnx.load(str(file))
-    constants = {each.name: each for each in model.graph.initializer}
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
     restored = {node.output[0]: node for node in model.graph.node if "Dequantize" in node.op_type}
     convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
     exact = [node.input[1] not in restored for node in convolutions]
@@ -150,10 +148,10 @@ class NoTorch:
         if name.split(".")[0] in ("torch", "safetensors"):
             raise ModuleNotFoundError("it is not there", name=name)
 sys.meta_path.insert(0, NoTorch())
-from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.training.conversion import export_task
-for each in json.loads(sys.argv[1]):
-    export_task(each, Progress())
+from scasnet_qgis.common.progress import Progress
+from scasnet_qgis.training.export.job import export_task
+for request in json.loads(sys.argv[1]):
+    export_task(request, Progress())
 """
     wanted = [request(MODEL, tmp_path / f"{p}.onnx", p, corner) for p in ("fp16", "int8")]
     environment = {**os.environ, "PYTHONHASHSEED": "7"}
@@ -187,7 +185,7 @@ def test_a_fixed_size(corner, tmp_path):
 def test_accuracy_against_a_reference(exported, corner, make_raster, tmp_path, recorder):
     """The reference is the model's own map, made in one piece."""
     labels = scores(MODEL, tile_of(corner, 260, 300))[0].argmax(axis=0).astype(np.uint8)
-    names = [each.name for each in inspect(MODEL).card.classes]
+    names = [model_class.name for model_class in inspect(MODEL).card.classes]
     grid = gdal.Open(str(corner))
     path = make_raster(labels, "reference.tif", geotransform=grid.GetGeoTransform(), epsg=None)
     dataset = gdal.Open(path, gdal.GA_Update)
@@ -220,7 +218,7 @@ def test_a_reference_elsewhere_or_of_other_classes(corner, make_raster, tmp_path
     dataset.SetProjection(gdal.Open(str(corner)).GetProjection())
     dataset = None
     far = {"path": path, "classes": classes}
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match="overlap"):
         export_task(request(MODEL, tmp_path / "m.onnx", "fp16", corner, reference=far), Progress())
     other = {**far, "classes": [{"value": "1", "name": "heath", "color": "#000000"}]}
     with pytest.raises(InputError, match=r"heath.*building"):
@@ -260,29 +258,15 @@ def _text(folder: Path) -> Path:
     return path
 
 
-class _Impatient(Progress):
-    """Cancels once a share of the work is done."""
-
-    def __init__(self, share: float) -> None:
-        self._share, self._done = share, 0.0
-
-    def report(self, fraction: float) -> None:
-        self._done = fraction
-
-    @property
-    def cancelled(self) -> bool:
-        return self._done >= self._share
-
-
 @pytest.mark.parametrize("share", [0.1, 0.55, 0.7])
 def test_a_cancelled_export_leaves_the_former_file(corner, tmp_path, share):
     former = tmp_path / "m.onnx"
     former.write_bytes(b"the former model")
     model = pixelwise(tmp_path / "tiny.onnx")
     with pytest.raises(Cancelled):
-        export_task(request(model, former, "int8", corner), _Impatient(share))
+        export_task(request(model, former, "int8", corner), Impatient(share))
     assert former.read_bytes() == b"the former model"
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["m.onnx", "tiny.onnx"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m.onnx", "tiny.onnx"]
 
 
 def test_errors_travel_as_sentences(tmp_path):

@@ -9,8 +9,7 @@ import numpy as np
 
 from scasnet_qgis.common.confusion_matrix import ConfusionMatrix
 from scasnet_qgis.common.messages import Message
-from scasnet_qgis.training.export.comparison import Parity
-from scasnet_qgis.training.export.report import notes_of, summary_of, write_report
+from scasnet_qgis.training.export.report import Parity, notes_of, summary_of, write_report
 
 LABELS = [[90, 10], [5, 95]]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,9 @@ import torch
 from scasnet_qgis.common.errors import SettingError
 from scasnet_qgis.common.options import given, options_of
 from scasnet_qgis.common.progress import Progress
-from scasnet_qgis.training.checkpoint import Checkpoint
+from scasnet_qgis.training.checkpoint import CHECKPOINT, Checkpoint
 from scasnet_qgis.training.report import write_report
-from scasnet_qgis.training.run_folder import CHECKPOINT, claim
+from scasnet_qgis.training.run import claim
 from scasnet_qgis.training.settings.config import TrainingConfig
 from tests.common.pages import read
 from tests.training.work_folder import write_work
@@ -100,9 +101,34 @@ def test_report_shows_each_setting(name: str, tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"),
-    [("crop", 8), ("batch", 0), ("device", "tpu"), ("average", 1.5), ("variant", "unet")],
+    ("changes", "said"),
+    [
+        ({"crop": 8}, "crop"),
+        ({"batch": 0}, "batch"),
+        ({"average": 1.5}, "average"),
+        ({"learning_rate": 0}, "learning_rate"),
+        ({"validation_share": 1.0}, "0.*1"),
+        ({"device": "tpu"}, "'tpu'.*auto, cpu, cuda"),
+        ({"variant": "unet"}, "'unet'.*compact, vgg, resnet"),
+        ({"optimizer": "adam"}, "'adam'.*adamw, sgd"),
+        ({"phases": [{"crop": 96}]}, "step"),
+        ({"phases": [{"step": 4, "learning_rate": 1}]}, "learning_rate"),
+    ],
 )
-def test_values_beyond_the_declared_limits_are_refused(name: str, value: Any):
-    with pytest.raises(SettingError):
-        replace(BEGUN, **{name: value})
+def test_values_that_cannot_work_are_refused(changes: dict[str, Any], said: str):
+    with pytest.raises(SettingError, match=said):
+        replace(BEGUN, **changes)
+
+
+def test_keys_with_a_typing_error_are_refused(tmp_path: Path):
+    settings = {"data": [], "classes": CLASSES, "learnign_rate": 1}
+    (tmp_path / "settings.json").write_text(json.dumps(settings))
+    with pytest.raises(SettingError, match="learnign_rate"):
+        TrainingConfig.read(tmp_path / "settings.json")
+
+
+def test_phases_change_settings_from_their_step_on():
+    phases = [{"step": 4, "crop": 96, "batch": 1}, {"step": 2, "batch": 5}]
+    config = replace(BEGUN, crop=64, batch=2, phases=phases)
+    found = [(config.at(step).crop, config.at(step).batch) for step in range(6)]
+    assert found == [(64, 2), (64, 2), (64, 5), (64, 5), (96, 1), (96, 1)]
