@@ -116,7 +116,9 @@ class ModelCard:
             raise ModelError(
                 translate("ScasNet", "A model card needs one mean and one deviation for each band.")
             )
-        if not all(map(math.isfinite, self.mean)) or not all(each > 0 for each in self.std):
+        if not all(map(math.isfinite, self.mean)) or not all(
+            deviation > 0 for deviation in self.std
+        ):
             raise ModelError(
                 translate(
                     "ScasNet", "The means of a model card must be numbers, its deviations above 0."
@@ -142,7 +144,7 @@ class ModelCard:
 
     @property
     def class_names(self) -> list[str]:
-        return [each.name for each in self.classes]
+        return [model_class.name for model_class in self.classes]
 
 
 def check_class_count(classes: int) -> None:
@@ -185,7 +187,9 @@ def to_metadata(card: ModelCard, fixed_size: int | None = None) -> dict[str, str
     tile = fixed_size or card.tile_size
     values: dict[str, Any] = {
         "model_type": "Segmentor",
-        "class_names": {str(index): each.name for index, each in enumerate(card.classes)},
+        "class_names": {
+            str(index): model_class.name for index, model_class in enumerate(card.classes)
+        },
         "tile_size": tile,
         "tiles_size": tile,
         # In percent. The peers cut where this program blends, so they need twice as much for the
@@ -202,7 +206,7 @@ def to_metadata(card: ModelCard, fixed_size: int | None = None) -> dict[str, str
     ours = ("name", "bands", "value_range", "mean", "std", "resolution", "overlap", "network")
     more = ("width", "precision", "training_data", "licence", "attribution", "description")
     values.update({PREFIX + key: getattr(card, key) for key in (*ours, *more, "version")})
-    values[PREFIX + "colors"] = [each.color for each in card.classes]
+    values[PREFIX + "colors"] = [model_class.color for model_class in card.classes]
     values[PREFIX + "accuracy"] = dict(card.accuracy)
     return {key: json.dumps(_without_nan(value), allow_nan=False) for key, value in values.items()}
 
@@ -210,9 +214,9 @@ def to_metadata(card: ModelCard, fixed_size: int | None = None) -> dict[str, str
 def _without_nan(value: Any) -> Any:
     """JSON knows no NaN; a class that does not occur has no IoU."""
     if isinstance(value, Mapping):
-        return {str(key): _without_nan(each) for key, each in value.items()}
+        return {str(key): _without_nan(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_without_nan(each) for each in value]
+        return [_without_nan(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -235,7 +239,7 @@ def _read_card(metadata: Mapping[str, str], bands: int, classes: int, sigmoid: b
     if letters > _MOST_TEXT:
         raise oversized_metadata(f"{letters} characters in all")
     values = {key: parse(key, metadata[key]) for key in known if key in metadata}
-    ours = {key[len(PREFIX) :]: each for key, each in values.items() if key.startswith(PREFIX)}
+    ours = {key[len(PREFIX) :]: value for key, value in values.items() if key.startswith(PREFIX)}
     tile, overlap = _tiles(values, ours)
     mean, std, standardise = _normalisation(values, ours, bands)
     limits = numbers(ours.get("value_range"), 2, -_LARGE, _LARGE)
@@ -258,7 +262,7 @@ def _read_card(metadata: Mapping[str, str], bands: int, classes: int, sigmoid: b
         attribution=clean_text(ours.get("attribution")),
         description=clean_text(ours.get("description")),
         standardise=standardise,
-        precision=next((each for each in PRECISIONS if each == ours.get("precision")), ""),
+        precision=next((item for item in PRECISIONS if item == ours.get("precision")), ""),
         version=_version(ours.get("version")),
     )
 
@@ -308,9 +312,9 @@ def _names(value: Any) -> dict[int, str]:
     if not isinstance(value, dict):
         return {}
     names: dict[int, str] = {}
-    for key, each in value.items():
+    for key, item in value.items():
         index = number(key, 0, MAX_CLASSES - 1)
-        name = clean_name(each)
+        name = clean_name(item)
         if index is not None and index == int(index) and name:
             names[int(index)] = name
     return names
@@ -318,7 +322,7 @@ def _names(value: Any) -> dict[int, str]:
 
 def _bands(value: Any, bands: int) -> tuple[str, ...]:
     if isinstance(value, list) and len(value) == bands:
-        names = tuple(clean_name(each) for each in value)
+        names = tuple(clean_name(item) for item in value)
         if all(names):
             return names
     return default_bands(bands)
@@ -377,7 +381,7 @@ def _accuracy(value: Any) -> dict[str, Any]:
     shares = value.get("iou")
     if isinstance(shares, dict):
         items = list(shares.items())[:MAX_CLASSES]
-        result["iou"] = {clean_name(name): number(each, 0, 1) for name, each in items}
+        result["iou"] = {clean_name(name): number(share, 0, 1) for name, share in items}
     confusion = _confusion(value.get("confusion"))
     if confusion:
         result["confusion"] = confusion
@@ -389,4 +393,4 @@ def _confusion(value: Any) -> list[list[int]]:
     if not isinstance(value, list) or not 0 < len(value) <= MAX_CLASSES:
         return []
     rows = [numbers(row, len(value), 0, 1e15) for row in value]
-    return [[int(each) for each in row] for row in rows if row] if None not in rows else []
+    return [[int(count) for count in row] for row in rows if row] if None not in rows else []

@@ -56,8 +56,8 @@ def make_layer(
     here, there = osr.SpatialReference(), osr.SpatialReference()
     here.ImportFromEPSG(32640)
     there.ImportFromEPSG(epsg or 32640)
-    for each in (here, there):
-        each.SetAxisMappingStrategy(osr.OAMS_TRADITIONAL_GIS_ORDER)
+    for crs in (here, there):
+        crs.SetAxisMappingStrategy(osr.OAMS_TRADITIONAL_GIS_ORDER)
     layer = dataset.CreateLayer("reference", there if epsg else None, kind)
     layer.CreateField(ogr.FieldDefn(field, field_type))
     for wkt, value in shapes:
@@ -115,4 +115,4 @@ def compare():
 
 
 def left_out(result: Assessment) -> dict[str, int]:
-    return {str(each.reason): each.count for each in result.left_out}
+    return {str(entry.reason): entry.count for entry in result.left_out}

@@ -45,7 +45,7 @@ def test_raster_on_the_same_grid(compare, mapped, make_raster, small_windows):
     result = compare(mapped, make_raster(TRUTH, "truth.tif"))
     expected = metrics.confusion_matrix(TRUTH.ravel(), MAPPED.ravel())
     np.testing.assert_array_equal(result.matrix.counts, expected)
-    assert [each.name for each in result.classes] == list(NAMES)
+    assert [label_class.name for label_class in result.classes] == list(NAMES)
     assert result.left_out == ()
     assert not result.points
     kappa = metrics.cohen_kappa_score(TRUTH.ravel(), MAPPED.ravel())

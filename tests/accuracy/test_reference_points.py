@@ -49,7 +49,7 @@ def test_points_of_any_system_find_their_pixel(raster, tmp_path, epsg):
 def test_corners_belong_to_the_map_and_what_is_beyond_does_not(raster, tmp_path):
     inside = [(0, 0), (-0.49, -0.49), (299, 699), (299.49, 699.49)]
     outside = [(-0.51, 5), (5, -0.51), (299.51, 5), (5, 699.51)]
-    shapes = [(point(*each), "1") for each in inside + outside]
+    shapes = [(point(*position), "1") for position in inside + outside]
     points = read(make_layer(tmp_path / "p.gpkg", shapes, ogr.wkbPoint), raster)
     assert points.rows.tolist() == [0, 0, 299, 299, -1, -1, -1, -1]
     assert points.cols.tolist() == [0, 0, 699, 699, -1, -1, -1, -1]
@@ -57,7 +57,7 @@ def test_corners_belong_to_the_map_and_what_is_beyond_does_not(raster, tmp_path)
 
 def test_labels_of_points(raster, tmp_path):
     values = ["1", " 2 ", "2.0", "", "  ", None, "forest", "3"]
-    shapes = [(point(1, 1), each) for each in values]
+    shapes = [(point(1, 1), value) for value in values]
     points = read(make_layer(tmp_path / "p.gpkg", shapes, ogr.wkbPoint), raster)
     expected = [0, 1, 1, IGNORE, IGNORE, IGNORE, UNKNOWN_CLASS, UNKNOWN_CLASS]
     assert points.labels.tolist() == expected
@@ -129,8 +129,8 @@ def test_kinds_of_layers(raster, tmp_path):
     unknown = make_layer(tmp_path / "b.gpkg", [("", "1"), (point(1, 1), "1")], ogr.wkbUnknown)
     empty = make_layer(tmp_path / "c.gpkg", [], ogr.wkbPoint)
     kinds = [
-        holds_points(ReferenceSource(each, True, "", "class"))
-        for each in (polygons, unknown, empty)
+        holds_points(ReferenceSource(path, True, "", "class"))
+        for path in (polygons, unknown, empty)
     ]
     assert kinds == [False, True, True]
     assert not holds_points(ReferenceSource(raster))

@@ -95,9 +95,9 @@ def test_points_lie_on_different_pixels_of_their_class(mapped, tmp_path, ending)
     rows = rows_of(tmp_path / f"sample.{ending}")
     places = [place_of(row) for row in rows]
     assert len(set(places)) == len(rows) == 200 == result.points
-    assert [str(MAPPED[each]) for each in places] == [row["map_value"] for row in rows]
+    assert [str(MAPPED[place]) for place in places] == [row["map_value"] for row in rows]
     counts = np.bincount(MAPPED.ravel())
-    assert [each.pixels for each in result.strata] == counts[1:].tolist()
+    assert [stratum.pixels for stratum in result.strata] == counts[1:].tolist()
     assert result.nodata_pixels == counts[0]
     for row in rows:
         value = int(row["map_value"])
@@ -108,7 +108,7 @@ def test_points_lie_on_different_pixels_of_their_class(mapped, tmp_path, ending)
         assert row["area_unit"] == "m2"
         assert row["reference"] is None
     points = [sum(row["map_value"] == str(value) for row in rows) for value in (1, 2, 3, 4)]
-    assert points == [each.points for each in result.strata]
+    assert points == [stratum.points for stratum in result.strata]
     assert points[3] == 3, "all pixels of the rare class"
 
 
@@ -135,7 +135,7 @@ def test_the_seed_decides_and_the_windows_do_not(mapped, tmp_path, monkeypatch):
         monkeypatch.setattr(function, "__defaults__", (48,))
     again = places("d.gpkg", 5)
     assert len(set(again)) == 200
-    assert all(MAPPED[each] for each in again)
+    assert all(MAPPED[place] for place in again)
 
 
 def test_every_pixel_is_drawn_equally_often(make_raster, monkeypatch):
@@ -166,7 +166,7 @@ def test_extent_bounds_points_and_counts(mapped, tmp_path):
     extent = (500000.0 + 20, 4000000.0 - 40, 500000.0 + 60, 4000000.0 - 10)
     result = draw(mapped, tmp_path / "sample.gpkg", extent=extent)
     part = MAPPED[20:80, 40:120]
-    assert sum(each.pixels for each in result.strata) == part.size
+    assert sum(stratum.pixels for stratum in result.strata) == part.size
     places = np.array([place_of(row) for row in rows_of(tmp_path / "sample.gpkg")])
     assert (places >= (20, 40)).all()
     assert (places < (80, 120)).all()
@@ -212,7 +212,7 @@ def test_whole_or_nothing(mapped, tmp_path, recorder):
     wanted = SampleRequest(mapped, tuple(classes_of(mapped)), target, SampleOptions())
     with pytest.raises(KeyError):
         draw_sample(wanted, Progress(), fail)
-    assert [each.name for each in tmp_path.iterdir()] == ["map.tif", "map.tif.aux.xml"]
+    assert [path.name for path in tmp_path.iterdir()] == ["map.tif", "map.tif.aux.xml"]
 
 
 def test_labelled_points_are_not_overwritten(mapped, tmp_path):

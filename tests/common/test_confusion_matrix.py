@@ -91,8 +91,8 @@ def test_all_measures_agree_with_scikit_learn(seed) -> None:
         "f1": metrics.f1_score,
     }
     for name, score in scores.items():
-        each = score(reference, mapped, average=None, **how)
-        np.testing.assert_allclose(getattr(matrix, name), each, err_msg=name)
+        by_class = score(reference, mapped, average=None, **how)
+        np.testing.assert_allclose(getattr(matrix, name), by_class, err_msg=name)
         mean = score(reference, mapped, average="macro", **how)
         assert getattr(matrix, f"mean_{name}") == pytest.approx(mean), name
     occurring = [0, 1, 2, 3, 4]

@@ -87,7 +87,7 @@ def test_a_class_that_does_not_occur_makes_valid_json() -> None:
 def test_no_metadata_at_all() -> None:
     card = from_metadata({}, 3, 4)
     assert card.class_names == ["class 0", "class 1", "class 2", "class 3"]
-    assert len({each.color for each in card.classes}) == 4
+    assert len({model_class.color for model_class in card.classes}) == 4
     assert (card.bands, card.value_range) == (("red", "green", "blue"), (0.0, 255.0))
     assert (card.resolution, card.tile_size, card.overlap) == (None, 512, 128)
 
@@ -179,7 +179,7 @@ def test_markup_and_control_characters_are_disarmed() -> None:
 @pytest.mark.parametrize("color", ["red", "#12345", "#1234567", "url(x)", 7, None, "#12345g"])
 def test_a_bad_colour_is_replaced_on_reading_and_refused_in_a_card(color: object) -> None:
     card = from_metadata({"scasnet_colors": json.dumps([color, "#ABCDEF"])}, 3, 2)
-    assert [each.color for each in card.classes] == [default_color(0), "#abcdef"]
+    assert [model_class.color for model_class in card.classes] == [default_color(0), "#abcdef"]
     with pytest.raises(ModelError, match="#rrggbb"):
         ModelClass("a", str(color))
 

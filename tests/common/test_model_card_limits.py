@@ -129,7 +129,7 @@ def test_the_most_classes_have_their_names_colours_and_shares() -> None:
         metadata = {"class_names": text, "scasnet_colors": json.dumps(colors)}
         card = from_metadata({**metadata, "scasnet_accuracy": accuracy}, 3, 254)
         assert card.class_names == names
-        assert [each.color for each in card.classes] == colors
+        assert [model_class.color for model_class in card.classes] == colors
         assert list(card.accuracy["iou"]) == names
     more = from_metadata({"scasnet_colors": json.dumps([*colors, "#ffffff"])}, 3, 1)
     assert more.classes[0].color == default_color(0), "no list for this many classes"
@@ -137,14 +137,17 @@ def test_the_most_classes_have_their_names_colours_and_shares() -> None:
 
 def test_colours_may_be_fewer_than_classes() -> None:
     card = from_metadata({"scasnet_colors": '["#000001"]'}, 3, 2)
-    assert [each.color for each in card.classes] == ["#000001", default_color(1)]
+    assert [model_class.color for model_class in card.classes] == ["#000001", default_color(1)]
     card = from_metadata({"scasnet_colors": '"#000001"'}, 3, 2)
-    assert [each.color for each in card.classes] == [default_color(0), default_color(1)]
+    assert [model_class.color for model_class in card.classes] == [
+        default_color(0),
+        default_color(1),
+    ]
 
 
 def test_only_the_background_of_one_channel_is_grey() -> None:
     one = from_metadata({}, 3, 2, sigmoid=True)
-    assert [(each.name, each.color) for each in one.classes] == [
+    assert [(model_class.name, model_class.color) for model_class in one.classes] == [
         ("background", "#d9d9d9"), ("class 1", default_color(1)),
     ]  # fmt: skip
     assert from_metadata({}, 3, 2).classes[0].color == default_color(0)

@@ -111,7 +111,7 @@ def test_what_a_card_still_takes(change: dict[str, Any]) -> None:
 def test_a_card_made_of_lists_is_the_same() -> None:
     card = replace(CARD, resolution=(1.0, 2.0))
     fields = ("classes", "bands", "value_range", "mean", "std", "resolution")
-    assert replace(card, **{each: list(getattr(card, each)) for each in fields}) == card
+    assert replace(card, **{name: list(getattr(card, name)) for name in fields}) == card
     assert hash(card) == hash(replace(card, accuracy={"data": "y"}))
 
 
@@ -136,7 +136,7 @@ def test_so_many_classes_fit(classes: int) -> None:
 def test_colours_and_bands_without_a_name_are_always_the_same() -> None:
     """A map that is made again looks like the first one."""
     indexes = (0, 11, 12, 13, 14, 15, 129, 253)
-    assert [default_color(each) for each in indexes] == [
+    assert [default_color(index) for index in indexes] == [
         "#c8502f",
         "#2f5d50",
         "#67e6a6",

@@ -45,7 +45,7 @@ def test_a_reader_that_was_not_fuzzed_keeps_its_row(
     monkeypatch.setattr("sys.argv", ["fuzz_report", "--logs", str(tmp_path)])
     fuzz_report.main()
     found = measured_table.rows("fuzzing")
-    assert [each[:2] for each in found] == [*old, ["the description inside of a model", "61"]]
+    assert [entry[:2] for entry in found] == [*old, ["the description inside of a model", "61"]]
 
 
 def test_a_page_without_room_is_left_alone(page: Path) -> None:
@@ -92,7 +92,7 @@ def test_fuzzing_is_summed_over_the_logs_of_a_reader(tmp_path: Path) -> None:
 
 
 def test_a_sample_of_mutants_is_the_same_each_time() -> None:
-    names = [f"m{each}" for each in range(100)]
+    names = [f"m{number}" for number in range(100)]
     one, again = (measure_mutants._sample(names, 30, 1) for _ in range(2))
     assert one == again == sorted(set(one))
     assert len(one) == 30

@@ -58,7 +58,7 @@ def test_one_look_is_the_backend_itself() -> None:
 def test_the_looks_asked_for_are_taken() -> None:
     backend = Seeing()
     augmented(backend, Augmentation((0.75, 1.0), "mirror")).predict(tiles())
-    assert [each.shape[2:] for each in backend.seen] == [(64, 72)] * 2 + [(64, 96)] * 2
+    assert [tiles.shape[2:] for tiles in backend.seen] == [(64, 72)] * 2 + [(64, 96)] * 2
 
 
 @pytest.mark.parametrize("margin", [0, 5])
@@ -81,7 +81,7 @@ def test_views_are_averaged_where_they_lie(flips: str, views: int, margin: int) 
 def test_all_views_differ() -> None:
     backend = Seeing()
     AveragingBackend(backend, Augmentation((1.0,), "full")).predict(tiles(64, 64))
-    assert len({each.tobytes() for each in backend.seen}) == 8
+    assert len({tiles.tobytes() for tiles in backend.seen}) == 8
 
 
 def test_a_turned_tile_gives_the_turned_scores() -> None:
@@ -98,7 +98,7 @@ def test_a_turned_tile_gives_the_turned_scores() -> None:
 def test_scales_are_averaged_at_the_size_of_the_tile() -> None:
     image, backend = tiles(), Seeing()
     result = AveragingBackend(backend, Augmentation((0.75, 1.0, 1.25))).predict(image.copy())
-    assert [each.shape[2:] for each in backend.seen] == [(64, 72), (64, 96), (80, 120)]
+    assert [tiles.shape[2:] for tiles in backend.seen] == [(64, 72), (64, 96), (80, 120)]
     parts = [
         resize(Seeing().predict(resize(image, *s)), 64, 96) for s in ((64, 72), (64, 96), (80, 120))
     ]
@@ -113,7 +113,7 @@ def test_scores_and_never_classes_are_averaged() -> None:
         def predict(self, tiles: np.ndarray) -> np.ndarray:
             first = {64: 0.45, 80: 0.45, 96: 0.9}[tiles.shape[2]]
             shape = (len(tiles), 1, *tiles.shape[2:])
-            return np.concatenate([np.full(shape, each) for each in (first, 1 - first)], axis=1)
+            return np.concatenate([np.full(shape, share) for share in (first, 1 - first)], axis=1)
 
     result = AveragingBackend(Unsure(), Augmentation((1.0, 1.25, 1.5))).predict(tiles(64, 64))
     np.testing.assert_allclose(result[:, 0], 0.6, atol=1e-6)

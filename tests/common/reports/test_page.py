@@ -55,8 +55,8 @@ def test_page_is_one_document_that_loads_nothing() -> None:
     assert page.all("html")[0].attributes["lang"] == "de"
     assert page.texts("title") == page.texts("h1") == ["A & B"]
     assert page.texts("h2") == ["One"]
-    rules = [each.attributes.get("content", "") for each in page.all("meta")]
-    assert any("default-src 'none'" in each for each in rules)
+    rules = [meta.attributes.get("content", "") for meta in page.all("meta")]
+    assert any("default-src 'none'" in rule for rule in rules)
     assert not page.all("link")
     assert not page.all("script")
     assert not re.search(r"@import|url\(|src=|href=", text)
@@ -77,10 +77,10 @@ def test_table_has_heads_swatches_and_dashes() -> None:
     )
     table = read(part)
     assert table.texts("caption") == ["Accuracy"]
-    assert [each.attributes["scope"] for each in table.all("th")] == ["col"] * 3 + ["row"] * 3
+    assert [cell.attributes["scope"] for cell in table.all("th")] == ["col"] * 3 + ["row"] * 3
     assert table.texts("th")[3:] == ["nan", "road", "all"], "a name may be any word"
     assert table.texts("td") == ["1,200", "0.5", "–", "–", "7", "–"]
-    swatches = [each.attributes["style"] for each in table.all("span")]
+    swatches = [span.attributes["style"] for span in table.all("span")]
     assert swatches == ["background:#C8502F", "background:#ffffff"]
 
 
@@ -108,7 +108,7 @@ def test_pictures_are_inside_the_document() -> None:
 def test_legend_names_its_colours() -> None:
     part = read(html.legend([("water", "#0000ff"), ("town", "#ff0000")]))
     assert part.texts("li") == ["water", "town"]
-    assert [each.attributes["style"] for each in part.all("span")] == [
+    assert [span.attributes["style"] for span in part.all("span")] == [
         "background:#0000ff",
         "background:#ff0000",
     ]
