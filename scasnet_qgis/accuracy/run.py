@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scasnet_qgis.accuracy.pixels import assess_pixels
-from scasnet_qgis.accuracy.points import assess_points
-from scasnet_qgis.accuracy.reference_points import holds_points
+from scasnet_qgis.accuracy.points import assess_points, holds_points
 from scasnet_qgis.accuracy.report import Translator, csv_text, html_report, json_text
 from scasnet_qgis.accuracy.request import Assessment, AssessmentRequest, map_grid
 from scasnet_qgis.common.errors import InputError

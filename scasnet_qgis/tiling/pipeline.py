@@ -18,15 +18,18 @@ from scasnet_qgis.common.errors import Cancelled
 from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.tiling.blending import Blender, FinishedBlock, UnblendedTiles
 from scasnet_qgis.tiling.overlap_cache import OverlapCache, RowSlice, Source
-from scasnet_qgis.tiling.remaining import (
+from scasnet_qgis.tiling.scaling import Scaling, mirror_pad, window_slices
+from scasnet_qgis.tiling.valid_pixels import MaskReader, any_valid, intersect_masks, valid_mask
+from scasnet_qgis.tiling.windows import (
+    Panel,
     RemainingRows,
+    Tile,
+    TilePlan,
+    Window,
     recomputed_tiles,
     remaining_rows,
     tiles_in_rows,
 )
-from scasnet_qgis.tiling.scaling import Scaling, mirror_pad, window_slices
-from scasnet_qgis.tiling.valid_pixels import any_valid, intersect_masks, valid_mask
-from scasnet_qgis.tiling.windows import Panel, Tile, TilePlan, Window
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,7 +59,6 @@ class Backend(Protocol):
         """Make running and later calls of ``predict`` raise Cancelled soon."""
 
 
-MaskReader = Callable[[Window], "NDArray[np.bool_] | None"]
 Sink = Callable[[FinishedBlock], None]
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from scasnet_qgis.tiling.blending import FinishedBlock, highest
 from scasnet_qgis.tiling.resampling import AxisResampling
+from scasnet_qgis.tiling.valid_pixels import MaskReader
 from scasnet_qgis.tiling.windows import Panel, TilePlan, Window
 
 if TYPE_CHECKING:
@@ -24,9 +25,6 @@ Neighbours = tuple["NDArray[np.intp]", "NDArray[np.intp]", "NDArray[np.float32]"
 
 PIECE_BYTES = 4 * 1024 * 1024  # of scores in one block
 _AMBIGUOUS = 255  # above every label: neighbours have different ones
-
-# Reads the mask of a window of the mapped area, on the raster's own grid (None: all valid).
-ReadMask = Callable[[Window], "NDArray[np.bool_] | None"]
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ class ScoreResampler:
     """
 
     def __init__(
-        self, classes: int, map_plan: MapPlan, valid: ReadMask, *, with_scores: bool, done: int
+        self, classes: int, map_plan: MapPlan, valid: MaskReader, *, with_scores: bool, done: int
     ) -> None:
         self._classes, self._map_plan, self._valid = classes, map_plan, valid
         self._with_scores = with_scores

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Callable
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from scasnet_qgis.tiling.windows import Window
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+# Reads the mask [rows, cols] of a window.
+MaskReader = Callable[[Window], "NDArray[np.bool_] | None"]
 
 
 def valid_mask(window: Window, slices: Sequence[RowSlice]) -> NDArray[np.bool_] | None:

@@ -11,8 +11,7 @@ import pytest
 from osgeo import gdal, ogr, osr
 
 from scasnet_qgis.accuracy.options import EvaluationOptions
-from scasnet_qgis.accuracy.reference_points import ReferenceSource
-from scasnet_qgis.accuracy.request import Assessment, AssessmentRequest
+from scasnet_qgis.accuracy.request import Assessment, AssessmentRequest, ReferenceSource
 from scasnet_qgis.accuracy.run import assess
 from scasnet_qgis.common.options import options_of
 from scasnet_qgis.common.progress import Progress

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from scasnet_qgis.accuracy.boundaries import near_other_class
+from scasnet_qgis.accuracy.pixels import near_other_class
 
 
 def patches(seed: int = 0) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from osgeo import ogr
 
-from scasnet_qgis.accuracy.reference_points import (
+from scasnet_qgis.accuracy.points import (
     UNKNOWN_CLASS,
     ReferenceSource,
     holds_points,

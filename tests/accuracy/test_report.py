@@ -56,8 +56,7 @@ def page(result: Assessment, **how: Any) -> str:
 
 
 def request_of(**how: Any) -> Any:
-    from scasnet_qgis.accuracy.reference_points import ReferenceSource
-    from scasnet_qgis.accuracy.request import AssessmentRequest
+    from scasnet_qgis.accuracy.request import AssessmentRequest, ReferenceSource
 
     reference = ReferenceSource("/data/truth.gpkg", True, "", "kind")
     return AssessmentRequest("/data/map.tif", (), reference, (), EvaluationOptions(**how))
@@ -219,5 +218,5 @@ def test_no_report_of_a_run_that_fails_or_is_cancelled(files, make_raster, tmp_p
 
 def test_an_input_is_not_overwritten(files):
     for name in files:
-        with pytest.raises(OutputError, match="is an input"):
+        with pytest.raises(OutputError, match=Path(name).name + " is also an input"):
             evaluate(request(*files), Reports(json=Path(name)), Progress())

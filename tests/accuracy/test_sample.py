@@ -13,8 +13,13 @@ from osgeo import gdal, ogr
 from scasnet_qgis.accuracy.area_estimation import area_adjusted
 from scasnet_qgis.accuracy.options import SampleOptions
 from scasnet_qgis.accuracy.run import assess
-from scasnet_qgis.accuracy.sample import SampleRequest, SampleResult, draw_sample
-from scasnet_qgis.accuracy.strata import count_strata, draw_pixels
+from scasnet_qgis.accuracy.sample import (
+    SampleRequest,
+    SampleResult,
+    count_strata,
+    draw_pixels,
+    draw_sample,
+)
 from scasnet_qgis.common.confusion_matrix import ConfusionMatrix
 from scasnet_qgis.common.errors import Cancelled, InputError, OutputError, SettingError
 from scasnet_qgis.common.progress import Progress
@@ -310,7 +315,7 @@ def test_unlabelled_points_are_left_out_with_a_warning(mapped, tmp_path, recorde
 
 def test_no_labelled_point_is_one_sentence(compare, mapped, tmp_path):
     draw(mapped, tmp_path / "sample.gpkg")
-    with pytest.raises(InputError, match="No point has a class in the field reference"):
+    with pytest.raises(InputError, match="No point has a class in field reference"):
         compare(mapped, str(tmp_path / "sample.gpkg"), "reference")
 
 
@@ -334,7 +339,7 @@ def test_a_class_without_a_labelled_point_is_refused(compare, mapped, tmp_path):
     label(sample, lambda *at: None if at[0] in ponds else truth_at(*at))
     result = compare(mapped, str(sample), "reference")
     assert result.adjusted is None
-    assert f"no point in these classes of the map is labelled: {POND}" in str(result.not_adjusted)
+    assert f"no labelled points in these map classes: {POND}" in str(result.not_adjusted)
     assert result.matrix.total == 197
 
 
@@ -383,8 +388,8 @@ def test_a_sample_that_was_changed_is_refused_with_the_reason(compare, mapped, t
         layer.SetFeature(feature)
 
     assert "all points of a class were removed" in reason(remove_ponds)
-    assert "how the points were drawn were changed" in reason(other_weight)
-    assert "how the points were drawn were changed" in reason(no_weight)
+    assert "fields of the sampling design were changed" in reason(other_weight)
+    assert "fields of the sampling design were changed" in reason(no_weight)
     extent = (500000.0, 4000000.0 - 65, 500000.0 + 40, 4000000.0)
     assert "outside the map or the extent" in reason(lambda _layer: None, extent=extent)
 
@@ -400,8 +405,8 @@ def test_hand_picked_points_give_plain_figures_only(compare, mapped, tmp_path):
     expected = {"outside the map or the extent": 1, "without a class": 1}
     expected["without a class in the map"] = int((found == 0).sum())
     assert left_out(result) == expected
-    assert "these points do not say how they were drawn" in str(result.not_adjusted)
-    with pytest.raises(SettingError, match="not given, because these points"):
+    assert "the points have no sampling design" in str(result.not_adjusted)
+    with pytest.raises(SettingError, match="the points have no sampling design"):
         compare(mapped, picked, "class", adjusted="yes")
     with pytest.raises(SettingError, match="boundary"):
         compare(mapped, picked, "class", boundary=3)

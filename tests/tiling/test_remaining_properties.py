@@ -7,8 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scasnet_qgis.tiling.blending import Blender
-from scasnet_qgis.tiling.remaining import recomputed_tiles, remaining_rows, tiles_in_rows
-from scasnet_qgis.tiling.windows import TilePlan, plan_tiles
+from scasnet_qgis.tiling.windows import (
+    TilePlan,
+    plan_tiles,
+    recomputed_tiles,
+    remaining_rows,
+    tiles_in_rows,
+)
 
 
 @st.composite

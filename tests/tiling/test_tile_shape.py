@@ -6,8 +6,14 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from scasnet_qgis.tiling.tile_shape import STRETCH, plan_fitted_tiles, tile_shape
-from scasnet_qgis.tiling.windows import SIZE_STEP, TilePlan, plan_tiles
+from scasnet_qgis.tiling.windows import (
+    SIZE_STEP,
+    STRETCH,
+    TilePlan,
+    plan_fitted_tiles,
+    plan_tiles,
+    tile_shape,
+)
 
 
 def plan_of(rows: int, cols: int, tile: tuple[int, int], overlap: int) -> TilePlan:
