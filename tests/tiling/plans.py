@@ -26,22 +26,17 @@ def plan_of(
 
 
 @st.composite
-def drawn_plans(draw: st.DrawFn) -> tuple[TilePlan, int]:
-    """A plan of a small raster, and the overlap that was asked for."""
+def plans(draw: st.DrawFn) -> TilePlan:
+    """Plans of small rasters."""
     tile = draw(st.integers(16, 60)), draw(st.integers(16, 60))
-    overlap = draw(st.integers(0, min(tile) - 1))
-    plan = plan_of(
+    return plan_of(
         draw(st.integers(1, 150)),
         draw(st.integers(1, 150)),
         tile,
-        overlap,
+        draw(st.integers(0, min(tile) - 1)),
         fixed=draw(st.booleans()),
         panel_cols=draw(st.integers(1, 180)),
     )
-    return plan, overlap
-
-
-plans = drawn_plans().map(lambda drawn: drawn[0])
 
 
 def tiles_of(plan: TilePlan, panel: Panel) -> Iterator[Tile]:

@@ -64,7 +64,7 @@ NARROW = plan_of(35, 35, (17, 17), 8, fixed=True, panel_cols=64)
 
 
 @settings(max_examples=40, deadline=None)
-@given(plans, st.integers(0, 1000))
+@given(plans(), st.integers(0, 1000))
 @example(NARROW, 0)
 def test_it_is_the_weighted_sum_and_each_pixel_comes_once(plan: TilePlan, seed: int) -> None:
     def scores_of(tile: Tile) -> np.ndarray:
