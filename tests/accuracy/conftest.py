@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from scasnet_qgis.accuracy.run import assess
 from scasnet_qgis.common.options import options_of
 from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.labels.labels import classes_of
+from scasnet_qgis.tiling import windows
 
 NAMES = ("building", "grass", "water")
 PLACE = (500000.0, 0.5, 0.0, 4000000.0, 0.0, -0.5)  # of make_raster, in EPSG:32640
@@ -101,6 +102,17 @@ def request(source: str, reference: str, field: str = "", **how: Any) -> Assessm
         options=EvaluationOptions(**options),
         **how,
     )
+
+
+@pytest.fixture
+def window_size(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Sets how large the windows are, so that small rasters have many."""
+
+    def call(pixels: int) -> None:
+        for function in (windows.aligned_windows, windows.count_windows):
+            monkeypatch.setattr(function, "__defaults__", (pixels,))
+
+    return call
 
 
 @pytest.fixture

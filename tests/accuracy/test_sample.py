@@ -26,7 +26,6 @@ from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.images.grid import Grid
 from scasnet_qgis.images.reader import open_raster
 from scasnet_qgis.labels.labels import Labels, classes_of
-from scasnet_qgis.tiling import windows as walk
 from tests.accuracy.conftest import (
     NAMES,
     left_out,
@@ -94,6 +93,18 @@ def truth_at(_number: int, row: int, col: int) -> str:
     return NAMES[TRUTH[row, col] - 1]
 
 
+def labelled(
+    source: str,
+    folder: Path,
+    label_of: Callable[[int, int, int], str | None] = truth_at,
+    name: str = "sample.gpkg",
+) -> str:
+    """A sample that somebody has labelled."""
+    draw(source, folder / name)
+    label(folder / name, label_of)
+    return str(folder / name)
+
+
 @pytest.mark.parametrize("ending", ["gpkg", "shp", "geojson"])
 def test_points_lie_on_different_pixels_of_their_class(mapped, tmp_path, ending):
     result = draw(mapped, tmp_path / f"sample.{ending}")
@@ -128,7 +139,7 @@ def test_order_does_not_tell_the_class(mapped, tmp_path):
     assert lines != sorted(lines)
 
 
-def test_the_seed_decides_and_the_windows_do_not(mapped, tmp_path, monkeypatch):
+def test_the_seed_decides_and_the_windows_do_not(mapped, tmp_path, window_size):
     def places(name: str, seed: int) -> list[tuple[int, int]]:
         draw(mapped, tmp_path / name, seed=seed)
         return [place_of(row) for row in rows_of(tmp_path / name)]
@@ -136,17 +147,15 @@ def test_the_seed_decides_and_the_windows_do_not(mapped, tmp_path, monkeypatch):
     first = places("a.gpkg", 5)
     assert places("b.gpkg", 5) == first
     assert places("c.gpkg", 6) != first
-    for function in (walk.aligned_windows, walk.count_windows):
-        monkeypatch.setattr(function, "__defaults__", (48,))
+    window_size(48)
     again = places("d.gpkg", 5)
     assert len(set(again)) == 200
     assert all(MAPPED[place] for place in again)
 
 
-def test_every_pixel_is_drawn_equally_often(make_raster, monkeypatch):
+def test_every_pixel_is_drawn_equally_often(make_raster, window_size):
     """Over many seeds, also where a class goes through several windows."""
-    for function in (walk.aligned_windows, walk.count_windows):
-        monkeypatch.setattr(function, "__defaults__", (5,))
+    window_size(5)
     values = np.random.default_rng(0).choice([1, 2], (8, 12), p=[0.75, 0.25]).astype(np.uint8)
     source = make_raster(values, "small.tif")
     grid = Grid.of(open_raster(source))
@@ -247,10 +256,8 @@ def test_a_map_without_data_has_no_sample(make_raster, tmp_path):
 
 @pytest.mark.parametrize("ending", ["gpkg", "shp", "geojson"])
 def test_labelled_sample_gives_area_adjusted_figures(compare, mapped, tmp_path, ending):
-    sample = tmp_path / f"sample.{ending}"
-    draw(mapped, sample)
-    label(sample, truth_at)
-    result = compare(mapped, str(sample), "reference")
+    sample = labelled(mapped, tmp_path, name=f"sample.{ending}")
+    result = compare(mapped, sample, "reference")
     places = np.array([place_of(row) for row in rows_of(sample)])
     truth, found = TRUTH[tuple(places.T)], MAPPED[tuple(places.T)]
     matrix = ConfusionMatrix.of(truth - 1, found - 1, 4)
@@ -301,10 +308,8 @@ def copy_names(layer: ogr.Layer, names: list[str]) -> None:
 
 
 def test_unlabelled_points_are_left_out_with_a_warning(mapped, tmp_path, recorder):
-    sample = tmp_path / "sample.gpkg"
-    draw(mapped, sample)
-    label(sample, lambda *at: truth_at(*at) if at[0] < 150 else None)
-    result = assess(request(mapped, str(sample), "reference"), recorder)
+    sample = labelled(mapped, tmp_path, lambda *at: truth_at(*at) if at[0] < 150 else None)
+    result = assess(request(mapped, sample, "reference"), recorder)
     assert result.matrix.total == 150
     assert left_out(result) == {"without a class": 50}
     assert result.adjusted is not None
@@ -344,19 +349,17 @@ def test_a_class_without_a_labelled_point_is_refused(compare, mapped, tmp_path):
 
 
 def test_a_sample_of_another_map_is_refused(compare, mapped, make_raster, tmp_path):
-    sample = tmp_path / "sample.gpkg"
-    draw(mapped, sample)
-    label(sample, truth_at)
+    sample = labelled(mapped, tmp_path)
     other = name_classes(make_raster(noisy(MAPPED, 9), "other.tif", nodata=0), WITH_POND)
     with pytest.raises(InputError, match=" of 200 points lie on another"):
-        compare(other, str(sample), "reference")
-    plain = compare(other, str(sample), "reference", adjusted="no")
+        compare(other, sample, "reference")
+    plain = compare(other, sample, "reference", adjusted="no")
     assert plain.matrix.total > 190
     assert plain.adjusted is None
     assert plain.not_adjusted is None
 
 
-def change(path: Path, how: Callable[[ogr.Layer], None]) -> None:
+def change(path: Path | str, how: Callable[[ogr.Layer], None]) -> None:
     dataset = ogr.Open(str(path), 1)
     layer = dataset.GetLayer()
     how(layer)
@@ -365,31 +368,27 @@ def change(path: Path, how: Callable[[ogr.Layer], None]) -> None:
 
 def test_a_sample_that_was_changed_is_refused_with_the_reason(compare, mapped, tmp_path):
     def reason(how: Callable[[ogr.Layer], None], **settings: Any) -> str:
-        sample = tmp_path / "sample.gpkg"
-        sample.unlink(missing_ok=True)
-        draw(mapped, sample)
-        label(sample, truth_at)
+        (tmp_path / "sample.gpkg").unlink(missing_ok=True)
+        sample = labelled(mapped, tmp_path)
         change(sample, how)
-        return str(compare(mapped, str(sample), "reference", **settings).not_adjusted)
+        return str(compare(mapped, sample, "reference", **settings).not_adjusted)
 
     def remove_ponds(layer: ogr.Layer) -> None:
         layer.SetAttributeFilter("map_value = '4'")
         for feature in list(layer):
             layer.DeleteFeature(feature.GetFID())
 
-    def other_weight(layer: ogr.Layer) -> None:
-        feature = layer.GetFeature(3)
-        feature["map_pixels"] = 17
-        layer.SetFeature(feature)
+    def set_weight(pixels: int | None) -> Callable[[ogr.Layer], None]:
+        def change_third(layer: ogr.Layer) -> None:
+            feature = layer.GetFeature(3)
+            feature["map_pixels"] = pixels
+            layer.SetFeature(feature)
 
-    def no_weight(layer: ogr.Layer) -> None:
-        feature = layer.GetFeature(3)
-        feature.SetFieldNull("map_pixels")
-        layer.SetFeature(feature)
+        return change_third
 
     assert "all points of a class were removed" in reason(remove_ponds)
-    assert "fields of the sampling design were changed" in reason(other_weight)
-    assert "fields of the sampling design were changed" in reason(no_weight)
+    assert "fields of the sampling design were changed" in reason(set_weight(17))
+    assert "fields of the sampling design were changed" in reason(set_weight(None))
     extent = (500000.0, 4000000.0 - 65, 500000.0 + 40, 4000000.0)
     assert "outside the map or the extent" in reason(lambda _layer: None, extent=extent)
 
@@ -419,11 +418,9 @@ def test_points_away_from_the_map_are_one_sentence(compare, mapped, tmp_path):
 
 
 def test_left_out_classes_of_a_sample(compare, mapped, tmp_path):
-    sample = tmp_path / "sample.gpkg"
-    draw(mapped, sample)
-    label(sample, lambda *at: "unclear" if at[0] < 10 else truth_at(*at))
+    sample = labelled(mapped, tmp_path, lambda *at: "unclear" if at[0] < 10 else truth_at(*at))
     with pytest.raises(InputError, match=r"the reference has .*unclear"):
-        compare(mapped, str(sample), "reference")
-    result = compare(mapped, str(sample), "reference", ignored="unclear")
+        compare(mapped, sample, "reference")
+    result = compare(mapped, sample, "reference", ignored="unclear")
     assert result.matrix.total == 190
     assert result.adjusted is not None

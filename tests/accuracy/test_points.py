@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
-from osgeo import ogr
+from osgeo import gdal, ogr, osr
 
 from scasnet_qgis.accuracy.points import (
     UNKNOWN_CLASS,
@@ -74,39 +76,29 @@ def test_multipoints_count_each_part_and_empty_ones_none(raster, tmp_path):
 
 def test_a_place_that_the_map_s_system_does_not_have_is_outside(make_raster, tmp_path):
     raster = make_raster(np.ones((4, 4), np.uint8), "map.tif", epsg=32640)
-    dataset = ogr.GetDriverByName("GeoJSON").CreateDataSource(str(tmp_path / "p.geojson"))
-    layer = dataset.CreateLayer("p", None, ogr.wkbPoint)
-    layer.CreateField(ogr.FieldDefn("class", ogr.OFTString))
-    for wkt in ("POINT (57 91)", "POINT (237 1)", "POINT (57.0000001 36.1)"):
-        feature = ogr.Feature(layer.GetLayerDefn())
-        feature.SetGeometry(ogr.CreateGeometryFromWkt(wkt))
-        feature["class"] = "1"
-        layer.CreateFeature(feature)
-    del layer, dataset
-    points = read(str(tmp_path / "p.geojson"), raster)
+    path = tmp_path / "p.geojson"
+    shapes = [
+        {
+            "type": "Feature",
+            "geometry": {"type": "Point", "coordinates": xy},
+            "properties": {"class": "1"},
+        }
+        for xy in ((57, 91), (237, 1), (57.0000001, 36.1))
+    ]
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": shapes}))
+    points = read(str(path), raster)
     assert points.rows.tolist() == [-1, -1, -1]
 
 
 def test_reference_system_of_the_layer_where_the_file_has_none(raster, tmp_path):
-    from osgeo import osr
-
+    path = make_layer(tmp_path / "p.gpkg", [(point(20, 30), "1")], ogr.wkbPoint, 4326)
+    bare = str(tmp_path / "bare.shp")
+    gdal.VectorTranslate(bare, path)
+    (tmp_path / "bare.prj").unlink()
     degrees = osr.SpatialReference()
     degrees.ImportFromEPSG(4326)
-    path = make_layer(tmp_path / "p.gpkg", [(point(20, 30), "1")], ogr.wkbPoint, 4326)
-    bare = tmp_path / "bare.shp"
-    source = ogr.Open(path)  # a layer does not outlive it
-    feature = source.GetLayer().GetNextFeature()
-    shape = feature.GetGeometryRef().Clone()
-    dataset = ogr.GetDriverByName("ESRI Shapefile").CreateDataSource(str(bare))
-    layer = dataset.CreateLayer("bare", None, ogr.wkbPoint)
-    layer.CreateField(ogr.FieldDefn("class", ogr.OFTString))
-    feature = ogr.Feature(layer.GetLayerDefn())
-    feature.SetGeometry(shape)
-    feature["class"] = "1"
-    layer.CreateFeature(feature)
-    del feature, layer, dataset
-    assert read(str(bare), raster, degrees.ExportToWkt()).rows.tolist() == [20]
-    assert read(str(bare), raster).rows.tolist() == [-1]
+    assert read(bare, raster, degrees.ExportToWkt()).rows.tolist() == [20]
+    assert read(bare, raster).rows.tolist() == [-1]
 
 
 def test_map_classes_at_points_all_over_the_map(raster, tmp_path):
