@@ -75,33 +75,41 @@ def place_of(row: dict[str, Any]) -> tuple[int, int]:
     return round(line), round(col)
 
 
-def label(path: Path, label_of: Callable[[int, int, int], str | None]) -> None:
-    """Write the class of each point as a person would; by number, row and column."""
+def change(path: Path | str, how: Callable[[ogr.Layer], None]) -> None:
     dataset = ogr.Open(str(path), 1)
     layer = dataset.GetLayer()
-    layer.StartTransaction()
-    for number, (feature, row) in enumerate(zip(layer, rows_of(path))):
-        text = label_of(number, *place_of(row))
-        if text is not None:
-            feature["reference"] = text
-            layer.SetFeature(feature)
-    layer.CommitTransaction()
+    how(layer)
     del layer, dataset
 
 
-def truth_at(_number: int, row: int, col: int) -> str:
-    return NAMES[TRUTH[row, col] - 1]
+def truth_at(row: dict[str, Any]) -> str:
+    return NAMES[TRUTH[place_of(row)] - 1]
+
+
+Labeller = Callable[[dict[str, Any]], "str | None"]
+
+
+def label(path: Path, class_of: Labeller) -> None:
+    """Write the class of each point as a person would; None leaves it empty."""
+
+    def write(layer: ogr.Layer) -> None:
+        layer.StartTransaction()
+        for feature, row in zip(layer, rows_of(path)):
+            text = class_of(row)
+            if text is not None:
+                feature["reference"] = text
+                layer.SetFeature(feature)
+        layer.CommitTransaction()
+
+    change(path, write)
 
 
 def labelled(
-    source: str,
-    folder: Path,
-    label_of: Callable[[int, int, int], str | None] = truth_at,
-    name: str = "sample.gpkg",
+    source: str, folder: Path, class_of: Labeller = truth_at, name: str = "sample.gpkg"
 ) -> str:
     """A sample that somebody has labelled."""
     draw(source, folder / name)
-    label(folder / name, label_of)
+    label(folder / name, class_of)
     return str(folder / name)
 
 
@@ -233,7 +241,7 @@ def test_labelled_points_are_not_overwritten(mapped, tmp_path):
     target = tmp_path / "sample.gpkg"
     draw(mapped, target)
     draw(mapped, target, seed=2)  # nobody has labelled a point
-    label(target, lambda number, _row, _col: "water" if number < 7 else None)
+    label(target, lambda row: "water" if row["sample_id"] <= 7 else None)
     with pytest.raises(OutputError, match="7 labelled points"):
         draw(mapped, target)
     assert sum(row["reference"] is not None for row in rows_of(target)) == 7
@@ -288,27 +296,18 @@ def test_labelled_sample_gives_area_adjusted_figures(compare, mapped, tmp_path, 
 )
 def test_maps_of_any_place_find_their_points_again(compare, make_raster, tmp_path, place):
     source = name_classes(make_raster(MAPPED, "map.tif", nodata=0, **place), WITH_POND)
-    sample = tmp_path / "sample.gpkg"
-    draw(source, sample)
-    names = [row["map_class"] for row in rows_of(sample)]
-    change(sample, lambda layer: copy_names(layer, names))
-    result = compare(source, str(sample), "reference")
+    sample = labelled(source, tmp_path, lambda row: row["map_class"])
+    result = compare(source, sample, "reference")
     assert result.matrix.overall_accuracy == 1
     assert result.adjusted is not None
     assert result.adjusted.figures.overall.value == pytest.approx(1)
     assert result.adjusted.area_unit == ("pixels" if place["geotransform"] is None else "m2")
 
 
-def copy_names(layer: ogr.Layer, names: list[str]) -> None:
-    layer.StartTransaction()
-    for feature, name in zip(layer, names):
-        feature["reference"] = name
-        layer.SetFeature(feature)
-    layer.CommitTransaction()
-
-
 def test_unlabelled_points_are_left_out_with_a_warning(mapped, tmp_path, recorder):
-    sample = labelled(mapped, tmp_path, lambda *at: truth_at(*at) if at[0] < 150 else None)
+    sample = labelled(
+        mapped, tmp_path, lambda row: truth_at(row) if row["sample_id"] <= 150 else None
+    )
     result = assess(request(mapped, sample, "reference"), recorder)
     assert result.matrix.total == 150
     assert left_out(result) == {"without a class": 50}
@@ -325,11 +324,13 @@ def test_no_labelled_point_is_one_sentence(compare, mapped, tmp_path):
 
 
 def test_a_class_with_one_labelled_point_has_no_interval(compare, mapped, tmp_path):
-    sample = tmp_path / "sample.gpkg"
-    draw(mapped, sample)
-    ponds = [row["sample_id"] - 1 for row in rows_of(sample) if row["map_value"] == "4"]
-    label(sample, lambda *at: None if at[0] in ponds[1:] else truth_at(*at))
-    result = compare(mapped, str(sample), "reference")
+    ponds = iter(range(3))
+    sample = labelled(
+        mapped,
+        tmp_path,
+        lambda row: None if row["map_value"] == "4" and next(ponds) else truth_at(row),
+    )
+    result = compare(mapped, sample, "reference")
     assert f"only one labelled point in {POND}" in str(result.notes[-1])
     assert result.adjusted is not None
     assert np.isnan(result.adjusted.figures.users[3].standard_error)
@@ -338,11 +339,10 @@ def test_a_class_with_one_labelled_point_has_no_interval(compare, mapped, tmp_pa
 
 
 def test_a_class_without_a_labelled_point_is_refused(compare, mapped, tmp_path):
-    sample = tmp_path / "sample.gpkg"
-    draw(mapped, sample)
-    ponds = [row["sample_id"] - 1 for row in rows_of(sample) if row["map_value"] == "4"]
-    label(sample, lambda *at: None if at[0] in ponds else truth_at(*at))
-    result = compare(mapped, str(sample), "reference")
+    sample = labelled(
+        mapped, tmp_path, lambda row: None if row["map_value"] == "4" else truth_at(row)
+    )
+    result = compare(mapped, sample, "reference")
     assert result.adjusted is None
     assert f"no labelled points in these map classes: {POND}" in str(result.not_adjusted)
     assert result.matrix.total == 197
@@ -357,13 +357,6 @@ def test_a_sample_of_another_map_is_refused(compare, mapped, make_raster, tmp_pa
     assert plain.matrix.total > 190
     assert plain.adjusted is None
     assert plain.not_adjusted is None
-
-
-def change(path: Path | str, how: Callable[[ogr.Layer], None]) -> None:
-    dataset = ogr.Open(str(path), 1)
-    layer = dataset.GetLayer()
-    how(layer)
-    del layer, dataset
 
 
 def test_a_sample_that_was_changed_is_refused_with_the_reason(compare, mapped, tmp_path):
@@ -418,7 +411,9 @@ def test_points_away_from_the_map_are_one_sentence(compare, mapped, tmp_path):
 
 
 def test_left_out_classes_of_a_sample(compare, mapped, tmp_path):
-    sample = labelled(mapped, tmp_path, lambda *at: "unclear" if at[0] < 10 else truth_at(*at))
+    sample = labelled(
+        mapped, tmp_path, lambda row: "unclear" if row["sample_id"] <= 10 else truth_at(row)
+    )
     with pytest.raises(InputError, match=r"the reference has .*unclear"):
         compare(mapped, sample, "reference")
     result = compare(mapped, sample, "reference", ignored="unclear")
