@@ -55,6 +55,11 @@ def test_the_page_in_the_docs_lists_exactly_the_marked_tests() -> None:
     assert not [row for row in rows if "failed" in row[3] or row[3] == "not run"]
 
 
+def test_groups_name_files_that_are_there() -> None:
+    for pattern in (pattern for files in reliability.GROUPS.values() for pattern in files):
+        assert list(reliability.ROOT.glob(pattern)), pattern
+
+
 def test_a_success_is_claimed_only_where_all_passed(tmp_path, monkeypatch) -> None:
     passed = [report(name, "call", "passed") for name in ("a", "b")]
     assert written(tmp_path, monkeypatch, *passed) == "passed"

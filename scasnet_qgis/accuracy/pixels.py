@@ -88,8 +88,8 @@ class _Reference:
             raise InputError(
                 translate(
                     "ScasNet",
-                    "The reference and the map do not overlap here: check their coordinate "
-                    "reference systems and the extent.",
+                    "The reference and the map do not overlap: check their coordinate reference "
+                    "systems and the extent.",
                 )
             )
         return overlap
@@ -128,7 +128,7 @@ def _compare(
 def _left_out(counts: Counts, area: Window, boundary: int) -> tuple[LeftOut, ...]:
     unlabelled = message(translate("ScasNet", "without a class in the reference"))
     ignored = message(translate("ScasNet", "of an excluded class"))
-    near = translate("ScasNet", "no more than {radius} pixels from another class of the reference")
+    near = translate("ScasNet", "within {radius} pixels of another reference class")
     nodata = message(translate("ScasNet", "without a class in the map"))
     entries = (
         LeftOut(unlabelled, area.rows * area.cols - counts.labelled),

@@ -160,9 +160,9 @@ def _check_map(design: SampleDesign, classes: Sequence[int], values: NDArray[np.
         raise InputError(
             translate(
                 "ScasNet",
-                "The sample is of another map, or its points were moved: {wrong} of {total} points"
-                " lie on another class than when they were drawn. Choose the map that was sampled,"
-                " or no area-adjusted accuracy.",
+                "The sample is of another map, or its points were moved: {wrong} of {total} points "
+                "are on another map class than when drawn. Choose the map that was sampled, or "
+                "turn off area-adjusted accuracy.",
             ),
             wrong=wrong,
             total=len(values),
@@ -173,8 +173,8 @@ def _single_points(request: AssessmentRequest, labelled: NDArray[np.int64]) -> t
     names = [kind.name for kind, count in zip(request.classes, labelled) if count == 1]
     text = translate(
         "ScasNet",
-        "There is only one labelled point in {names}, so that confidence intervals cannot be "
-        "given: label at least two in each class of the map.",
+        "Only one labelled point in {names}, so no confidence intervals: label at least two "
+        "points in each map class.",
     )
     return (message(text, names=", ".join(names)),) if names else ()
 

@@ -163,17 +163,18 @@ class _Page:
             translate("ScasNet", "Points"),
             unit=unit,
         )
-        rows = [
-            [
+        rows, area = [], sample.area / divisor
+        for index, name in enumerate(self._names):
+            share, mapped = figures.shares[index], sample.areas[index] / divisor
+            row = [
                 name,
                 _interval_text(figures.users[index]),
                 _interval_text(figures.producers[index]),
-                _area_text(sample.areas[index] / divisor),
-                _area_interval_text(figures.shares[index], sample.area / divisor),
+                html.decimal(mapped, _area_digits(mapped)),
+                _interval_text(share, area, _area_digits(share.value * area)),
                 html.count(float(self._result.matrix.in_map[index])),
             ]
-            for index, name in enumerate(self._names)
-        ]
+            rows.append(row)
         overall = self._text(translate("ScasNet", "Overall accuracy"))
         return [
             html.facts([(overall, _interval_text(figures.overall))]),
@@ -190,7 +191,7 @@ class _Page:
         rows = [[self._tr(entry.reason), html.count(entry.count)] for entry in entries]
         nothing = html.paragraph(self._text(translate("ScasNet", "Nothing.")))
         return self._section(
-            translate("ScasNet", "Left out"), html.table(head, rows) if rows else nothing
+            translate("ScasNet", "Ignored"), html.table(head, rows) if rows else nothing
         )
 
     def _method(self) -> str:
@@ -241,14 +242,6 @@ def _by_class(matrix: ConfusionMatrix, names: Sequence[str]) -> Iterator[tuple[A
 
 def _area_digits(area: float) -> int:
     return 0 if abs(area) >= 100 else 2
-
-
-def _area_text(area: float) -> str:
-    return html.decimal(area, _area_digits(area))
-
-
-def _area_interval_text(share: Estimate, area: float) -> str:
-    return _interval_text(share, area, _area_digits(share.value * area))
 
 
 def _interval_text(estimate: Estimate, scale: float = 1.0, digits: int = 3) -> str:

@@ -88,7 +88,9 @@ def _strata(request: SampleRequest, counted: Strata, progress: Progress) -> list
     pixels, options = counted.pixels, request.options
     if not sum(pixels):
         raise InputError(
-            translate("ScasNet", "The map has no classes here: choose another extent or map.")
+            translate(
+                "ScasNet", "The map has no classes in this extent: choose another extent or map."
+            )
         )
     total = options.points
     if options.target_error is not None:

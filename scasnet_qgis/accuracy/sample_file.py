@@ -76,7 +76,7 @@ def check_sample_file(path: Path) -> None:
     labelled = _labelled(path)
     if labelled:
         raise OutputError(
-            translate("ScasNet", "{output} holds {labelled} labelled points: choose another name."),
+            translate("ScasNet", "{output} has {labelled} labelled points: choose another name."),
             output=path,
             labelled=labelled,
         )
@@ -113,19 +113,17 @@ def write_sample(
         all_pixels = sum(stratum.pixels for stratum in strata)
         layer.StartTransaction()
         for number, (row, col, index) in enumerate(pixels.tolist(), start=1):
-            feature = ogr.Feature(layer.GetLayerDefn())
-            shape = ogr.Geometry(ogr.wkbPoint)
-            shape.AddPoint_2D(*grid.to_map(row + 0.5, col + 0.5))
-            feature.SetGeometry(shape)
-            feature[SAMPLE_ID] = number
-            feature.SetFieldNull(REFERENCE)  # unset, a GeoJSON file would not have the field
-            feature[MAP_CLASS] = strata[index].name
-            feature[MAP_VALUE] = strata[index].value
-            feature[MAP_PIXELS] = strata[index].pixels
-            feature[MAP_AREA] = strata[index].area
-            feature[ALL_PIXELS] = all_pixels
-            feature[AREA_UNIT] = unit
-            layer.CreateFeature(feature)
+            stratum = strata[index]
+            values = {
+                SAMPLE_ID: number,
+                MAP_CLASS: stratum.name,
+                MAP_VALUE: stratum.value,
+                MAP_PIXELS: stratum.pixels,
+                MAP_AREA: stratum.area,
+                ALL_PIXELS: all_pixels,
+                AREA_UNIT: unit,
+            }
+            layer.CreateFeature(_feature(layer, grid.to_map(row + 0.5, col + 0.5), values))
         layer.CommitTransaction()
         layer.SyncToDisk()
         del layer, dataset
@@ -153,6 +151,20 @@ def _create_layer(dataset: ogr.DataSource, path: Path, grid: Grid) -> ogr.Layer:
             column.SetPrecision(6)
         layer.CreateField(column)
     return layer
+
+
+def _feature(
+    layer: ogr.Layer, xy: tuple[float, float], values: dict[str, int | float | str]
+) -> ogr.Feature:
+    """A point with these values and no reference class yet."""
+    feature = ogr.Feature(layer.GetLayerDefn())
+    shape = ogr.Geometry(ogr.wkbPoint)
+    shape.AddPoint_2D(*xy)
+    feature.SetGeometry(shape)
+    feature.SetFieldNull(REFERENCE)  # unset, a GeoJSON file would not have the field
+    for name, value in values.items():
+        feature[name] = value
+    return feature
 
 
 def _spatial_reference(grid: Grid) -> osr.SpatialReference | None:

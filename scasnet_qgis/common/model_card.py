@@ -10,7 +10,7 @@ import colorsys
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -112,35 +112,38 @@ class ModelCard:
         if self.resolution is not None:
             object.__setattr__(self, "resolution", tuple(self.resolution))
         check_class_count(len(self.classes))
-        if not len(self.bands) == len(self.mean) == len(self.std) > 0:
-            raise ModelError(
-                translate("ScasNet", "A model card needs one mean and one deviation for each band.")
-            )
-        if not all(map(math.isfinite, self.mean)) or not all(
-            deviation > 0 for deviation in self.std
-        ):
-            raise ModelError(
-                translate(
-                    "ScasNet", "The means of a model card must be numbers, its deviations above 0."
-                )
-            )
+        for holds, text in self._rules():
+            if not holds:
+                raise ModelError(text)
+
+    def _rules(self) -> Iterator[tuple[bool, str]]:
+        """What must hold of the values, and what to say where it does not."""
+        yield (
+            len(self.bands) == len(self.mean) == len(self.std) > 0,
+            translate("ScasNet", "A model card needs one mean and one deviation for each band."),
+        )
+        yield (
+            all(map(math.isfinite, self.mean)) and all(deviation > 0 for deviation in self.std),
+            translate(
+                "ScasNet", "The means of a model card must be numbers, its deviations above 0."
+            ),
+        )
         low, high = self.value_range
-        if not (math.isfinite(low) and math.isfinite(high) and low < high):
-            raise ModelError(
-                translate("ScasNet", "The value range of a model card must go from low to high.")
-            )
-        if self.resolution is not None and not 0 < self.resolution[0] <= self.resolution[1]:
-            raise ModelError(
-                translate(
-                    "ScasNet", "The resolution of a model card must be a range of metres above 0."
-                )
-            )
-        if not 0 <= self.overlap < self.tile_size:
-            raise ModelError(
-                translate(
-                    "ScasNet", "The overlap of a model card must be smaller than its tile size."
-                )
-            )
+        yield (
+            math.isfinite(low) and math.isfinite(high) and low < high,
+            translate("ScasNet", "The value range of a model card must go from low to high."),
+        )
+        finest, coarsest = self.resolution or (1.0, 1.0)
+        yield (
+            0 < finest <= coarsest,
+            translate(
+                "ScasNet", "The resolution of a model card must be a range of metres above 0."
+            ),
+        )
+        yield (
+            0 <= self.overlap < self.tile_size,
+            translate("ScasNet", "The overlap of a model card must be smaller than its tile size."),
+        )
 
     @property
     def class_names(self) -> list[str]:
@@ -157,7 +160,7 @@ def check_class_count(classes: int) -> None:
         raise ModelError(
             translate(
                 "ScasNet",
-                "The model has {classes} classes, but a map holds at most {max_classes}: use "
+                "The model has {classes} classes, but a map can have at most {max_classes}: use "
                 "a model with fewer classes.",
             ),
             classes=classes,
@@ -230,10 +233,6 @@ def from_metadata(
     ModelError for more than MAX_CLASSES classes, a newer format or a value too large to read.
     """
     check_class_count(classes)
-    return _read_card(metadata, bands, classes, sigmoid)
-
-
-def _read_card(metadata: Mapping[str, str], bands: int, classes: int, sigmoid: bool) -> ModelCard:
     known = [*_PEER_KEYS, *(PREFIX + key for key in _OWN_KEYS)]
     letters = sum(len(metadata.get(key, "")) for key in known)
     if letters > _MOST_TEXT:
@@ -243,7 +242,6 @@ def _read_card(metadata: Mapping[str, str], bands: int, classes: int, sigmoid: b
     tile, overlap = _tiles(values, ours)
     mean, std, standardise = _normalisation(values, ours, bands)
     limits = numbers(ours.get("value_range"), 2, -_LARGE, _LARGE)
-    width = number(ours.get("width"), 1e-6, 1e3)
     return ModelCard(
         name=clean_name(ours.get("name")),
         classes=_classes(values, ours, classes, sigmoid),
@@ -255,7 +253,7 @@ def _read_card(metadata: Mapping[str, str], bands: int, classes: int, sigmoid: b
         tile_size=tile,
         overlap=overlap,
         network=clean_name(ours.get("network")),
-        width=width,
+        width=number(ours.get("width"), 1e-6, 1e3),
         training_data=clean_text(ours.get("training_data")),
         accuracy=_accuracy(ours.get("accuracy")),
         licence=clean_text(ours.get("licence")),
@@ -290,17 +288,11 @@ def _classes(
     given = colors if isinstance(colors, list) and len(colors) <= MAX_CLASSES else []
     result = []
     for index in range(classes):
-        name = names.get(index) or f"class {index}"
-        fallback = BACKGROUND_COLOR if sigmoid and index == 0 else default_color(index)
-        result.append(_class(name, given[index] if index < len(given) else None, fallback))
+        color = str(given[index]).lower() if index < len(given) else ""
+        if not _COLOR.fullmatch(color):
+            color = BACKGROUND_COLOR if sigmoid and index == 0 else default_color(index)
+        result.append(ModelClass(names.get(index) or f"class {index}", color))
     return tuple(result)
-
-
-def _class(name: str, color: Any, fallback: str) -> ModelClass:
-    try:
-        return ModelClass(name, str(color))
-    except ModelError:
-        return ModelClass(name, fallback)
 
 
 def _names(value: Any) -> dict[int, str]:

@@ -133,9 +133,7 @@ class Pipeline:
         computing = ThreadPoolExecutor(self.backend.workers, thread_name_prefix="scasnet-compute")
         try:
             remaining = list(remaining_rows(self.plan, start))
-            done = tiles_in_rows(self.plan, start)
-            recomputed = recomputed_tiles(self.plan, start)
-            results = self._results(remaining, done, recomputed, reading, computing, progress)
+            results = self._results(remaining, start, reading, computing, progress)
             for panel_rows in remaining:
                 self._blend(panel_rows, results, sink)
         except BaseException:
@@ -166,17 +164,17 @@ class Pipeline:
     def _results(
         self,
         remaining: list[RemainingRows],
-        done: int,
-        recomputed: int,
+        start: int,
         reading: ThreadPoolExecutor,
         computing: ThreadPoolExecutor,
         progress: Progress,
     ) -> Iterator[_Result]:
         """Tiles in plan order with their scores; a few batches are read or computed ahead.
 
-        ``done`` tiles of the plan are done already; the first ``recomputed`` results are of these
-        and do not count for the progress.
+        The tiles of the first ``start`` rows are done already; the results of those that are
+        recomputed come first and do not count for the progress.
         """
+        done, recomputed = tiles_in_rows(self.plan, start), recomputed_tiles(self.plan, start)
         pending: deque[_Batch] = deque()
         batches = self._batches(remaining)
         total = self.plan.count

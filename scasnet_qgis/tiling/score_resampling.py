@@ -117,9 +117,9 @@ class ScoreResampler:
 
     def _make_block(self, window: Window, panel: tuple[int, int]) -> FinishedBlock:
         scores, labels, down, across = self._model_pixels(window)
-        valid = self._valid(window) if labels.any() else np.zeros(_shape(window), dtype=np.bool_)
+        valid = self._valid(window) if labels.any() else np.zeros(window.shape, dtype=np.bool_)
         if valid is None:
-            valid = np.ones(_shape(window), dtype=np.bool_)
+            valid = np.ones(window.shape, dtype=np.bool_)
         if self._with_scores:
             return FinishedBlock(window, _scores(scores, labels, down, across), valid, panel)
         known_labels = None  # of a block without any valid pixel they are 0
@@ -145,10 +145,6 @@ class ScoreResampler:
         )
 
 
-def _shape(window: Window) -> tuple[int, int]:
-    return window.rows, window.cols
-
-
 class _ScoreBuffer:
     """Scores [classes, rows, cols] and labels of some rows over a panel of the model's grid.
 
@@ -169,7 +165,7 @@ class _ScoreBuffer:
     def add(self, block: FinishedBlock) -> None:
         """Blocks come from left to right, the last one of a row ends with the panel."""
         if block.scores is None:
-            raise ValueError("regridding needs blocks that have scores")
+            raise ValueError("resampling needs blocks that have scores")
         at = self._slices(block.window)
         scores = self._scores[(slice(None), *at)]
         scores[...] = block.scores

@@ -22,16 +22,13 @@ def valid_mask(window: Window, slices: Sequence[RowSlice]) -> NDArray[np.bool_] 
     """The mask [rows, cols] of a window, from the slices that were read of it; None: all valid."""
     if all(part.valid is None for part in slices):
         return None
-    mask = np.zeros((window.rows, window.cols), dtype=np.bool_)
+    mask = np.zeros(window.shape, dtype=np.bool_)
     for part in slices:
         common = window.intersect(part.window)
         if not common.empty:
-            valid = (
-                np.True_
-                if part.valid is None
-                else part.valid[window_slices(common, part.window)[1:]]
-            )
-            mask[window_slices(common, window)[1:]] = valid
+            at = window_slices(common, part.window)[1:]
+            target = window_slices(common, window)[1:]
+            mask[target] = True if part.valid is None else part.valid[at]
     return mask
 
 

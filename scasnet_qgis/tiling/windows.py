@@ -42,6 +42,10 @@ class Window:
         return self.col + self.cols
 
     @property
+    def shape(self) -> tuple[int, int]:
+        return self.rows, self.cols
+
+    @property
     def empty(self) -> bool:
         return self.rows <= 0 or self.cols <= 0
 
@@ -199,17 +203,9 @@ class TilePlan:
 
     def row_tiles(self, panel: Panel, row: int) -> Iterator[Tile]:
         """The tiles of one row of a panel, from left to right."""
+        top, size = self.vertical.starts[row], (self.vertical.size, self.horizontal.size)
         for col in panel.tile_cols:
-            yield Tile(
-                row,
-                col,
-                Window(
-                    self.vertical.starts[row],
-                    self.horizontal.starts[col],
-                    self.vertical.size,
-                    self.horizontal.size,
-                ),
-            )
+            yield Tile(row, col, Window(top, self.horizontal.starts[col], *size))
 
 
 def plan_tiles(

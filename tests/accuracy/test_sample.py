@@ -331,7 +331,7 @@ def test_a_class_with_one_labelled_point_has_no_interval(compare, mapped, tmp_pa
         lambda row: None if row["map_value"] == "4" and next(ponds) else truth_at(row),
     )
     result = compare(mapped, sample, "reference")
-    assert f"only one labelled point in {POND}" in str(result.notes[-1])
+    assert f"Only one labelled point in {POND}" in str(result.notes[-1])
     assert result.adjusted is not None
     assert np.isnan(result.adjusted.figures.users[3].standard_error)
     assert np.isnan(result.adjusted.figures.overall.standard_error)
@@ -351,7 +351,7 @@ def test_a_class_without_a_labelled_point_is_refused(compare, mapped, tmp_path):
 def test_a_sample_of_another_map_is_refused(compare, mapped, make_raster, tmp_path):
     sample = labelled(mapped, tmp_path)
     other = name_classes(make_raster(noisy(MAPPED, 9), "other.tif", nodata=0), WITH_POND)
-    with pytest.raises(InputError, match=" of 200 points lie on another"):
+    with pytest.raises(InputError, match=" of 200 points are on another map class"):
         compare(other, sample, "reference")
     plain = compare(other, sample, "reference", adjusted="no")
     assert plain.matrix.total > 190

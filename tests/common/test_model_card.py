@@ -234,6 +234,7 @@ def test_without_a_resolution_the_peers_get_none() -> None:
         {"std": (1.0,) * 2},
         {"mean": (0.0, 0.0, math.inf)},
         {"std": (1.0, 1.0, 0.0)},
+        {"std": (1.0, math.nan, 1.0)},
         {"value_range": (1.0, 1.0)},
         {"value_range": (-math.inf, 1.0)},
         {"value_range": (1.0, math.inf)},

@@ -68,15 +68,15 @@ def test_coverage_is_of_lines_and_branches_and_rounded_down(
         "covered_lines": 94, "num_statements": 100, "covered_branches": 49, "num_branches": 50,
     }  # fmt: skip
     files = {
-        "scasnet_qgis/core/a.py": {"summary": summary},
-        "scasnet_qgis/core/b.py": {"summary": {**summary, "covered_branches": 50}},
-        "scasnet_qgis/corelike/c.py": {"summary": dict.fromkeys(summary, 1000)},
+        "scasnet_qgis/tiling/a.py": {"summary": summary},
+        "scasnet_qgis/tiling/b.py": {"summary": {**summary, "covered_branches": 50}},
+        "scasnet_qgis/tilings/c.py": {"summary": dict.fromkeys(summary, 1000)},
     }
     report = tmp_path / "report.json"
     report.write_text(json.dumps({"files": files}))
     monkeypatch.setattr(measure_coverage, "REPORT", report)
-    row = measure_coverage.row_of("core")
-    assert row == ["`core/`", "188 of 200", "99 of 100", "95.6 %"]
+    row = measure_coverage.row_of("tiling")
+    assert row == ["`tiling/`", "188 of 200", "99 of 100", "95.6 %"]
 
 
 def test_fuzzing_is_summed_over_the_logs_of_a_reader(tmp_path: Path) -> None:

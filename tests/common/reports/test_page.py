@@ -117,11 +117,3 @@ def test_legend_names_its_colours() -> None:
 def test_preformatted_text_keeps_its_lines() -> None:
     command = "qgis_process run \\\n  A=1 && B < C"
     assert read(html.preformatted(command)).texts("pre") == [command]
-
-
-def test_254_classes_fit() -> None:
-    names = [f"class {index}" for index in range(254)]
-    rows = [[name, "1", "0.5"] for name in names]
-    part = read(html.table(["Class", "Pixels", "IoU"], rows, ["#112233"] * 254))
-    assert len(part.all("tr")) == 255
-    assert len(read(html.legend([(name, "#112233") for name in names])).all("li")) == 254
