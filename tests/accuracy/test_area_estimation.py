@@ -100,25 +100,19 @@ def test_one_point_in_a_class_gives_values_without_errors() -> None:
     assert not np.isnan(result.users[1].standard_error)
 
 
-def test_a_class_without_pixels_or_points_says_nothing_and_harms_nothing() -> None:
-    counts = np.zeros((3, 3), dtype=int)
-    counts[:2, :2] = [[9, 1], [0, 10]]
-    result = area_adjusted(ConfusionMatrix(counts.T), (900, 100, 0))
-    assert result.overall == simple(wrong=1).overall
-    assert result.shares[:2] == simple(wrong=1).shares
-    assert result.shares[2].value == 0
-    for estimate in (result.users[2], result.producers[2]):
-        assert np.isnan(estimate.value)
-        assert np.isnan(estimate.standard_error)
-        assert np.isnan(estimate.half_width)
-
-
-def test_what_comes_behind_a_class_that_is_nowhere_is_there_too() -> None:
-    counts = np.zeros((3, 3), dtype=int)
-    counts[::2, ::2] = [[9, 1], [0, 10]]
-    result = area_adjusted(ConfusionMatrix(counts.T), (900, 0, 100))
-    assert result.producers[::2] == simple(wrong=1).producers
-    assert result.users[::2] == simple(wrong=1).users
+@pytest.mark.parametrize("absent", [0, 1, 2])
+def test_a_class_without_pixels_or_points_says_nothing_and_harms_nothing(absent) -> None:
+    there = [index for index in range(3) if index != absent]
+    counts, pixels = np.zeros((3, 3), dtype=int), np.zeros(3, dtype=int)
+    counts[np.ix_(there, there)], pixels[there] = [[9, 1], [0, 10]], (900, 100)
+    result, expected = area_adjusted(ConfusionMatrix(counts.T), pixels), simple(wrong=1)
+    assert result.overall == expected.overall
+    for name in ("users", "producers", "shares"):
+        found = getattr(result, name)
+        assert tuple(found[index] for index in there) == getattr(expected, name)
+    assert result.shares[absent].value == 0
+    for estimate in (result.users[absent], result.producers[absent]):
+        assert np.isnan([estimate.value, estimate.standard_error, estimate.half_width]).all()
 
 
 def test_one_point_in_a_class_without_pixels_spoils_nothing_else() -> None:

@@ -157,22 +157,6 @@ def test_only_the_background_of_one_channel_is_grey() -> None:
     assert given.classes[0].color == "#000001"
 
 
-@pytest.mark.parametrize(
-    ("text", "names"),
-    [
-        ('{"-1": "z", "0.5": "y", "0": "a", "1e0": "b"}', ["a", "b"]),
-        ('{"0": " ", "1": "b"}', ["class 0", "b"]),
-        ("[]", ["class 0", "class 1"]),
-        ("[[]]", ["class 0", "class 1"]),
-        ("7", ["class 0", "class 1"]),
-    ],
-)
-def test_a_key_that_is_no_index_and_a_name_that_is_empty_are_left_out(
-    text: str, names: list[str]
-) -> None:
-    assert from_metadata({"class_names": text}, 3, 2).class_names == names
-
-
 def test_half_a_tile_of_odd_size_is_whole_pixels() -> None:
     card = from_metadata({"tile_size": "17", "scasnet_overlap": "16"}, 3, 2)
     assert (card.tile_size, card.overlap) == (17, 8)

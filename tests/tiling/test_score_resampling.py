@@ -249,15 +249,6 @@ def test_blocks_are_in_the_order_that_writers_want(with_scores: bool) -> None:
             assert after.window.col == after.row.col
 
 
-def test_a_panel_without_data_is_given_out_empty() -> None:
-    down, across = AxisResampling(60, 20, 0, 60), AxisResampling(64, 20, 0, 64)
-    how = plan_of(down, across, 16, 64, 16)
-    scores = field(20, 20)
-    labels, _, blocks = gathered(how, scores, np.zeros((20, 20), bool), with_scores=False)
-    assert not labels.any()
-    assert not any(block.valid.any() for block in blocks)
-
-
 @pytest.mark.parametrize("empty", [0, 5])
 def test_a_piece_between_pixels_without_data_is_empty_whatever_lies_behind_them(empty: int) -> None:
     """Which of its pixels are to be mapped need not be read then."""
