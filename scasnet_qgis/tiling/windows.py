@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 SIZE_STEP = 8  # tile sizes that are not fixed are multiples of it, the output stride of ScasNet
 MIN_RASTER_SIZE = 64  # pixels; smaller rasters are mirrored up to it, or the network has no context
+STRETCH = sqrt(2)  # times; how much longer than asked for a side may be, where the other is shorter
+STEP = 1024  # rows and columns of aligned windows; a multiple of what blocks of files usually have
 
 
 @dataclass(frozen=True)
@@ -236,9 +238,6 @@ def plan_tiles(
     return TilePlan(vertical, horizontal, tuple(panels))
 
 
-STEP = 1024  # rows and columns; a multiple of what blocks of files usually have
-
-
 def aligned_windows(area: Window, step: int = STEP) -> Iterator[Window]:
     """The parts of ``area`` between multiples of ``step``, row by row."""
     for row in range(area.row // step * step, area.row_end, step):
@@ -252,9 +251,6 @@ def count_windows(area: Window, step: int = STEP) -> int:
         return 0
     rows = (area.row_end - 1) // step - area.row // step + 1
     return rows * ((area.col_end - 1) // step - area.col // step + 1)
-
-
-STRETCH = sqrt(2)  # times; how much longer than asked for a side may be, where the other is shorter
 
 
 def plan_fitted_tiles(
