@@ -49,12 +49,12 @@ fuzz: ## Fuzz the readers of strangers' files (FUZZ_SECONDS=600 each)
 	@scripts/setup test
 	@test -d build/fuzz/packages || $(PYTHON) -m pip install -q --target build/fuzz/packages -r requirements/fuzz.txt
 	@mkdir -p build/fuzz/logs
-	@for each in model caffe card; do \
-	  $(PYTHON) -m tests.fuzz $$each --seconds $(FUZZ_SECONDS) > build/fuzz/logs/$$each.log 2>&1 || \
-	    { tail -40 build/fuzz/logs/$$each.log; exit 1; }; done
+	@for reader in model caffe card; do \
+	  $(PYTHON) -m tests.fuzz $$reader --seconds $(FUZZ_SECONDS) > build/fuzz/logs/$$reader.log 2>&1 || \
+	    { tail -40 build/fuzz/logs/$$reader.log; exit 1; }; done
 	@$(PYTHON) scripts/fuzz_report.py
 
-mutation: ## Change core/ bit by bit and count what no test notices (hours; ARGS="windows --most 100")
+mutation: ## Change common/ and tiling/ bit by bit, count what no test notices (hours; ARGS="tiling/windows --most 100")
 	@scripts/setup test
 	@test -d build/mutation/packages || \
 	  $(PYTHON) -m pip install -q --no-deps --target build/mutation/packages -r requirements/mutation.txt

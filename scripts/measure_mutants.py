@@ -1,6 +1,6 @@
-"""Changes core/ in one place at a time and counts the changes that no test notices.
+"""Changes common/ and tiling/ in one place at a time and counts the changes that no test notices.
 
-mutmut makes the changes in a copy of the checkout (build/mutation) and runs those of tests/core
+mutmut makes the changes in a copy of the checkout (build/mutation) and runs the tests of both
 that reach the changed function. Without --most all are tried, which takes hours; of a run that was
 broken off --report counts what there is. Survivors that change nothing but the wording of a text
 are counted apart; the others are printed, to be looked at: each wants a test, or less code, or
@@ -26,16 +26,17 @@ import measured_table
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "build" / "mutation"
 TREE = FOLDER / "tree"
+ROOMS = ("common", "tiling")
 COPIED = ("scasnet_qgis", "tests", "scripts", "resources", "i18n", "docs", "metadata.txt")
 SETTINGS = """
 [tool.mutmut]
 source_paths = ["scasnet_qgis"]
-only_mutate = ["scasnet_qgis/core/*"]
+only_mutate = ["scasnet_qgis/common/*", "scasnet_qgis/tiling/*"]
 also_copy = ["scasnet_qgis", "scripts", "resources", "i18n", "docs", "metadata.txt"]
 pytest_add_cli_args = [
     "-p", "no:pytest_qgis", "-p", "no:cacheprovider", "-o", "addopts=", "--hypothesis-profile=ci",
 ]
-pytest_add_cli_args_test_selection = ["tests/core"]
+pytest_add_cli_args_test_selection = ["tests/common", "tests/tiling"]
 timeout_multiplier = 8
 timeout_constant = 2
 use_git_change_detection = false
@@ -55,20 +56,20 @@ _TEXT = re.compile(r"""f?("[^"]*"|'[^']*')""")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("modules", nargs="*", help="of core, all by default")
+    parser.add_argument("modules", nargs="*", help="such as tiling/windows; all by default")
     parser.add_argument("--most", type=int, default=0, help="a sample of each module; 0: all")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--report", type=Path, help="only count what a tree of mutmut holds")
     arguments = parser.parse_args()
     tree = arguments.report or _laid_out()
-    metas = {path.name[:-8]: path for path in sorted(_core(tree).glob("*.py.meta"))}
+    metas = _files(tree / "mutants", ".py.meta")
     if arguments.report is None:
-        there = [path.stem for path in sorted(_core(ROOT).glob("*.py"))]
+        there = _files(ROOT, ".py")
         if unknown := set(arguments.modules) - set(there):
-            parser.error(f"core has no module {', '.join(sorted(unknown))}")
-        wanted = arguments.modules or there
+            parser.error(f"there is no module {', '.join(sorted(unknown))}")
+        wanted = arguments.modules or list(there)
         _mutmut(tree, "run", "scasnet_qgis.images.grid.*")  # makes all mutants
-        metas = {path.name[:-8]: path for path in sorted(_core(tree).glob("*.py.meta"))}
+        metas = _files(tree / "mutants", ".py.meta")
         picked = [sorted(_results(metas[module])) for module in wanted if module in metas]
         names = [n for mutants in picked for n in _sample(mutants, arguments.most, arguments.seed)]
         if names:  # without a name, mutmut would try all
@@ -81,8 +82,11 @@ def main() -> None:
 _HEAD = ["module", "mutants", "tried", "noticed", "too slow", "wording", "survived"]
 
 
-def _core(tree: Path) -> Path:
-    return (tree / "mutants" if tree != ROOT else tree) / "scasnet_qgis" / "core"
+def _files(tree: Path, ending: str) -> dict[str, Path]:
+    """The files of the two rooms by their module, such as "tiling/windows"."""
+    package = tree / "scasnet_qgis"
+    found = (path for room in ROOMS for path in sorted((package / room).rglob(f"*{ending}")))
+    return {path.relative_to(package).as_posix()[: -len(ending)]: path for path in found}
 
 
 def _laid_out() -> Path:
@@ -161,7 +165,7 @@ def _changes(tree: Path, module: str, names: list[str]) -> dict[str, tuple[str, 
     """The lines that each mutant takes away and puts in, each as one text."""
     if not names:
         return {}
-    path = f"scasnet_qgis/core/{module}.py"
+    path = f"scasnet_qgis/{module}.py"
     diffs: dict[str, str] = json.loads(_python(tree, "-c", _SHOW, path, *names) or "{}")
     found = {}
     for name, diff in diffs.items():

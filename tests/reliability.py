@@ -85,11 +85,11 @@ class Outcomes:
     def __str__(self) -> str:
         if not self.counts:
             return "not run"
-        parts = [f"{self.counts[each]} {each}" for each in _RESULTS if self.counts[each]]
+        parts = [f"{self.counts[result]} {result}" for result in _RESULTS if self.counts[result]]
         if set(self.counts) == {"passed"}:
             parts = ["passed"]
         reasons = f" ({'; '.join(sorted(self.reasons))})" if self.reasons else ""
-        return ", ".join(f"**{each}**" if "failed" in each else each for each in parts) + reasons
+        return ", ".join(f"**{part}**" if "failed" in part else part for part in parts) + reasons
 
 
 _RESULTS = ("passed", "skipped", "failed")
@@ -98,13 +98,15 @@ _RESULTS = ("passed", "skipped", "failed")
 def group_of(file: str) -> str:
     """The group of a file, by its path from the root."""
     return next(
-        name for name, files in GROUPS.items() if any(fnmatch(file, each) for each in files)
+        name for name, files in GROUPS.items() if any(fnmatch(file, pattern) for pattern in files)
     )
 
 
 def fault_of(file: str, arguments: Sequence[Any], group: str = "") -> Fault:
     """From a mark; raises ValueError where it does not say what it should."""
-    if len(arguments) != 2 or not all(isinstance(each, str) and each for each in arguments):
+    if len(arguments) != 2 or not all(
+        isinstance(argument, str) and argument for argument in arguments
+    ):
         raise ValueError(f"{file}: a fault needs two texts, what was tried and what happens")
     if group and group not in GROUPS:
         raise ValueError(f"{file}: the group {group} is none of {', '.join(GROUPS)}")
@@ -118,14 +120,14 @@ def marked(root: Path = ROOT) -> list[Fault]:
         name = path.relative_to(root).as_posix()
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.fault":
-                words = {each.arg: ast.literal_eval(each.value) for each in node.keywords}
+                words = {keyword.arg: ast.literal_eval(keyword.value) for keyword in node.keywords}
                 found[fault_of(name, [*map(ast.literal_eval, node.args)], **words)] = None
     return list(found)
 
 
 def listed(page: str) -> list[tuple[str, str, str, str]]:
     """File, what was tried, what happens and the result, of each line of a page."""
-    lines = [each for each in page.splitlines() if each.startswith("| ") and "`tests/" in each]
+    lines = [line for line in page.splitlines() if line.startswith("| ") and "`tests/" in line]
     rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
     return [(row[4].strip("`"), row[0], row[1], row[3]) for row in rows]
 
@@ -133,21 +135,21 @@ def listed(page: str) -> list[tuple[str, str, str, str]]:
 def page_of(outcomes: dict[Fault, Outcomes], software: dict[str, Any], day: str) -> str:
     """The page in Markdown."""
     total: Counter[str] = Counter()
-    for each in outcomes.values():
-        total.update(each.counts)
+    for outcome in outcomes.values():
+        total.update(outcome.counts)
     versions = ", ".join(f"{name} {value}" for name, value in software.items() if value)
     lines = [
         _HEAD,
         f"{len(outcomes)} faults in {sum(total.values())} cases, on {day}: "
-        + ", ".join(f"{total[each]} {each}" for each in _RESULTS)
+        + ", ".join(f"{total[result]} {result}" for result in _RESULTS)
         + ".",
         "",
         f"With {versions}.",
     ]
     for group in GROUPS:
-        faults = sorted(each for each in outcomes if each.group == group)
+        faults = sorted(fault for fault in outcomes if fault.group == group)
         if faults:
-            lines += ["", f"## {group}", "", *_table((each, outcomes[each]) for each in faults)]
+            lines += ["", f"## {group}", "", *_table((fault, outcomes[fault]) for fault in faults)]
     return "\n".join(lines) + "\n"
 
 
@@ -155,7 +157,7 @@ def _table(rows: Iterable[tuple[Fault, Outcomes]]) -> list[str]:
     lines = ["| what was tried | what happens | cases | result | test |", "| " + "--- | " * 5]
     for fault, came in rows:
         cells = (fault.tried, fault.happens, sum(came.counts.values()), came, f"`{fault.file}`")
-        lines.append("| " + " | ".join(" ".join(f"{each}".split()) for each in cells) + " |")
+        lines.append("| " + " | ".join(" ".join(f"{cell}".split()) for cell in cells) + " |")
     return [line.rstrip() for line in lines]
 
 
@@ -172,7 +174,7 @@ class ReliabilityPage:
         for item in session.items:
             file = item.path.relative_to(ROOT).as_posix()
             marks = item.iter_markers("fault")
-            found = [fault_of(file, each.args, **each.kwargs) for each in marks]
+            found = [fault_of(file, mark.args, **mark.kwargs) for mark in marks]
             self._faults[item.nodeid] = list(dict.fromkeys(found))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -187,13 +189,13 @@ class ReliabilityPage:
     def pytest_sessionfinish(self) -> None:
         from scasnet_qgis.mapping.software import software
 
-        found = {each: Outcomes() for each in marked()}
+        found = {fault: Outcomes() for fault in marked()}
         for nodeid, faults in self._faults.items():
             outcome, reason = self._outcomes.get(nodeid, ("", ""))
-            for each in faults if outcome else ():
-                found[each].counts[outcome] += 1
+            for fault in faults if outcome else ():
+                found[fault].counts[outcome] += 1
                 if reason:
-                    found[each].reasons.add(reason)
+                    found[fault].reasons.add(reason)
         day = datetime.now(timezone.utc).date().isoformat()
         self._path.write_text(page_of(found, software(), day), encoding="utf-8")
 

@@ -38,9 +38,9 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *reports: pytest.Te
     """The result on the page that comes of these reports."""
     monkeypatch.setattr(reliability, "marked", lambda: [FAULT])
     page = ReliabilityPage(tmp_path / "page.md")
-    page.pytest_collection_finish(Session([Item(each, FAULT) for each in ("a", "b")]))
-    for each in reports:
-        page.pytest_runtest_logreport(each)
+    page.pytest_collection_finish(Session([Item(name, FAULT) for name in ("a", "b")]))
+    for outcome in reports:
+        page.pytest_runtest_logreport(outcome)
     page.pytest_sessionfinish()
     ((file, tried, happens, result),) = listed((tmp_path / "page.md").read_text())
     assert (file, tried, happens) == (FAULT.file, FAULT.tried, FAULT.happens)
@@ -51,12 +51,17 @@ def test_the_page_in_the_docs_lists_exactly_the_marked_tests() -> None:
     """`make test-faults` brings it up to date."""
     rows = listed(PAGE.read_text(encoding="utf-8"))
     found = [row[:3] for row in rows]
-    assert sorted(found) == sorted((each.file, each.tried, each.happens) for each in marked())
+    assert sorted(found) == sorted((fault.file, fault.tried, fault.happens) for fault in marked())
     assert not [row for row in rows if "failed" in row[3] or row[3] == "not run"]
 
 
+def test_groups_name_files_that_are_there() -> None:
+    for pattern in (pattern for files in reliability.GROUPS.values() for pattern in files):
+        assert list(reliability.ROOT.glob(pattern)), pattern
+
+
 def test_a_success_is_claimed_only_where_all_passed(tmp_path, monkeypatch) -> None:
-    passed = [report(each, "call", "passed") for each in ("a", "b")]
+    passed = [report(name, "call", "passed") for name in ("a", "b")]
     assert written(tmp_path, monkeypatch, *passed) == "passed"
 
 
@@ -87,7 +92,7 @@ def test_a_mark_without_two_texts_is_refused() -> None:
 def test_a_page_is_the_same_however_faults_are_ordered() -> None:
     other = Fault("tests/test_y.py", "b", "c", "Input")
     pages = {
-        page_of({each: Outcomes() for each in order}, {"gdal": "3"}, "2026-01-01")
+        page_of({fault: Outcomes() for fault in order}, {"gdal": "3"}, "2026-01-01")
         for order in ((FAULT, other), (other, FAULT))
     }
     assert len(pages) == 1

@@ -15,5 +15,5 @@ def test_page_is_written_from_what_was_measured() -> None:
 
 def test_all_plots_are_there() -> None:
     shown = set(re.findall(r"\(plots/(\w+\.png)\)", PAGE.read_text(encoding="utf-8")))
-    assert shown == {each.name for each in PLOTS.glob("*.png")}
+    assert shown == {path.name for path in PLOTS.glob("*.png")}
     assert shown

@@ -87,7 +87,7 @@ def test_images_of_other_pixels_are_mapped_better_at_the_model_s_resolution(tmp_
         scenes.append(cut)
     found = measure_resolutions(scenes, (0.35, 1.05, 2.1))
     accuracy = {
-        size: {way: each.matrix.overall_accuracy for way, each in ways.items()}
+        size: {way: assessment.matrix.overall_accuracy for way, assessment in ways.items()}
         for size, ways in found.items()
     }
     assert accuracy["1.05"]["on"] == accuracy["1.05"]["off"]

@@ -54,9 +54,9 @@ class EvaluationOptions:
         translate("ScasNet", "Area-adjusted accuracy and areas"),
         translate(
             "ScasNet",
-            "From a sample drawn with Draw sample points follow the accuracy of the whole map and "
-            "the area of each class, with 95 % confidence intervals. auto gives them where "
-            "possible, and the reason where not; yes stops if they cannot be given; no omits them.",
+            "A sample from Draw sample points gives the accuracy of the whole map and the area of "
+            "each class, with 95 % confidence intervals. auto computes them if possible and logs "
+            "the reason if not; yes stops if they cannot be computed; no omits them.",
         ),
         Choice(ADJUSTED),
         advanced=True,
@@ -76,9 +76,7 @@ class SampleOptions:
         500,
         "SAMPLES",
         translate("ScasNet", "Number of points"),
-        translate(
-            "ScasNet", "Points to draw in all. They are allocated to the classes by their area."
-        ),
+        translate("ScasNet", "Total number of points; they are allocated to the classes by area."),
         Number(MIN_CLASS_POINTS, MAX_SAMPLE_POINTS, integer=True),
     )
     min_per_class: int = option(
@@ -105,8 +103,8 @@ class SampleOptions:
         translate("ScasNet", "Target standard error"),
         translate(
             "ScasNet",
-            "Standard error of the overall accuracy to reach, as in 0.01: the number of points "
-            "then follows from it.",
+            "Standard error of the overall accuracy to reach, for instance 0.01. The number of "
+            "points is then computed from it.",
         ),
         Number(0.0005, 0.5, optional=True),
         advanced=True,
@@ -116,7 +114,9 @@ class SampleOptions:
         "EXPECTED_ACCURACY",
         translate("ScasNet", "Expected accuracy (0-1)"),
         translate(
-            "ScasNet", "The share of the map that is probably right; used with a target error only."
+            "ScasNet",
+            "Share of the map that is expected to be correct; only used with a target standard "
+            "error.",
         ),
         Number(0.01, 0.99),
         advanced=True,

@@ -8,13 +8,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from scasnet_qgis.accuracy.area_estimation import Estimate
 from scasnet_qgis.accuracy.request import Assessment, AssessmentRequest, SampleFigures
+from scasnet_qgis.common.confusion_matrix import ConfusionMatrix
 from scasnet_qgis.common.messages import Message, translate
 from scasnet_qgis.common.options import options_of
 from scasnet_qgis.common.redaction import redacted
@@ -26,12 +27,16 @@ Table = Iterable[Iterable[Any]]
 
 FORMAT = "scasnet-evaluation"
 VERSION = 1
+# Attributes of a confusion matrix: a value for each class, and the means of the first ones.
+MEASURES = ("precision", "recall", "f1", "iou")
+COUNTS = ("in_reference", "in_map", "correct")
+MEANS = tuple(f"mean_{name}" for name in MEASURES)
 _FORMULA_SIGNS = tuple("=+-@\t\r")  # a spreadsheet takes a text that begins so for a formula
 
 
 def html_report(request: AssessmentRequest, result: Assessment, tr: Translator = str) -> str:
     """The whole page; ``tr`` gives a text in the reader's language."""
-    return _Page(request, result, tr).text()
+    return _Page(request, result, tr).html()
 
 
 class _Page:
@@ -43,12 +48,16 @@ class _Page:
     def _text(self, template: str, **values: Any) -> str:
         return self._tr(Message(template, values))
 
-    def text(self) -> str:
-        title = self._text(
-            translate("ScasNet", "Accuracy of {name}"), name=Path(self._request.source).name
-        )
+    def _texts(self, *templates: str, **values: Any) -> list[str]:
+        return [self._text(template, **values) for template in templates]
+
+    def _section(self, title: str, *parts: str) -> str:
+        return html.section(self._text(title), *parts)
+
+    def html(self) -> str:
+        name = Path(self._request.source).name
         return html.page(
-            title,
+            self._text(translate("ScasNet", "Accuracy of {name}"), name=name),
             self._summary(),
             self._confusion(),
             self._classes(),
@@ -72,19 +81,20 @@ class _Page:
             reference = text(
                 translate("ScasNet", "{name}, field {field}"), name=reference, field=field
             )
-        pairs = [
-            (text(translate("ScasNet", "Overall accuracy")), html.percent(matrix.overall_accuracy)),
-            (text(translate("ScasNet", "Cohen's kappa")), html.decimal(matrix.kappa)),
-            (text(translate("ScasNet", "Mean IoU")), html.decimal(matrix.mean_iou)),
-            (text(translate("ScasNet", "Mean F1 score")), html.decimal(matrix.mean_f1)),
-            (text(translate("ScasNet", "Mean precision")), html.decimal(matrix.mean_precision)),
-            (text(translate("ScasNet", "Mean recall")), html.decimal(matrix.mean_recall)),
-            (text(translate("ScasNet", "Compared")), compared),
-            (text(translate("ScasNet", "Map")), request.source),
-            (text(translate("ScasNet", "Reference")), reference),
-        ]
+        pairs = {
+            translate("ScasNet", "Overall accuracy"): html.percent(matrix.overall_accuracy),
+            translate("ScasNet", "Cohen's kappa"): html.decimal(matrix.kappa),
+            translate("ScasNet", "Mean IoU"): html.decimal(matrix.mean_iou),
+            translate("ScasNet", "Mean F1 score"): html.decimal(matrix.mean_f1),
+            translate("ScasNet", "Mean precision"): html.decimal(matrix.mean_precision),
+            translate("ScasNet", "Mean recall"): html.decimal(matrix.mean_recall),
+            translate("ScasNet", "Compared"): compared,
+            translate("ScasNet", "Map"): request.source,
+            translate("ScasNet", "Reference"): reference,
+        }
         warnings = (html.warning(self._tr(note)) for note in result.notes)
-        return html.section(text(translate("ScasNet", "Summary")), *warnings, html.facts(pairs))
+        facts = html.facts([(text(name), value) for name, value in pairs.items()])
+        return self._section(translate("ScasNet", "Summary"), *warnings, facts)
 
     def _confusion(self) -> str:
         caption = translate(
@@ -92,59 +102,49 @@ class _Page:
             "Reference classes in rows, map classes in columns, with the share of the row: on the "
             "diagonal it is the recall.",
         )
-        return html.section(
-            self._text(translate("ScasNet", "Confusion matrix")),
-            html.heat_map(
-                self._result.matrix.counts,
-                self._names,
-                self._names,
-                corner=self._text(translate("ScasNet", "Reference ↓ Map →")),
-                caption=self._text(caption),
-            ),
+        matrix = html.heat_map(
+            self._result.matrix.counts,
+            self._names,
+            self._names,
+            corner=self._text(translate("ScasNet", "Reference ↓ Map →")),
+            caption=self._text(caption),
         )
+        return self._section(translate("ScasNet", "Confusion matrix"), matrix)
 
     def _classes(self) -> str:
-        text, matrix = self._text, self._result.matrix
-        head = [
-            text(translate("ScasNet", "Class")),
-            text(translate("ScasNet", "Precision (user's accuracy)")),
-            text(translate("ScasNet", "Recall (producer's accuracy)")),
-            text(translate("ScasNet", "F1 score")),
-            text(translate("ScasNet", "IoU")),
-            text(translate("ScasNet", "In reference")),
-            text(translate("ScasNet", "In map")),
-        ]
-        measures = (matrix.precision, matrix.recall, matrix.f1, matrix.iou)
+        matrix = self._result.matrix
+        head = self._texts(
+            translate("ScasNet", "Class"),
+            translate("ScasNet", "Precision (user's accuracy)"),
+            translate("ScasNet", "Recall (producer's accuracy)"),
+            translate("ScasNet", "F1 score"),
+            translate("ScasNet", "IoU"),
+            translate("ScasNet", "In reference"),
+            translate("ScasNet", "In map"),
+        )
+        columns = self._names, _by_class(matrix, MEASURES), _by_class(matrix, COUNTS[:2])
         rows = [
-            [
-                name,
-                *(html.decimal(float(column[index])) for column in measures),
-                html.count(float(matrix.in_reference[index])),
-                html.count(float(matrix.in_map[index])),
-            ]
-            for index, name in enumerate(self._names)
+            [name, *map(html.decimal, measures), *map(html.count, counts)]
+            for name, measures, counts in zip(*columns)
         ]
-        means = (matrix.mean_precision, matrix.mean_recall, matrix.mean_f1, matrix.mean_iou)
+        means = [html.decimal(getattr(matrix, name)) for name in MEANS]
         total = html.count(matrix.total)
-        mean = text(translate("ScasNet", "Mean, total"))
-        rows.append([mean, *map(html.decimal, means), total, total])
-        title = text(translate("ScasNet", "Classes"))
-        return html.section(title, html.table(head, rows, self._colors))
+        rows.append([self._text(translate("ScasNet", "Mean, total")), *means, total, total])
+        return self._section(translate("ScasNet", "Classes"), html.table(head, rows, self._colors))
 
     def _whole_map(self) -> str:
         """What the sample says about the whole map, or why nothing does."""
-        title = self._text(translate("ScasNet", "Area-adjusted accuracy and areas"))
         sample, why = self._result.adjusted, self._result.not_adjusted
         if sample is not None:
-            return html.section(title, *self._sample_parts(sample))
-        if why is not None:
-            return html.section(title, html.paragraph(self._tr(why)))
-        return html.section(
-            title, html.paragraph(self._text(translate("ScasNet", "Not requested.")))
-        )
+            parts = self._sample_parts(sample)
+        elif why is not None:
+            parts = [html.paragraph(self._tr(why))]
+        else:
+            parts = [html.paragraph(self._text(translate("ScasNet", "Not requested.")))]
+        return self._section(translate("ScasNet", "Area-adjusted accuracy and areas"), *parts)
 
     def _sample_parts(self, sample: SampleFigures) -> list[str]:
-        text, figures = self._text, sample.figures
+        figures = sample.figures
         explained = translate(
             "ScasNet",
             "The points are a stratified random sample of the map. Weighted by the area of the "
@@ -154,46 +154,44 @@ class _Page:
         )
         metric = sample.area_unit == "m2"
         unit, divisor = area_unit(sample.area) if metric else (sample.area_unit, 1.0)
-        head = [
-            text(translate("ScasNet", "Class")),
-            text(translate("ScasNet", "User's accuracy")),
-            text(translate("ScasNet", "Producer's accuracy")),
-            text(translate("ScasNet", "Mapped area ({unit})"), unit=unit),
-            text(translate("ScasNet", "Estimated area ({unit})"), unit=unit),
-            text(translate("ScasNet", "Points")),
-        ]
-        rows = [
-            [
+        head = self._texts(
+            translate("ScasNet", "Class"),
+            translate("ScasNet", "User's accuracy"),
+            translate("ScasNet", "Producer's accuracy"),
+            translate("ScasNet", "Mapped area ({unit})"),
+            translate("ScasNet", "Estimated area ({unit})"),
+            translate("ScasNet", "Points"),
+            unit=unit,
+        )
+        rows, area = [], sample.area / divisor
+        for index, name in enumerate(self._names):
+            share, mapped = figures.shares[index], sample.areas[index] / divisor
+            row = [
                 name,
                 _interval_text(figures.users[index]),
                 _interval_text(figures.producers[index]),
-                _area_text(sample.areas[index] / divisor),
-                _area_interval_text(figures.shares[index], sample.area / divisor),
+                html.decimal(mapped, _area_digits(mapped)),
+                _interval_text(share, area, _area_digits(share.value * area)),
                 html.count(float(self._result.matrix.in_map[index])),
             ]
-            for index, name in enumerate(self._names)
-        ]
-        overall = translate("ScasNet", "Overall accuracy")
+            rows.append(row)
+        overall = self._text(translate("ScasNet", "Overall accuracy"))
         return [
-            html.facts([(text(overall), _interval_text(figures.overall))]),
+            html.facts([(overall, _interval_text(figures.overall))]),
             html.table(head, rows, self._colors),
-            html.paragraph(text(explained)),
+            html.paragraph(self._text(explained)),
         ]
 
     def _left_out(self) -> str:
-        title = self._text(translate("ScasNet", "Left out"))
-        entries = self._result.left_out
-        if not entries:
-            nothing = self._text(translate("ScasNet", "Nothing."))
-            return html.section(title, html.paragraph(nothing))
-        unit = (
-            self._text(translate("ScasNet", "Points"))
-            if self._result.points
-            else self._text(translate("ScasNet", "Pixels"))
+        points, pixels = translate("ScasNet", "Points"), translate("ScasNet", "Pixels")
+        head = self._texts(
+            translate("ScasNet", "Reason"), points if self._result.points else pixels
         )
+        entries = self._result.left_out
         rows = [[self._tr(entry.reason), html.count(entry.count)] for entry in entries]
-        return html.section(
-            title, html.table([self._text(translate("ScasNet", "Reason")), unit], rows)
+        nothing = html.paragraph(self._text(translate("ScasNet", "Nothing.")))
+        return self._section(
+            translate("ScasNet", "Ignored"), html.table(head, rows) if rows else nothing
         )
 
     def _method(self) -> str:
@@ -233,20 +231,17 @@ class _Page:
             (self._text(declared.label), declared.text(getattr(options, name)))
             for name, declared in options_of(options).items()
         ]
-        title = self._text(translate("ScasNet", "Method"))
-        return html.section(title, *map(html.paragraph, texts), html.facts(settings))
+        parts = (*map(html.paragraph, texts), html.facts(settings))
+        return self._section(translate("ScasNet", "Method"), *parts)
+
+
+def _by_class(matrix: ConfusionMatrix, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    """These attributes of the matrix, class by class."""
+    return zip(*(getattr(matrix, name).tolist() for name in names))
 
 
 def _area_digits(area: float) -> int:
     return 0 if abs(area) >= 100 else 2
-
-
-def _area_text(area: float) -> str:
-    return html.decimal(area, _area_digits(area))
-
-
-def _area_interval_text(share: Estimate, area: float) -> str:
-    return _interval_text(share, area, _area_digits(share.value * area))
 
 
 def _interval_text(estimate: Estimate, scale: float = 1.0, digits: int = 3) -> str:
@@ -292,18 +287,13 @@ def _confusion_table(result: Assessment) -> Table:
 
 
 def _class_table(result: Assessment) -> Table:
-    matrix = result.matrix
     yield [
         "class", "value", "precision (user's accuracy)", "recall (producer's accuracy)", "F1",
         "IoU", "in reference", "in map", "correct",
     ]  # fmt: skip
-    columns = (matrix.precision, matrix.recall, matrix.f1, matrix.iou)
-    counts = (matrix.in_reference, matrix.in_map, matrix.correct)
-    for index, kind in enumerate(result.classes):
-        measures = [float(column[index]) for column in columns]
-        yield [kind.name, kind.value, *measures, *(int(column[index]) for column in counts)]
-    means = (matrix.mean_precision, matrix.mean_recall, matrix.mean_f1, matrix.mean_iou)
-    yield ["mean", "", *means]
+    for kind, values in zip(result.classes, _by_class(result.matrix, MEASURES + COUNTS)):
+        yield [kind.name, kind.value, *values]
+    yield ["mean", "", *(getattr(result.matrix, name) for name in MEANS)]
 
 
 def _summary_table(result: Assessment) -> Table:
@@ -358,12 +348,10 @@ def facts(request: AssessmentRequest, result: Assessment) -> dict[str, Any]:
         "unit": _unit(result),
         "compared": matrix.total,
         "left_out": left_out_facts(result),
-        "overall_accuracy": finite_or_none(matrix.overall_accuracy),
-        "kappa": finite_or_none(matrix.kappa),
-        "mean_precision": finite_or_none(matrix.mean_precision),
-        "mean_recall": finite_or_none(matrix.mean_recall),
-        "mean_f1": finite_or_none(matrix.mean_f1),
-        "mean_iou": finite_or_none(matrix.mean_iou),
+        **{
+            name: finite_or_none(getattr(matrix, name))
+            for name in ("overall_accuracy", "kappa", *MEANS)
+        },
         "classes": class_facts(result),
         "confusion": {"rows": "reference", "columns": "map", "counts": matrix.counts.tolist()},
         "area_adjusted": adjusted_facts(result),
@@ -378,21 +366,16 @@ def left_out_facts(result: Assessment) -> list[dict[str, Any]]:
 
 def class_facts(result: Assessment) -> list[dict[str, Any]]:
     """The measures of each class."""
-    matrix = result.matrix
-    rows = zip(
-        result.classes,
-        zip(matrix.precision, matrix.recall, matrix.f1, matrix.iou),
-        zip(matrix.in_reference, matrix.in_map, matrix.correct),
-    )
+    columns = _by_class(result.matrix, MEASURES), _by_class(result.matrix, COUNTS)
     return [
         {
             "name": kind.name,
             "value": kind.value,
             "color": kind.color,
-            **dict(zip(("precision", "recall", "f1", "iou"), map(finite_or_none, measures))),
-            **dict(zip(("in_reference", "in_map", "correct"), map(int, counts))),
+            **dict(zip(MEASURES, map(finite_or_none, measures))),
+            **dict(zip(COUNTS, counts)),
         }
-        for kind, measures, counts in rows
+        for kind, measures, counts in zip(result.classes, *columns)
     ]
 
 
@@ -403,14 +386,8 @@ def adjusted_facts(result: Assessment) -> dict[str, Any]:
         why = result.not_adjusted
         return {"given": False, "reason": None if why is None else str(why)}
     figures = sample.figures
-    rows = zip(
-        result.classes,
-        figures.users,
-        figures.producers,
-        figures.shares,
-        sample.areas,
-        sample.pixels,
-    )
+    estimates = figures.users, figures.producers, figures.shares
+    rows = zip(result.classes, *estimates, sample.areas, sample.pixels)
     return {
         "given": True,
         "confidence": 0.95,

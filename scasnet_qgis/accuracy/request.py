@@ -6,13 +6,26 @@ from dataclasses import dataclass, replace
 
 from scasnet_qgis.accuracy.area_estimation import AreaAdjusted
 from scasnet_qgis.accuracy.options import EvaluationOptions
-from scasnet_qgis.accuracy.reference_points import ReferenceSource
 from scasnet_qgis.common.confusion_matrix import ConfusionMatrix
 from scasnet_qgis.common.errors import SettingError
 from scasnet_qgis.common.messages import Message, message, translate
 from scasnet_qgis.images.grid import Grid
 from scasnet_qgis.images.reader import open_raster
 from scasnet_qgis.labels.label_class import LabelClass
+
+
+@dataclass(frozen=True)
+class ReferenceSource:
+    """Where a reference is: a raster, or a layer of a vector file with its field of classes.
+
+    ``wkt`` is the CRS of points in a file that states none.
+    """
+
+    path: str
+    is_vector: bool = False
+    layer: str = ""
+    field: str = ""
+    wkt: str = ""
 
 
 @dataclass(frozen=True)

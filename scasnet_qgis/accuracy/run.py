@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scasnet_qgis.accuracy.pixels import assess_pixels
-from scasnet_qgis.accuracy.points import assess_points
-from scasnet_qgis.accuracy.reference_points import holds_points
+from scasnet_qgis.accuracy.points import assess_points, holds_points
 from scasnet_qgis.accuracy.report import Translator, csv_text, html_report, json_text
 from scasnet_qgis.accuracy.request import Assessment, AssessmentRequest, map_grid
 from scasnet_qgis.common.errors import InputError
@@ -93,16 +92,15 @@ def _check_compared(result: Assessment) -> None:
     if not result.left_out:
         raise InputError(translate("ScasNet", "The reference layer is empty: choose another one."))
     most = max(result.left_out, key=lambda entry: entry.count)
-    if result.points:
-        text = translate(
-            "ScasNet",
-            "No point can be compared: {count:,} points are ignored, {reason}. Check the position "
-            "and classes of the points.",
-        )
-        raise InputError(text, count=most.count, reason=most.reason)
-    text = translate(
+    no_point = translate(
+        "ScasNet",
+        "No point can be compared: {count:,} points are ignored, {reason}. Check the position "
+        "and classes of the points.",
+    )
+    no_pixel = translate(
         "ScasNet",
         "No pixel can be compared: {count:,} pixels are ignored, {reason}. Check the reference and"
         " the extent.",
     )
+    text = no_point if result.points else no_pixel
     raise InputError(text, count=most.count, reason=most.reason)

@@ -76,7 +76,7 @@ def check_sample_file(path: Path) -> None:
     labelled = _labelled(path)
     if labelled:
         raise OutputError(
-            translate("ScasNet", "{output} holds {labelled} labelled points: choose another name."),
+            translate("ScasNet", "{output} has {labelled} labelled points: choose another name."),
             output=path,
             labelled=labelled,
         )
@@ -107,7 +107,26 @@ def write_sample(
     Raises OutputError where the file cannot be written.
     """
     try:
-        _write(path, grid, pixels, strata, unit)
+        driver = ogr.GetDriverByName(DRIVERS[path.suffix.lower()])
+        dataset = driver.CreateDataSource(str(path))
+        layer = _create_layer(dataset, path, grid)
+        all_pixels = sum(stratum.pixels for stratum in strata)
+        layer.StartTransaction()
+        for number, (row, col, index) in enumerate(pixels.tolist(), start=1):
+            stratum = strata[index]
+            values = {
+                SAMPLE_ID: number,
+                MAP_CLASS: stratum.name,
+                MAP_VALUE: stratum.value,
+                MAP_PIXELS: stratum.pixels,
+                MAP_AREA: stratum.area,
+                ALL_PIXELS: all_pixels,
+                AREA_UNIT: unit,
+            }
+            layer.CreateFeature(_feature(layer, grid.to_map(row + 0.5, col + 0.5), values))
+        layer.CommitTransaction()
+        layer.SyncToDisk()
+        del layer, dataset
     except (RuntimeError, AttributeError) as error:
         raise OutputError(
             translate(
@@ -119,15 +138,8 @@ def write_sample(
         ) from error
 
 
-def _write(
-    path: Path,
-    grid: Grid,
-    pixels: NDArray[np.int64],
-    strata: Sequence[Stratum],
-    unit: str,
-) -> None:
-    driver = ogr.GetDriverByName(DRIVERS[path.suffix.lower()])
-    dataset = driver.CreateDataSource(str(path))
+def _create_layer(dataset: ogr.DataSource, path: Path, grid: Grid) -> ogr.Layer:
+    """The layer of a sample with its fields; AttributeError where there is no ``dataset``."""
     options = ["ENCODING=UTF-8"] if path.suffix.lower() == ".shp" else []
     layer = dataset.CreateLayer(LAYER, _spatial_reference(grid), ogr.wkbPoint, options)
     for name, field_type in _FIELD_TYPES.items():
@@ -138,26 +150,21 @@ def _write(
             column.SetWidth(24)  # of a shapefile, which writes numbers as text
             column.SetPrecision(6)
         layer.CreateField(column)
-    all_pixels = sum(stratum.pixels for stratum in strata)
-    layer.StartTransaction()
-    for number, (row, col, index) in enumerate(pixels.tolist(), start=1):
-        stratum = strata[index]
-        feature = ogr.Feature(layer.GetLayerDefn())
-        shape = ogr.Geometry(ogr.wkbPoint)
-        shape.AddPoint_2D(*grid.to_map(row + 0.5, col + 0.5))
-        feature.SetGeometry(shape)
-        feature[SAMPLE_ID] = number
-        feature.SetFieldNull(REFERENCE)  # unset, a GeoJSON file would not have the field
-        feature[MAP_CLASS] = stratum.name
-        feature[MAP_VALUE] = stratum.value
-        feature[MAP_PIXELS] = stratum.pixels
-        feature[MAP_AREA] = stratum.area
-        feature[ALL_PIXELS] = all_pixels
-        feature[AREA_UNIT] = unit
-        layer.CreateFeature(feature)
-    layer.CommitTransaction()
-    layer.SyncToDisk()
-    del layer, dataset
+    return layer
+
+
+def _feature(
+    layer: ogr.Layer, xy: tuple[float, float], values: dict[str, int | float | str]
+) -> ogr.Feature:
+    """A point with these values and no reference class yet."""
+    feature = ogr.Feature(layer.GetLayerDefn())
+    shape = ogr.Geometry(ogr.wkbPoint)
+    shape.AddPoint_2D(*xy)
+    feature.SetGeometry(shape)
+    feature.SetFieldNull(REFERENCE)  # unset, a GeoJSON file would not have the field
+    for name, value in values.items():
+        feature[name] = value
+    return feature
 
 
 def _spatial_reference(grid: Grid) -> osr.SpatialReference | None:

@@ -194,8 +194,7 @@ class Evaluate(ScasNetAlgorithm):
 
     def _request(self, options: EvaluationOptions, progress: Progress) -> AssessmentRequest:
         """What to compare with what; finding the classes may mean to read the layers."""
-        from scasnet_qgis.accuracy.reference_points import ReferenceSource
-        from scasnet_qgis.accuracy.request import AssessmentRequest
+        from scasnet_qgis.accuracy.request import AssessmentRequest, ReferenceSource
         from scasnet_qgis.labels.labels import classes_of
 
         file, legend = self._reference.file, self._reference.legend

@@ -90,8 +90,8 @@ def folder_removed(folder: Path) -> OutputError:
     return OutputError(
         translate(
             "ScasNet",
-            "The folder {folder} was removed while the map was being made: run again, and leave "
-            "the folder until the map is there.",
+            "The folder {folder} was removed during the run: run again, and keep the folder until "
+            "the run ends.",
         ),
         folder=folder,
     )
@@ -102,7 +102,7 @@ def failed(path: Path, error: object) -> OutputError:
     return OutputError(
         translate(
             "ScasNet",
-            "Writing {name} failed: the disk may be full or the folder gone; free some "
+            "Writing {name} failed: the disk may be full or the folder missing; free some "
             "space or choose another folder.",
         ),
         str(error),

@@ -10,7 +10,7 @@ import colorsys
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -112,37 +112,42 @@ class ModelCard:
         if self.resolution is not None:
             object.__setattr__(self, "resolution", tuple(self.resolution))
         check_class_count(len(self.classes))
-        if not len(self.bands) == len(self.mean) == len(self.std) > 0:
-            raise ModelError(
-                translate("ScasNet", "A model card needs one mean and one deviation for each band.")
-            )
-        if not all(map(math.isfinite, self.mean)) or not all(each > 0 for each in self.std):
-            raise ModelError(
-                translate(
-                    "ScasNet", "The means of a model card must be numbers, its deviations above 0."
-                )
-            )
+        for holds, text in self._rules():
+            if not holds:
+                raise ModelError(text)
+
+    def _rules(self) -> Iterator[tuple[bool, str]]:
+        """What must hold of the values, and what to say where it does not."""
+        yield (
+            len(self.bands) == len(self.mean) == len(self.std) > 0,
+            translate("ScasNet", "A model card needs one mean and one deviation for each band."),
+        )
+        yield (
+            all(map(math.isfinite, self.mean)) and all(deviation > 0 for deviation in self.std),
+            translate(
+                "ScasNet", "The means of a model card must be numbers, its deviations above 0."
+            ),
+        )
         low, high = self.value_range
-        if not (math.isfinite(low) and math.isfinite(high) and low < high):
-            raise ModelError(
-                translate("ScasNet", "The value range of a model card must go from low to high.")
-            )
-        if self.resolution is not None and not 0 < self.resolution[0] <= self.resolution[1]:
-            raise ModelError(
-                translate(
-                    "ScasNet", "The resolution of a model card must be a range of metres above 0."
-                )
-            )
-        if not 0 <= self.overlap < self.tile_size:
-            raise ModelError(
-                translate(
-                    "ScasNet", "The overlap of a model card must be smaller than its tile size."
-                )
-            )
+        yield (
+            math.isfinite(low) and math.isfinite(high) and low < high,
+            translate("ScasNet", "The value range of a model card must go from low to high."),
+        )
+        finest, coarsest = self.resolution or (1.0, 1.0)
+        yield (
+            0 < finest <= coarsest,
+            translate(
+                "ScasNet", "The resolution of a model card must be a range of metres above 0."
+            ),
+        )
+        yield (
+            0 <= self.overlap < self.tile_size,
+            translate("ScasNet", "The overlap of a model card must be smaller than its tile size."),
+        )
 
     @property
     def class_names(self) -> list[str]:
-        return [each.name for each in self.classes]
+        return [model_class.name for model_class in self.classes]
 
 
 def check_class_count(classes: int) -> None:
@@ -155,7 +160,7 @@ def check_class_count(classes: int) -> None:
         raise ModelError(
             translate(
                 "ScasNet",
-                "The model has {classes} classes, but a map holds at most {max_classes}: use "
+                "The model has {classes} classes, but a map can have at most {max_classes}: use "
                 "a model with fewer classes.",
             ),
             classes=classes,
@@ -185,7 +190,9 @@ def to_metadata(card: ModelCard, fixed_size: int | None = None) -> dict[str, str
     tile = fixed_size or card.tile_size
     values: dict[str, Any] = {
         "model_type": "Segmentor",
-        "class_names": {str(index): each.name for index, each in enumerate(card.classes)},
+        "class_names": {
+            str(index): model_class.name for index, model_class in enumerate(card.classes)
+        },
         "tile_size": tile,
         "tiles_size": tile,
         # In percent. The peers cut where this program blends, so they need twice as much for the
@@ -202,7 +209,7 @@ def to_metadata(card: ModelCard, fixed_size: int | None = None) -> dict[str, str
     ours = ("name", "bands", "value_range", "mean", "std", "resolution", "overlap", "network")
     more = ("width", "precision", "training_data", "licence", "attribution", "description")
     values.update({PREFIX + key: getattr(card, key) for key in (*ours, *more, "version")})
-    values[PREFIX + "colors"] = [each.color for each in card.classes]
+    values[PREFIX + "colors"] = [model_class.color for model_class in card.classes]
     values[PREFIX + "accuracy"] = dict(card.accuracy)
     return {key: json.dumps(_without_nan(value), allow_nan=False) for key, value in values.items()}
 
@@ -210,9 +217,9 @@ def to_metadata(card: ModelCard, fixed_size: int | None = None) -> dict[str, str
 def _without_nan(value: Any) -> Any:
     """JSON knows no NaN; a class that does not occur has no IoU."""
     if isinstance(value, Mapping):
-        return {str(key): _without_nan(each) for key, each in value.items()}
+        return {str(key): _without_nan(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_without_nan(each) for each in value]
+        return [_without_nan(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -226,20 +233,15 @@ def from_metadata(
     ModelError for more than MAX_CLASSES classes, a newer format or a value too large to read.
     """
     check_class_count(classes)
-    return _read_card(metadata, bands, classes, sigmoid)
-
-
-def _read_card(metadata: Mapping[str, str], bands: int, classes: int, sigmoid: bool) -> ModelCard:
     known = [*_PEER_KEYS, *(PREFIX + key for key in _OWN_KEYS)]
     letters = sum(len(metadata.get(key, "")) for key in known)
     if letters > _MOST_TEXT:
         raise oversized_metadata(f"{letters} characters in all")
     values = {key: parse(key, metadata[key]) for key in known if key in metadata}
-    ours = {key[len(PREFIX) :]: each for key, each in values.items() if key.startswith(PREFIX)}
+    ours = {key[len(PREFIX) :]: value for key, value in values.items() if key.startswith(PREFIX)}
     tile, overlap = _tiles(values, ours)
     mean, std, standardise = _normalisation(values, ours, bands)
     limits = numbers(ours.get("value_range"), 2, -_LARGE, _LARGE)
-    width = number(ours.get("width"), 1e-6, 1e3)
     return ModelCard(
         name=clean_name(ours.get("name")),
         classes=_classes(values, ours, classes, sigmoid),
@@ -251,14 +253,14 @@ def _read_card(metadata: Mapping[str, str], bands: int, classes: int, sigmoid: b
         tile_size=tile,
         overlap=overlap,
         network=clean_name(ours.get("network")),
-        width=width,
+        width=number(ours.get("width"), 1e-6, 1e3),
         training_data=clean_text(ours.get("training_data")),
         accuracy=_accuracy(ours.get("accuracy")),
         licence=clean_text(ours.get("licence")),
         attribution=clean_text(ours.get("attribution")),
         description=clean_text(ours.get("description")),
         standardise=standardise,
-        precision=next((each for each in PRECISIONS if each == ours.get("precision")), ""),
+        precision=next((item for item in PRECISIONS if item == ours.get("precision")), ""),
         version=_version(ours.get("version")),
     )
 
@@ -286,17 +288,11 @@ def _classes(
     given = colors if isinstance(colors, list) and len(colors) <= MAX_CLASSES else []
     result = []
     for index in range(classes):
-        name = names.get(index) or f"class {index}"
-        fallback = BACKGROUND_COLOR if sigmoid and index == 0 else default_color(index)
-        result.append(_class(name, given[index] if index < len(given) else None, fallback))
+        color = str(given[index]).lower() if index < len(given) else ""
+        if not _COLOR.fullmatch(color):
+            color = BACKGROUND_COLOR if sigmoid and index == 0 else default_color(index)
+        result.append(ModelClass(names.get(index) or f"class {index}", color))
     return tuple(result)
-
-
-def _class(name: str, color: Any, fallback: str) -> ModelClass:
-    try:
-        return ModelClass(name, str(color))
-    except ModelError:
-        return ModelClass(name, fallback)
 
 
 def _names(value: Any) -> dict[int, str]:
@@ -308,9 +304,9 @@ def _names(value: Any) -> dict[int, str]:
     if not isinstance(value, dict):
         return {}
     names: dict[int, str] = {}
-    for key, each in value.items():
+    for key, item in value.items():
         index = number(key, 0, MAX_CLASSES - 1)
-        name = clean_name(each)
+        name = clean_name(item)
         if index is not None and index == int(index) and name:
             names[int(index)] = name
     return names
@@ -318,7 +314,7 @@ def _names(value: Any) -> dict[int, str]:
 
 def _bands(value: Any, bands: int) -> tuple[str, ...]:
     if isinstance(value, list) and len(value) == bands:
-        names = tuple(clean_name(each) for each in value)
+        names = tuple(clean_name(item) for item in value)
         if all(names):
             return names
     return default_bands(bands)
@@ -377,7 +373,7 @@ def _accuracy(value: Any) -> dict[str, Any]:
     shares = value.get("iou")
     if isinstance(shares, dict):
         items = list(shares.items())[:MAX_CLASSES]
-        result["iou"] = {clean_name(name): number(each, 0, 1) for name, each in items}
+        result["iou"] = {clean_name(name): number(share, 0, 1) for name, share in items}
     confusion = _confusion(value.get("confusion"))
     if confusion:
         result["confusion"] = confusion
@@ -389,4 +385,4 @@ def _confusion(value: Any) -> list[list[int]]:
     if not isinstance(value, list) or not 0 < len(value) <= MAX_CLASSES:
         return []
     rows = [numbers(row, len(value), 0, 1e15) for row in value]
-    return [[int(each) for each in row] for row in rows if row] if None not in rows else []
+    return [[int(count) for count in row] for row in rows if row] if None not in rows else []

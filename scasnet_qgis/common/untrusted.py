@@ -63,7 +63,7 @@ def oversized_metadata(detail: str) -> ModelError:
     return ModelError(
         translate(
             "ScasNet",
-            "The model file describes itself in far too much text: export the model again.",
+            "The metadata of the model file is too large: export the model again.",
         ),
         detail,
     )

@@ -16,7 +16,7 @@ from scasnet_qgis.common.messages import Message, message, translate
 from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.images.bands import is_alpha
 from scasnet_qgis.images.grid import Grid
-from scasnet_qgis.tiling.pipeline import MaskReader
+from scasnet_qgis.tiling.valid_pixels import MaskReader
 from scasnet_qgis.tiling.windows import Window
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from scasnet_qgis.models.backend import OnnxBackend
 from scasnet_qgis.models.gpu_graph import RawInput
 from scasnet_qgis.models.model_file import ModelInfo
 from scasnet_qgis.outputs.atomic_output import check_not_input
-from scasnet_qgis.tiling.pipeline import MaskReader
+from scasnet_qgis.tiling.valid_pixels import MaskReader
 from scasnet_qgis.tiling.windows import Window
 
 

@@ -46,8 +46,7 @@ from scasnet_qgis.outputs.class_map import ClassArea
 from scasnet_qgis.outputs.workspace import Workspace, open_workspace
 from scasnet_qgis.tiling.averaging import augmented
 from scasnet_qgis.tiling.pipeline import Pipeline, RunReport
-from scasnet_qgis.tiling.remaining import tiles_in_rows
-from scasnet_qgis.tiling.windows import TilePlan
+from scasnet_qgis.tiling.windows import TilePlan, tiles_in_rows
 
 # Shares of the progress; refining the whole map, overviews and side files take the rest.
 MAPPING_SHARE = 0.99

@@ -9,8 +9,7 @@ from scasnet_qgis.models.backend import processors
 from scasnet_qgis.models.model_file import ModelInfo
 from scasnet_qgis.models.tile_memory import tile_limit
 from scasnet_qgis.outputs.geotiff import BLOCK
-from scasnet_qgis.tiling.tile_shape import plan_fitted_tiles
-from scasnet_qgis.tiling.windows import TilePlan, Window
+from scasnet_qgis.tiling.windows import TilePlan, Window, plan_fitted_tiles
 
 PANEL_BYTES = 20 * 1024 * 1024  # what is kept of a row of tiles over the width of a panel
 # Blocks that wide panels begin at multiples of, so that few blocks of overviews lie over two.

@@ -20,9 +20,15 @@ from scasnet_qgis.models.backend import OnnxBackend
 from scasnet_qgis.models.runtime import onnxruntime
 from scasnet_qgis.outputs.journal import Journal, same
 from scasnet_qgis.outputs.provenance.fingerprint import Fingerprint, Fingerprints
-from scasnet_qgis.tiling.remaining import recomputed_tiles, tiles_in_rows
 from scasnet_qgis.tiling.scaling import Scaling
-from scasnet_qgis.tiling.windows import Axis, Panel, TilePlan, Window
+from scasnet_qgis.tiling.windows import (
+    Axis,
+    Panel,
+    TilePlan,
+    Window,
+    recomputed_tiles,
+    tiles_in_rows,
+)
 
 # What is compared, in this order; what to say where it is not the same.
 _REASONS = {

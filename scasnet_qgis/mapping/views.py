@@ -21,9 +21,9 @@ from scasnet_qgis.models.model_file import ModelInfo
 from scasnet_qgis.outputs.geotiff import BLOCK
 from scasnet_qgis.outputs.overviews import OPEN_BLOCKS
 from scasnet_qgis.tiling.blending import FinishedBlock
-from scasnet_qgis.tiling.pipeline import MaskReader, Sink
+from scasnet_qgis.tiling.pipeline import Sink
 from scasnet_qgis.tiling.score_resampling import PIECE_BYTES, MapPlan, ScoreResampler
-from scasnet_qgis.tiling.valid_pixels import intersect_masks
+from scasnet_qgis.tiling.valid_pixels import MaskReader, intersect_masks
 from scasnet_qgis.tiling.windows import Panel, TilePlan, Window
 
 if TYPE_CHECKING:

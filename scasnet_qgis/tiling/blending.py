@@ -45,7 +45,7 @@ class FinishedBlock:
         if self.known_labels is not None:
             return self.known_labels
         if self.scores is None or not self.valid.any():
-            return _all_nodata(self.valid)
+            return np.full(self.valid.shape, NODATA_LABEL, dtype=np.uint8)
         labels = highest(self.scores)
         labels *= self.valid.view(np.uint8)
         return labels
@@ -78,10 +78,6 @@ def highest(scores: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
     return labels
 
 
-def _all_nodata(valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    return np.full(valid.shape, NODATA_LABEL, dtype=np.uint8)
-
-
 class Blender:
     """Weighted sum of the scores of overlapping tiles of one panel, in the order of the plan.
 
@@ -111,7 +107,9 @@ class Blender:
         rows, cols = self._finished_size(tile)
         if scores is None:
             return self._without_data(tile, rows, cols)
-        sums = self._weighted(tile, scores)
+        _apply_ramp(scores, self._plan.vertical.weights(tile.row)[:, None], 1)
+        _apply_ramp(scores, self._plan.horizontal.weights(tile.col), 2)
+        sums = scores  # weighted in place
         if tile.col == self._panel.tile_cols[0]:
             self._next_cols = self._next_cols[:, :, :0]
         sums[:, :, : self._next_cols.shape[2]] += self._next_cols
@@ -129,12 +127,6 @@ class Blender:
         self._next_cols = self._next_cols[:, :, :0]
         nothing = np.broadcast_to(np.float32(0), (len(self._next_rows), *shape))
         return self._block(tile, nothing, self._no_data, rows, cols)
-
-    def _weighted(self, tile: Tile, scores: NDArray[np.float32]) -> NDArray[np.float32]:
-        plan = self._plan
-        _apply_ramp(scores, plan.vertical.weights(tile.row)[:, None], 1)
-        _apply_ramp(scores, plan.horizontal.weights(tile.col), 2)
-        return scores
 
     def _finished_size(self, tile: Tile) -> tuple[int, int]:
         """Rows and columns of a tile, from its top left corner, that no later tile overlaps."""
@@ -168,10 +160,7 @@ class Blender:
         window = Window(tile.out.row, tile.out.col, rows, cols).intersect(raster)
         if window.empty:
             return None
-        part = (
-            slice(0, window.rows),
-            slice(window.col - tile.out.col, window.col_end - tile.out.col),
-        )
+        part = window_slices(window, tile.out)[1:]
         panel = (self._panel.col, self._panel.cols)
         return FinishedBlock(window, sums[(slice(None), *part)], valid[part], panel)
 
@@ -209,7 +198,7 @@ class UnblendedTiles:
         if window.empty:
             return None
         at = window_slices(window, tile.out)[1:]
-        shape = (window.rows, window.cols)
+        shape = window.shape
         if labels is None:
             holds_data, values = np.zeros(shape, np.bool_), np.full(shape, NODATA_LABEL, np.uint8)
         else:

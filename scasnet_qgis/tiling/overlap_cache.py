@@ -74,7 +74,11 @@ class OverlapCache:
         if next_row is not None:
             shared = window.row_end - next_row
             self._keep(tile_col, slices, next_row, end, shared + self._source.block_rows)
-        return [_cut_below(part, window) for part in slices if part.window.row < window.row_end]
+        return [
+            part.rows(part.window.row, min(part.window.row_end, window.row_end))
+            for part in slices
+            if part.window.row < window.row_end
+        ]
 
     def forget(self, tile_col: int) -> None:
         """Free the rows kept for column ``tile_col``, whose next tile is not read."""
@@ -98,15 +102,9 @@ class OverlapCache:
 
 
 def _covers_top(kept: Window, window: Window) -> bool:
-    """Whether ``kept`` holds the first rows of ``window``, and nothing of other columns."""
+    """Whether ``kept`` has the first rows of ``window``, and nothing of other columns."""
     same = (kept.col, kept.cols) == (window.col, window.cols)
     return same and kept.row <= window.row < kept.row_end
-
-
-def _cut_below(part: RowSlice, window: Window) -> RowSlice:
-    if part.window.row_end <= window.row_end:
-        return part
-    return part.rows(part.window.row, window.row_end)
 
 
 def _concatenated(slices: list[RowSlice], max_rows: int) -> RowSlice:

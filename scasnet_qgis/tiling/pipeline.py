@@ -18,15 +18,18 @@ from scasnet_qgis.common.errors import Cancelled
 from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.tiling.blending import Blender, FinishedBlock, UnblendedTiles
 from scasnet_qgis.tiling.overlap_cache import OverlapCache, RowSlice, Source
-from scasnet_qgis.tiling.remaining import (
+from scasnet_qgis.tiling.scaling import Scaling, mirror_pad, window_slices
+from scasnet_qgis.tiling.valid_pixels import MaskReader, any_valid, intersect_masks, valid_mask
+from scasnet_qgis.tiling.windows import (
+    Panel,
     RemainingRows,
+    Tile,
+    TilePlan,
+    Window,
     recomputed_tiles,
     remaining_rows,
     tiles_in_rows,
 )
-from scasnet_qgis.tiling.scaling import Scaling, mirror_pad, window_slices
-from scasnet_qgis.tiling.valid_pixels import any_valid, intersect_masks, valid_mask
-from scasnet_qgis.tiling.windows import Panel, Tile, TilePlan, Window
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,7 +59,6 @@ class Backend(Protocol):
         """Make running and later calls of ``predict`` raise Cancelled soon."""
 
 
-MaskReader = Callable[[Window], "NDArray[np.bool_] | None"]
 Sink = Callable[[FinishedBlock], None]
 
 
@@ -131,9 +133,7 @@ class Pipeline:
         computing = ThreadPoolExecutor(self.backend.workers, thread_name_prefix="scasnet-compute")
         try:
             remaining = list(remaining_rows(self.plan, start))
-            done = tiles_in_rows(self.plan, start)
-            recomputed = recomputed_tiles(self.plan, start)
-            results = self._results(remaining, done, recomputed, reading, computing, progress)
+            results = self._results(remaining, start, reading, computing, progress)
             for panel_rows in remaining:
                 self._blend(panel_rows, results, sink)
         except BaseException:
@@ -164,17 +164,17 @@ class Pipeline:
     def _results(
         self,
         remaining: list[RemainingRows],
-        done: int,
-        recomputed: int,
+        start: int,
         reading: ThreadPoolExecutor,
         computing: ThreadPoolExecutor,
         progress: Progress,
     ) -> Iterator[_Result]:
         """Tiles in plan order with their scores; a few batches are read or computed ahead.
 
-        ``done`` tiles of the plan are done already; the first ``recomputed`` results are of these
-        and do not count for the progress.
+        The tiles of the first ``start`` rows are done already; the results of those that are
+        recomputed come first and do not count for the progress.
         """
+        done, recomputed = tiles_in_rows(self.plan, start), recomputed_tiles(self.plan, start)
         pending: deque[_Batch] = deque()
         batches = self._batches(remaining)
         total = self.plan.count

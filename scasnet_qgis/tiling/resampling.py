@@ -1,6 +1,6 @@
-"""Two pixel grids over the same ground: which pixels of one make up those of the other.
+"""Resampling between two pixel grids of the same extent: source pixels and their weights.
 
-Places are counted in whole numbers, so that they are the same wherever a window begins.
+Positions are counted in whole numbers, so that they are the same wherever a window begins.
 """
 
 from __future__ import annotations
@@ -15,60 +15,60 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Places and weights [taps, pixels] of what each pixel is made of.
+# Positions and weights [taps, pixels] of the source pixels of each pixel.
 Taps = tuple["NDArray[np.intp]", "NDArray[np.float32]"]
 
 
 def nearest_two(
-    first: int, count: int, here: int, there: int
+    first: int, count: int, size: int, source_size: int
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
-    """Between which two pixels of another grid the centres of pixels lie, for linear interpolation.
+    """The two source pixels around the centre of each pixel, for linear interpolation.
 
-    ``first`` to ``first + count`` are the pixels of an axis of ``here`` pixels; ``there`` is how
-    many the other grid has along it. Returns the one before, the one behind, and the share of the
-    latter. They are the same at the ends of the axis and where a centre lies on a centre.
+    ``first`` to ``first + count`` are the pixels of an axis of ``size`` pixels, which has
+    ``source_size`` pixels on the source grid. Returns the one before, the one after, and the weight
+    of the latter. They are the same at the ends of the axis and where two centres coincide.
     """
     twice = 2 * np.arange(first, first + count, dtype=np.int64) + 1  # centres, in half pixels
-    before, rest = np.divmod(twice * there - here, 2 * here)
-    behind = np.minimum(before + (rest > 0), there - 1)
+    before, rest = np.divmod(twice * source_size - size, 2 * size)
+    after = np.minimum(before + (rest > 0), source_size - 1)
     before = np.maximum(before, 0)
-    share = np.where(behind > before, rest / (2 * here), 0.0)
-    return before.astype(np.intp), behind.astype(np.intp), share.astype(np.float32)
+    share = np.where(after > before, rest / (2 * size), 0.0)
+    return before.astype(np.intp), after.astype(np.intp), share.astype(np.float32)
 
 
-def taps(first: int, count: int, here: int, there: int, *, cubic: bool = False) -> Taps:
-    """How pixels ``first`` to ``first + count`` of an axis are made of those of another grid.
+def taps(first: int, count: int, size: int, source_size: int, *, cubic: bool = False) -> Taps:
+    """Source pixels and weights of the pixels ``first`` to ``first + count`` of an axis.
 
-    The mean of what they cover, each pixel by the part of it that they do, where they are larger;
-    linear or cubic interpolation where they are smaller. Weights add up to 1; only cubic ones can
-    be below 0.
+    The mean of what they cover, each source pixel by the part that is covered, where they are
+    larger; linear or cubic interpolation where they are smaller. Weights add up to 1; only cubic
+    ones can be below 0.
     """
-    if here > there and cubic:
-        return _cubic(first, count, here, there)
-    if here >= there:
-        before, behind, share = nearest_two(first, count, here, there)
-        return np.stack((before, behind)), np.stack((1 - share, share))
-    # In units in which a pixel here is `there` long, and one there is `here` long.
-    starts = np.arange(first, first + count, dtype=np.int64) * there
-    most = -(-there // here) + 1
-    places = starts // here + np.arange(most)[:, None]
-    ends = np.minimum((places + 1) * here, starts + there)
-    covered = np.maximum(ends - np.maximum(places * here, starts), 0)
+    if size > source_size and cubic:
+        return _cubic(first, count, size, source_size)
+    if size >= source_size:
+        before, after, share = nearest_two(first, count, size, source_size)
+        return np.stack((before, after)), np.stack((1 - share, share))
+    # In units in which a pixel is `source_size` long, and a source pixel is `size` long.
+    starts = np.arange(first, first + count, dtype=np.int64) * source_size
+    most = -(-source_size // size) + 1
+    positions = starts // size + np.arange(most)[:, None]
+    ends = np.minimum((positions + 1) * size, starts + source_size)
+    covered = np.maximum(ends - np.maximum(positions * size, starts), 0)
     used = covered.any(axis=1)
-    weights = (covered / there).astype(np.float32)
-    return np.minimum(places, there - 1).astype(np.intp)[used], weights[used]
+    weights = (covered / source_size).astype(np.float32)
+    return np.minimum(positions, source_size - 1).astype(np.intp)[used], weights[used]
 
 
-def _cubic(first: int, count: int, here: int, there: int) -> Taps:
+def _cubic(first: int, count: int, size: int, source_size: int) -> Taps:
     """Cubic convolution with a = -1/2 (Keys 1981, IEEE Trans. ASSP 29, p. 1155)."""
     twice = 2 * np.arange(first, first + count, dtype=np.int64) + 1
-    before, rest = np.divmod(twice * there - here, 2 * here)
-    places = before + np.arange(-1, 3)[:, None]
-    away = np.abs(rest / (2 * here) - np.arange(-1, 3)[:, None])
+    before, rest = np.divmod(twice * source_size - size, 2 * size)
+    positions = before + np.arange(-1, 3)[:, None]
+    away = np.abs(rest / (2 * size) - np.arange(-1, 3)[:, None])
     near = (1.5 * away - 2.5) * away**2 + 1
     far = ((-0.5 * away + 2.5) * away - 4) * away + 2
     weights = np.where(away <= 1, near, far)  # none is farther than 2, where far is 0
-    return np.clip(places, 0, there - 1).astype(np.intp), weights.astype(np.float32)
+    return np.clip(positions, 0, source_size - 1).astype(np.intp), weights.astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -96,21 +96,21 @@ class AxisResampling:
 
     @cached_property
     def seen_count(self) -> int:
-        _, behind, _ = nearest_two(self.start + self.count - 1, 1, self.own, self.seen)
-        return int(behind[0]) + 1 - self.seen_start
+        _, after, _ = nearest_two(self.start + self.count - 1, 1, self.own, self.seen)
+        return int(after[0]) + 1 - self.seen_start
 
     def neighbours(
         self, first: int, count: int
     ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
         """As ``nearest_two``; ``first`` and what comes back count from the mapped part's start."""
-        before, behind, share = nearest_two(self.start + first, count, self.own, self.seen)
-        return before - self.seen_start, behind - self.seen_start, share
+        before, after, share = nearest_two(self.start + first, count, self.own, self.seen)
+        return before - self.seen_start, after - self.seen_start, share
 
     def needed(self, first: int, count: int) -> tuple[int, int]:
         """The seen pixels (first, end) that own ones lie between, counted as in ``neighbours``."""
         before, _, _ = self.neighbours(first, 1)
-        _, behind, _ = self.neighbours(first + count - 1, 1)
-        return int(before[0]), int(behind[0]) + 1
+        _, after, _ = self.neighbours(first + count - 1, 1)
+        return int(before[0]), int(after[0]) + 1
 
     def touching(self, first: int, end: int) -> tuple[int, int]:
         """The own pixels (first, end) of the whole axis that lie beside any of the seen ones.

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from scasnet_qgis.tiling.blending import FinishedBlock, highest
 from scasnet_qgis.tiling.resampling import AxisResampling
+from scasnet_qgis.tiling.valid_pixels import MaskReader
 from scasnet_qgis.tiling.windows import Panel, TilePlan, Window
 
 if TYPE_CHECKING:
@@ -24,9 +25,6 @@ Neighbours = tuple["NDArray[np.intp]", "NDArray[np.intp]", "NDArray[np.float32]"
 
 PIECE_BYTES = 4 * 1024 * 1024  # of scores in one block
 _AMBIGUOUS = 255  # above every label: neighbours have different ones
-
-# Reads the mask of a window of the mapped area, on the raster's own grid (None: all valid).
-ReadMask = Callable[[Window], "NDArray[np.bool_] | None"]
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ class ScoreResampler:
     """
 
     def __init__(
-        self, classes: int, map_plan: MapPlan, valid: ReadMask, *, with_scores: bool, done: int
+        self, classes: int, map_plan: MapPlan, valid: MaskReader, *, with_scores: bool, done: int
     ) -> None:
         self._classes, self._map_plan, self._valid = classes, map_plan, valid
         self._with_scores = with_scores
@@ -119,9 +117,9 @@ class ScoreResampler:
 
     def _make_block(self, window: Window, panel: tuple[int, int]) -> FinishedBlock:
         scores, labels, down, across = self._model_pixels(window)
-        valid = self._valid(window) if labels.any() else np.zeros(_shape(window), dtype=np.bool_)
+        valid = self._valid(window) if labels.any() else np.zeros(window.shape, dtype=np.bool_)
         if valid is None:
-            valid = np.ones(_shape(window), dtype=np.bool_)
+            valid = np.ones(window.shape, dtype=np.bool_)
         if self._with_scores:
             return FinishedBlock(window, _scores(scores, labels, down, across), valid, panel)
         known_labels = None  # of a block without any valid pixel they are 0
@@ -147,10 +145,6 @@ class ScoreResampler:
         )
 
 
-def _shape(window: Window) -> tuple[int, int]:
-    return window.rows, window.cols
-
-
 class _ScoreBuffer:
     """Scores [classes, rows, cols] and labels of some rows over a panel of the model's grid.
 
@@ -171,7 +165,7 @@ class _ScoreBuffer:
     def add(self, block: FinishedBlock) -> None:
         """Blocks come from left to right, the last one of a row ends with the panel."""
         if block.scores is None:
-            raise ValueError("regridding needs blocks that have scores")
+            raise ValueError("resampling needs blocks that have scores")
         at = self._slices(block.window)
         scores = self._scores[(slice(None), *at)]
         scores[...] = block.scores

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Callable
 
 import numpy as np
 
@@ -14,21 +14,21 @@ from scasnet_qgis.tiling.windows import Window
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+# Reads the mask [rows, cols] of a window.
+MaskReader = Callable[[Window], "NDArray[np.bool_] | None"]
+
 
 def valid_mask(window: Window, slices: Sequence[RowSlice]) -> NDArray[np.bool_] | None:
     """The mask [rows, cols] of a window, from the slices that were read of it; None: all valid."""
     if all(part.valid is None for part in slices):
         return None
-    mask = np.zeros((window.rows, window.cols), dtype=np.bool_)
+    mask = np.zeros(window.shape, dtype=np.bool_)
     for part in slices:
         common = window.intersect(part.window)
         if not common.empty:
-            valid = (
-                np.True_
-                if part.valid is None
-                else part.valid[window_slices(common, part.window)[1:]]
-            )
-            mask[window_slices(common, window)[1:]] = valid
+            at = window_slices(common, part.window)[1:]
+            target = window_slices(common, window)[1:]
+            mask[target] = True if part.valid is None else part.valid[at]
     return mask
 
 

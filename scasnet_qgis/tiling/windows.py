@@ -9,7 +9,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from math import ceil
+from math import ceil, log, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 SIZE_STEP = 8  # tile sizes that are not fixed are multiples of it, the output stride of ScasNet
 MIN_RASTER_SIZE = 64  # pixels; smaller rasters are mirrored up to it, or the network has no context
+STRETCH = sqrt(2)  # times; how much longer than asked for a side may be, where the other is shorter
+STEP = 1024  # rows and columns of aligned windows; a multiple of what blocks of files usually have
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,10 @@ class Window:
     @property
     def col_end(self) -> int:
         return self.col + self.cols
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.rows, self.cols
 
     @property
     def empty(self) -> bool:
@@ -199,17 +205,9 @@ class TilePlan:
 
     def row_tiles(self, panel: Panel, row: int) -> Iterator[Tile]:
         """The tiles of one row of a panel, from left to right."""
+        top, size = self.vertical.starts[row], (self.vertical.size, self.horizontal.size)
         for col in panel.tile_cols:
-            yield Tile(
-                row,
-                col,
-                Window(
-                    self.vertical.starts[row],
-                    self.horizontal.starts[col],
-                    self.vertical.size,
-                    self.horizontal.size,
-                ),
-            )
+            yield Tile(row, col, Window(top, self.horizontal.starts[col], *size))
 
 
 def plan_tiles(
@@ -240,9 +238,6 @@ def plan_tiles(
     return TilePlan(vertical, horizontal, tuple(panels))
 
 
-STEP = 1024  # rows and columns; a multiple of what blocks of files usually have
-
-
 def aligned_windows(area: Window, step: int = STEP) -> Iterator[Window]:
     """The parts of ``area`` between multiples of ``step``, row by row."""
     for row in range(area.row // step * step, area.row_end, step):
@@ -256,3 +251,78 @@ def count_windows(area: Window, step: int = STEP) -> int:
         return 0
     rows = (area.row_end - 1) // step - area.row // step + 1
     return rows * ((area.col_end - 1) // step - area.col // step + 1)
+
+
+def plan_fitted_tiles(
+    rows: int,
+    cols: int,
+    tile: tuple[int, int],
+    overlap: int,
+    *,
+    fixed: bool,
+    panel_cols: int,
+    block: int,
+) -> TilePlan:
+    """``plan_tiles`` with the ``tile_shape`` of the raster, unless the tile size is ``fixed``."""
+    if not fixed:
+        tile = tile_shape(rows, cols, tile, overlap)
+    return plan_tiles(rows, cols, tile, overlap, fixed=fixed, panel_cols=panel_cols, block=block)
+
+
+def tile_shape(rows: int, cols: int, tile: tuple[int, int], overlap: int) -> tuple[int, int]:
+    """Rows and columns of the tiles for a raster of ``rows`` x ``cols`` pixels.
+
+    They have at most the pixels of ``tile`` (rows, cols). Square tiles seldom fit both sides of a
+    raster: they shrink, so that there are more of them and overlaps are a larger share. Instead,
+    one side may grow as the other shrinks; a tile's memory is much the same for all rasters.
+    """
+    shapes = [tile]
+    for side in range(SIZE_STEP, int(tile[0] * STRETCH) + 1, SIZE_STEP):
+        other = tile[0] * tile[1] // side // SIZE_STEP * SIZE_STEP
+        if overlap < side >= tile[0] / STRETCH and overlap < other >= tile[1] / STRETCH:
+            shapes.append((side, other))
+
+    def cost(shape: tuple[int, int]) -> tuple[int, float]:
+        vertical = plan_axis(rows, shape[0], overlap, fixed=False)
+        horizontal = plan_axis(cols, shape[1], overlap, fixed=False)
+        computed = len(vertical) * vertical.size * len(horizontal) * horizontal.size
+        return computed, abs(log(shape[0] / shape[1]))
+
+    return min(shapes, key=cost)
+
+
+@dataclass(frozen=True)
+class RemainingRows:
+    """Rows of tiles of a panel; those before ``first`` are done but overlap ones that are not."""
+
+    panel: Panel
+    rows: range
+    first: int
+
+    @property
+    def recomputed_tiles(self) -> int:
+        """How many tiles are done, but are computed again for their overlaps."""
+        return (self.first - self.rows.start) * len(self.panel.tile_cols)
+
+
+def remaining_rows(plan: TilePlan, start: int) -> Iterator[RemainingRows]:
+    """By panel, what is left of the plan after ``start`` rows of tiles."""
+    count = len(plan.vertical)
+    for index, panel in enumerate(plan.panels):
+        first = min(max(start - index * count, 0), count)
+        if first < count:
+            # The tiles that the first missing row is blended with begin above it.
+            top = plan.vertical.touching(plan.vertical.starts[first], plan.rows).start
+            yield RemainingRows(panel, range(top, count), first)
+
+
+def recomputed_tiles(plan: TilePlan, start: int) -> int:
+    """How many tiles of the first ``start`` rows overlap remaining ones, which need them."""
+    return sum(remaining.recomputed_tiles for remaining in remaining_rows(plan, start))
+
+
+def tiles_in_rows(plan: TilePlan, rows: int) -> int:
+    """How many tiles the first ``rows`` rows of tiles have, counted panel after panel."""
+    panels, rest = divmod(rows, len(plan.vertical))
+    widths = [len(panel.tile_cols) for panel in plan.panels]
+    return len(plan.vertical) * sum(widths[:panels]) + rest * sum(widths[panels : panels + 1])

@@ -16,10 +16,10 @@ from scasnet_qgis.common.errors import Cancelled
 from scasnet_qgis.common.messages import Message
 from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.tiling.blending import FinishedBlock
-from scasnet_qgis.tiling.pipeline import MaskReader, Pipeline
+from scasnet_qgis.tiling.pipeline import Pipeline
 from scasnet_qgis.tiling.scaling import Scaling
-from scasnet_qgis.tiling.tile_shape import plan_fitted_tiles
-from scasnet_qgis.tiling.windows import Window
+from scasnet_qgis.tiling.valid_pixels import MaskReader
+from scasnet_qgis.tiling.windows import Window, plan_fitted_tiles
 from scasnet_qgis.training.data.memmaps import cut
 from scasnet_qgis.training.data.normalisation import Normalisation
 from scasnet_qgis.training.data.scenes import IGNORE, Scene

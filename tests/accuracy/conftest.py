@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,12 @@ import pytest
 from osgeo import gdal, ogr, osr
 
 from scasnet_qgis.accuracy.options import EvaluationOptions
-from scasnet_qgis.accuracy.reference_points import ReferenceSource
-from scasnet_qgis.accuracy.request import Assessment, AssessmentRequest
+from scasnet_qgis.accuracy.request import Assessment, AssessmentRequest, ReferenceSource
 from scasnet_qgis.accuracy.run import assess
 from scasnet_qgis.common.options import options_of
 from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.labels.labels import classes_of
+from scasnet_qgis.tiling import windows
 
 NAMES = ("building", "grass", "water")
 PLACE = (500000.0, 0.5, 0.0, 4000000.0, 0.0, -0.5)  # of make_raster, in EPSG:32640
@@ -56,8 +56,8 @@ def make_layer(
     here, there = osr.SpatialReference(), osr.SpatialReference()
     here.ImportFromEPSG(32640)
     there.ImportFromEPSG(epsg or 32640)
-    for each in (here, there):
-        each.SetAxisMappingStrategy(osr.OAMS_TRADITIONAL_GIS_ORDER)
+    for crs in (here, there):
+        crs.SetAxisMappingStrategy(osr.OAMS_TRADITIONAL_GIS_ORDER)
     layer = dataset.CreateLayer("reference", there if epsg else None, kind)
     layer.CreateField(ogr.FieldDefn(field, field_type))
     for wkt, value in shapes:
@@ -105,6 +105,17 @@ def request(source: str, reference: str, field: str = "", **how: Any) -> Assessm
 
 
 @pytest.fixture
+def window_size(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Sets how large the windows are, so that small rasters have many."""
+
+    def call(pixels: int) -> None:
+        for function in (windows.aligned_windows, windows.count_windows):
+            monkeypatch.setattr(function, "__defaults__", (pixels,))
+
+    return call
+
+
+@pytest.fixture
 def compare():
     """Evaluate files and give the outcome."""
 
@@ -115,4 +126,4 @@ def compare():
 
 
 def left_out(result: Assessment) -> dict[str, int]:
-    return {str(each.reason): each.count for each in result.left_out}
+    return {str(entry.reason): entry.count for entry in result.left_out}

@@ -41,13 +41,13 @@ def test_published_example_accuracies() -> None:
     result = example()
     assert result.overall.value == pytest.approx(0.947, abs=5e-4)
     assert result.overall.half_width == pytest.approx(0.0185, abs=5e-5)
-    users = [round(each.value, 2) for each in result.users]
+    users = [round(estimate.value, 2) for estimate in result.users]
     assert users == [0.88, 0.73, 0.93, 0.96]
-    assert [round(each.half_width, 2) for each in result.users] == [0.07, 0.10, 0.04, 0.02]
-    producers = [round(each.value, 2) for each in result.producers]
+    assert [round(estimate.half_width, 2) for estimate in result.users] == [0.07, 0.10, 0.04, 0.02]
+    producers = [round(estimate.value, 2) for estimate in result.producers]
     assert producers == [0.75, 0.85, 0.93, 0.96]
     assert round(result.producers[0].half_width, 2) == 0.21
-    assert sum(each.value for each in result.shares) == pytest.approx(1)
+    assert sum(estimate.value for estimate in result.shares) == pytest.approx(1)
 
 
 def test_estimators_by_hand() -> None:
@@ -80,10 +80,10 @@ def test_the_errors_are_those_of_repeated_samples() -> None:
     pixels, points = (6000, 4000), 200
     found = []
     for _ in range(2000):
-        rows = [generator.multinomial(points, each) for each in truth]
+        rows = [generator.multinomial(points, probabilities) for probabilities in truth]
         result = area_adjusted(ConfusionMatrix(np.array(rows).T), pixels)
         values = (result.overall, result.producers[0], result.producers[1], result.shares[0])
-        found.append([(each.value, each.standard_error) for each in values])
+        found.append([(estimate.value, estimate.standard_error) for estimate in values])
     values, errors = np.moveaxis(np.array(found), 2, 0)
     known = [0.82, 0.54 / 0.66, 0.28 / 0.34, 0.66]
     np.testing.assert_allclose(values.mean(axis=0), known, rtol=0.01)
@@ -100,25 +100,19 @@ def test_one_point_in_a_class_gives_values_without_errors() -> None:
     assert not np.isnan(result.users[1].standard_error)
 
 
-def test_a_class_without_pixels_or_points_says_nothing_and_harms_nothing() -> None:
-    counts = np.zeros((3, 3), dtype=int)
-    counts[:2, :2] = [[9, 1], [0, 10]]
-    result = area_adjusted(ConfusionMatrix(counts.T), (900, 100, 0))
-    assert result.overall == simple(wrong=1).overall
-    assert result.shares[:2] == simple(wrong=1).shares
-    assert result.shares[2].value == 0
-    for each in (result.users[2], result.producers[2]):
-        assert np.isnan(each.value)
-        assert np.isnan(each.standard_error)
-        assert np.isnan(each.half_width)
-
-
-def test_what_comes_behind_a_class_that_is_nowhere_is_there_too() -> None:
-    counts = np.zeros((3, 3), dtype=int)
-    counts[::2, ::2] = [[9, 1], [0, 10]]
-    result = area_adjusted(ConfusionMatrix(counts.T), (900, 0, 100))
-    assert result.producers[::2] == simple(wrong=1).producers
-    assert result.users[::2] == simple(wrong=1).users
+@pytest.mark.parametrize("absent", [0, 1, 2])
+def test_a_class_without_pixels_or_points_says_nothing_and_harms_nothing(absent) -> None:
+    there = [index for index in range(3) if index != absent]
+    counts, pixels = np.zeros((3, 3), dtype=int), np.zeros(3, dtype=int)
+    counts[np.ix_(there, there)], pixels[there] = [[9, 1], [0, 10]], (900, 100)
+    result, expected = area_adjusted(ConfusionMatrix(counts.T), pixels), simple(wrong=1)
+    assert result.overall == expected.overall
+    for name in ("users", "producers", "shares"):
+        found = getattr(result, name)
+        assert tuple(found[index] for index in there) == getattr(expected, name)
+    assert result.shares[absent].value == 0
+    for estimate in (result.users[absent], result.producers[absent]):
+        assert np.isnan([estimate.value, estimate.standard_error, estimate.half_width]).all()
 
 
 def test_one_point_in_a_class_without_pixels_spoils_nothing_else() -> None:
@@ -142,8 +136,8 @@ def test_two_points_are_enough_for_an_error() -> None:
 
 def test_a_map_of_a_single_class_is_right_everywhere() -> None:
     result = area_adjusted(ConfusionMatrix(np.array([[5, 0], [0, 0]])), (70, 0))
-    for each in (result.overall, result.users[0], result.producers[0], result.shares[0]):
-        assert (each.value, each.standard_error) == (1, 0)
+    for estimate in (result.overall, result.users[0], result.producers[0], result.shares[0]):
+        assert (estimate.value, estimate.standard_error) == (1, 0)
 
 
 def test_a_class_that_is_not_on_the_map_but_on_the_ground_is_found() -> None:
@@ -191,7 +185,7 @@ def test_too_few_points_for_the_least_number() -> None:
     st.integers(2, 100),
 )
 def test_allocation_keeps_its_promises(pixels, more, least) -> None:
-    total = sum(min(least, each) for each in pixels) + more
+    total = sum(min(least, count) for count in pixels) + more
     points = allocate(pixels, total, least)
     assert sum(points) == min(total, sum(pixels))
     assert all(min(least, n) <= p <= n for p, n in zip(points, pixels))

@@ -13,7 +13,13 @@ import pytest
 from scasnet_qgis.accuracy.area_estimation import area_adjusted
 from scasnet_qgis.accuracy.options import EvaluationOptions
 from scasnet_qgis.accuracy.report import csv_text, html_report, json_text
-from scasnet_qgis.accuracy.request import Assessment, LeftOut, SampleFigures
+from scasnet_qgis.accuracy.request import (
+    Assessment,
+    AssessmentRequest,
+    LeftOut,
+    ReferenceSource,
+    SampleFigures,
+)
 from scasnet_qgis.accuracy.run import Reports, evaluate
 from scasnet_qgis.common.confusion_matrix import ConfusionMatrix
 from scasnet_qgis.common.errors import Cancelled, InputError, OutputError
@@ -55,10 +61,7 @@ def page(result: Assessment, **how: Any) -> str:
     return " ".join(" ".join(text.strings).split())
 
 
-def request_of(**how: Any) -> Any:
-    from scasnet_qgis.accuracy.reference_points import ReferenceSource
-    from scasnet_qgis.accuracy.request import AssessmentRequest
-
+def request_of(**how: Any) -> AssessmentRequest:
     reference = ReferenceSource("/data/truth.gpkg", True, "", "kind")
     return AssessmentRequest("/data/map.tif", (), reference, (), EvaluationOptions(**how))
 
@@ -219,5 +222,5 @@ def test_no_report_of_a_run_that_fails_or_is_cancelled(files, make_raster, tmp_p
 
 def test_an_input_is_not_overwritten(files):
     for name in files:
-        with pytest.raises(OutputError, match="is an input"):
+        with pytest.raises(OutputError, match=Path(name).name + " is also an input"):
             evaluate(request(*files), Reports(json=Path(name)), Progress())

@@ -13,15 +13,19 @@ from osgeo import gdal, ogr
 from scasnet_qgis.accuracy.area_estimation import area_adjusted
 from scasnet_qgis.accuracy.options import SampleOptions
 from scasnet_qgis.accuracy.run import assess
-from scasnet_qgis.accuracy.sample import SampleRequest, SampleResult, draw_sample
-from scasnet_qgis.accuracy.strata import count_strata, draw_pixels
+from scasnet_qgis.accuracy.sample import (
+    SampleRequest,
+    SampleResult,
+    count_strata,
+    draw_pixels,
+    draw_sample,
+)
 from scasnet_qgis.common.confusion_matrix import ConfusionMatrix
 from scasnet_qgis.common.errors import Cancelled, InputError, OutputError, SettingError
 from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.images.grid import Grid
 from scasnet_qgis.images.reader import open_raster
 from scasnet_qgis.labels.labels import Labels, classes_of
-from scasnet_qgis.tiling import windows as walk
 from tests.accuracy.conftest import (
     NAMES,
     left_out,
@@ -71,22 +75,42 @@ def place_of(row: dict[str, Any]) -> tuple[int, int]:
     return round(line), round(col)
 
 
-def label(path: Path, label_of: Callable[[int, int, int], str | None]) -> None:
-    """Write the class of each point as a person would; by number, row and column."""
+def change(path: Path | str, how: Callable[[ogr.Layer], None]) -> None:
     dataset = ogr.Open(str(path), 1)
     layer = dataset.GetLayer()
-    layer.StartTransaction()
-    for number, (feature, row) in enumerate(zip(layer, rows_of(path))):
-        text = label_of(number, *place_of(row))
-        if text is not None:
-            feature["reference"] = text
-            layer.SetFeature(feature)
-    layer.CommitTransaction()
+    how(layer)
     del layer, dataset
 
 
-def truth_at(_number: int, row: int, col: int) -> str:
-    return NAMES[TRUTH[row, col] - 1]
+def truth_at(row: dict[str, Any]) -> str:
+    return NAMES[TRUTH[place_of(row)] - 1]
+
+
+Labeller = Callable[[dict[str, Any]], "str | None"]
+
+
+def label(path: Path, class_of: Labeller) -> None:
+    """Write the class of each point as a person would; None leaves it empty."""
+
+    def write(layer: ogr.Layer) -> None:
+        layer.StartTransaction()
+        for feature, row in zip(layer, rows_of(path)):
+            text = class_of(row)
+            if text is not None:
+                feature["reference"] = text
+                layer.SetFeature(feature)
+        layer.CommitTransaction()
+
+    change(path, write)
+
+
+def labelled(
+    source: str, folder: Path, class_of: Labeller = truth_at, name: str = "sample.gpkg"
+) -> str:
+    """A sample that somebody has labelled."""
+    draw(source, folder / name)
+    label(folder / name, class_of)
+    return str(folder / name)
 
 
 @pytest.mark.parametrize("ending", ["gpkg", "shp", "geojson"])
@@ -95,9 +119,9 @@ def test_points_lie_on_different_pixels_of_their_class(mapped, tmp_path, ending)
     rows = rows_of(tmp_path / f"sample.{ending}")
     places = [place_of(row) for row in rows]
     assert len(set(places)) == len(rows) == 200 == result.points
-    assert [str(MAPPED[each]) for each in places] == [row["map_value"] for row in rows]
+    assert [str(MAPPED[place]) for place in places] == [row["map_value"] for row in rows]
     counts = np.bincount(MAPPED.ravel())
-    assert [each.pixels for each in result.strata] == counts[1:].tolist()
+    assert [stratum.pixels for stratum in result.strata] == counts[1:].tolist()
     assert result.nodata_pixels == counts[0]
     for row in rows:
         value = int(row["map_value"])
@@ -108,7 +132,7 @@ def test_points_lie_on_different_pixels_of_their_class(mapped, tmp_path, ending)
         assert row["area_unit"] == "m2"
         assert row["reference"] is None
     points = [sum(row["map_value"] == str(value) for row in rows) for value in (1, 2, 3, 4)]
-    assert points == [each.points for each in result.strata]
+    assert points == [stratum.points for stratum in result.strata]
     assert points[3] == 3, "all pixels of the rare class"
 
 
@@ -123,7 +147,7 @@ def test_order_does_not_tell_the_class(mapped, tmp_path):
     assert lines != sorted(lines)
 
 
-def test_the_seed_decides_and_the_windows_do_not(mapped, tmp_path, monkeypatch):
+def test_the_seed_decides_and_the_windows_do_not(mapped, tmp_path, window_size):
     def places(name: str, seed: int) -> list[tuple[int, int]]:
         draw(mapped, tmp_path / name, seed=seed)
         return [place_of(row) for row in rows_of(tmp_path / name)]
@@ -131,17 +155,15 @@ def test_the_seed_decides_and_the_windows_do_not(mapped, tmp_path, monkeypatch):
     first = places("a.gpkg", 5)
     assert places("b.gpkg", 5) == first
     assert places("c.gpkg", 6) != first
-    for function in (walk.aligned_windows, walk.count_windows):
-        monkeypatch.setattr(function, "__defaults__", (48,))
+    window_size(48)
     again = places("d.gpkg", 5)
     assert len(set(again)) == 200
-    assert all(MAPPED[each] for each in again)
+    assert all(MAPPED[place] for place in again)
 
 
-def test_every_pixel_is_drawn_equally_often(make_raster, monkeypatch):
+def test_every_pixel_is_drawn_equally_often(make_raster, window_size):
     """Over many seeds, also where a class goes through several windows."""
-    for function in (walk.aligned_windows, walk.count_windows):
-        monkeypatch.setattr(function, "__defaults__", (5,))
+    window_size(5)
     values = np.random.default_rng(0).choice([1, 2], (8, 12), p=[0.75, 0.25]).astype(np.uint8)
     source = make_raster(values, "small.tif")
     grid = Grid.of(open_raster(source))
@@ -166,7 +188,7 @@ def test_extent_bounds_points_and_counts(mapped, tmp_path):
     extent = (500000.0 + 20, 4000000.0 - 40, 500000.0 + 60, 4000000.0 - 10)
     result = draw(mapped, tmp_path / "sample.gpkg", extent=extent)
     part = MAPPED[20:80, 40:120]
-    assert sum(each.pixels for each in result.strata) == part.size
+    assert sum(stratum.pixels for stratum in result.strata) == part.size
     places = np.array([place_of(row) for row in rows_of(tmp_path / "sample.gpkg")])
     assert (places >= (20, 40)).all()
     assert (places < (80, 120)).all()
@@ -212,14 +234,14 @@ def test_whole_or_nothing(mapped, tmp_path, recorder):
     wanted = SampleRequest(mapped, tuple(classes_of(mapped)), target, SampleOptions())
     with pytest.raises(KeyError):
         draw_sample(wanted, Progress(), fail)
-    assert [each.name for each in tmp_path.iterdir()] == ["map.tif", "map.tif.aux.xml"]
+    assert [path.name for path in tmp_path.iterdir()] == ["map.tif", "map.tif.aux.xml"]
 
 
 def test_labelled_points_are_not_overwritten(mapped, tmp_path):
     target = tmp_path / "sample.gpkg"
     draw(mapped, target)
     draw(mapped, target, seed=2)  # nobody has labelled a point
-    label(target, lambda number, _row, _col: "water" if number < 7 else None)
+    label(target, lambda row: "water" if row["sample_id"] <= 7 else None)
     with pytest.raises(OutputError, match="7 labelled points"):
         draw(mapped, target)
     assert sum(row["reference"] is not None for row in rows_of(target)) == 7
@@ -242,10 +264,8 @@ def test_a_map_without_data_has_no_sample(make_raster, tmp_path):
 
 @pytest.mark.parametrize("ending", ["gpkg", "shp", "geojson"])
 def test_labelled_sample_gives_area_adjusted_figures(compare, mapped, tmp_path, ending):
-    sample = tmp_path / f"sample.{ending}"
-    draw(mapped, sample)
-    label(sample, truth_at)
-    result = compare(mapped, str(sample), "reference")
+    sample = labelled(mapped, tmp_path, name=f"sample.{ending}")
+    result = compare(mapped, sample, "reference")
     places = np.array([place_of(row) for row in rows_of(sample)])
     truth, found = TRUTH[tuple(places.T)], MAPPED[tuple(places.T)]
     matrix = ConfusionMatrix.of(truth - 1, found - 1, 4)
@@ -276,30 +296,19 @@ def test_labelled_sample_gives_area_adjusted_figures(compare, mapped, tmp_path, 
 )
 def test_maps_of_any_place_find_their_points_again(compare, make_raster, tmp_path, place):
     source = name_classes(make_raster(MAPPED, "map.tif", nodata=0, **place), WITH_POND)
-    sample = tmp_path / "sample.gpkg"
-    draw(source, sample)
-    names = [row["map_class"] for row in rows_of(sample)]
-    change(sample, lambda layer: copy_names(layer, names))
-    result = compare(source, str(sample), "reference")
+    sample = labelled(source, tmp_path, lambda row: row["map_class"])
+    result = compare(source, sample, "reference")
     assert result.matrix.overall_accuracy == 1
     assert result.adjusted is not None
     assert result.adjusted.figures.overall.value == pytest.approx(1)
     assert result.adjusted.area_unit == ("pixels" if place["geotransform"] is None else "m2")
 
 
-def copy_names(layer: ogr.Layer, names: list[str]) -> None:
-    layer.StartTransaction()
-    for feature, name in zip(layer, names):
-        feature["reference"] = name
-        layer.SetFeature(feature)
-    layer.CommitTransaction()
-
-
 def test_unlabelled_points_are_left_out_with_a_warning(mapped, tmp_path, recorder):
-    sample = tmp_path / "sample.gpkg"
-    draw(mapped, sample)
-    label(sample, lambda *at: truth_at(*at) if at[0] < 150 else None)
-    result = assess(request(mapped, str(sample), "reference"), recorder)
+    sample = labelled(
+        mapped, tmp_path, lambda row: truth_at(row) if row["sample_id"] <= 150 else None
+    )
+    result = assess(request(mapped, sample, "reference"), recorder)
     assert result.matrix.total == 150
     assert left_out(result) == {"without a class": 50}
     assert result.adjusted is not None
@@ -310,17 +319,19 @@ def test_unlabelled_points_are_left_out_with_a_warning(mapped, tmp_path, recorde
 
 def test_no_labelled_point_is_one_sentence(compare, mapped, tmp_path):
     draw(mapped, tmp_path / "sample.gpkg")
-    with pytest.raises(InputError, match="No point has a class in the field reference"):
+    with pytest.raises(InputError, match="No point has a class in field reference"):
         compare(mapped, str(tmp_path / "sample.gpkg"), "reference")
 
 
 def test_a_class_with_one_labelled_point_has_no_interval(compare, mapped, tmp_path):
-    sample = tmp_path / "sample.gpkg"
-    draw(mapped, sample)
-    ponds = [row["sample_id"] - 1 for row in rows_of(sample) if row["map_value"] == "4"]
-    label(sample, lambda *at: None if at[0] in ponds[1:] else truth_at(*at))
-    result = compare(mapped, str(sample), "reference")
-    assert f"only one labelled point in {POND}" in str(result.notes[-1])
+    ponds = iter(range(3))
+    sample = labelled(
+        mapped,
+        tmp_path,
+        lambda row: None if row["map_value"] == "4" and next(ponds) else truth_at(row),
+    )
+    result = compare(mapped, sample, "reference")
+    assert f"Only one labelled point in {POND}" in str(result.notes[-1])
     assert result.adjusted is not None
     assert np.isnan(result.adjusted.figures.users[3].standard_error)
     assert np.isnan(result.adjusted.figures.overall.standard_error)
@@ -328,63 +339,49 @@ def test_a_class_with_one_labelled_point_has_no_interval(compare, mapped, tmp_pa
 
 
 def test_a_class_without_a_labelled_point_is_refused(compare, mapped, tmp_path):
-    sample = tmp_path / "sample.gpkg"
-    draw(mapped, sample)
-    ponds = [row["sample_id"] - 1 for row in rows_of(sample) if row["map_value"] == "4"]
-    label(sample, lambda *at: None if at[0] in ponds else truth_at(*at))
-    result = compare(mapped, str(sample), "reference")
+    sample = labelled(
+        mapped, tmp_path, lambda row: None if row["map_value"] == "4" else truth_at(row)
+    )
+    result = compare(mapped, sample, "reference")
     assert result.adjusted is None
-    assert f"no point in these classes of the map is labelled: {POND}" in str(result.not_adjusted)
+    assert f"no labelled points in these map classes: {POND}" in str(result.not_adjusted)
     assert result.matrix.total == 197
 
 
 def test_a_sample_of_another_map_is_refused(compare, mapped, make_raster, tmp_path):
-    sample = tmp_path / "sample.gpkg"
-    draw(mapped, sample)
-    label(sample, truth_at)
+    sample = labelled(mapped, tmp_path)
     other = name_classes(make_raster(noisy(MAPPED, 9), "other.tif", nodata=0), WITH_POND)
-    with pytest.raises(InputError, match=" of 200 points lie on another"):
-        compare(other, str(sample), "reference")
-    plain = compare(other, str(sample), "reference", adjusted="no")
+    with pytest.raises(InputError, match=" of 200 points are on another map class"):
+        compare(other, sample, "reference")
+    plain = compare(other, sample, "reference", adjusted="no")
     assert plain.matrix.total > 190
     assert plain.adjusted is None
     assert plain.not_adjusted is None
 
 
-def change(path: Path, how: Callable[[ogr.Layer], None]) -> None:
-    dataset = ogr.Open(str(path), 1)
-    layer = dataset.GetLayer()
-    how(layer)
-    del layer, dataset
-
-
 def test_a_sample_that_was_changed_is_refused_with_the_reason(compare, mapped, tmp_path):
     def reason(how: Callable[[ogr.Layer], None], **settings: Any) -> str:
-        sample = tmp_path / "sample.gpkg"
-        sample.unlink(missing_ok=True)
-        draw(mapped, sample)
-        label(sample, truth_at)
+        (tmp_path / "sample.gpkg").unlink(missing_ok=True)
+        sample = labelled(mapped, tmp_path)
         change(sample, how)
-        return str(compare(mapped, str(sample), "reference", **settings).not_adjusted)
+        return str(compare(mapped, sample, "reference", **settings).not_adjusted)
 
     def remove_ponds(layer: ogr.Layer) -> None:
         layer.SetAttributeFilter("map_value = '4'")
         for feature in list(layer):
             layer.DeleteFeature(feature.GetFID())
 
-    def other_weight(layer: ogr.Layer) -> None:
-        feature = layer.GetFeature(3)
-        feature["map_pixels"] = 17
-        layer.SetFeature(feature)
+    def set_weight(pixels: int | None) -> Callable[[ogr.Layer], None]:
+        def change_third(layer: ogr.Layer) -> None:
+            feature = layer.GetFeature(3)
+            feature["map_pixels"] = pixels
+            layer.SetFeature(feature)
 
-    def no_weight(layer: ogr.Layer) -> None:
-        feature = layer.GetFeature(3)
-        feature.SetFieldNull("map_pixels")
-        layer.SetFeature(feature)
+        return change_third
 
     assert "all points of a class were removed" in reason(remove_ponds)
-    assert "how the points were drawn were changed" in reason(other_weight)
-    assert "how the points were drawn were changed" in reason(no_weight)
+    assert "fields of the sampling design were changed" in reason(set_weight(17))
+    assert "fields of the sampling design were changed" in reason(set_weight(None))
     extent = (500000.0, 4000000.0 - 65, 500000.0 + 40, 4000000.0)
     assert "outside the map or the extent" in reason(lambda _layer: None, extent=extent)
 
@@ -400,8 +397,8 @@ def test_hand_picked_points_give_plain_figures_only(compare, mapped, tmp_path):
     expected = {"outside the map or the extent": 1, "without a class": 1}
     expected["without a class in the map"] = int((found == 0).sum())
     assert left_out(result) == expected
-    assert "these points do not say how they were drawn" in str(result.not_adjusted)
-    with pytest.raises(SettingError, match="not given, because these points"):
+    assert "the points have no sampling design" in str(result.not_adjusted)
+    with pytest.raises(SettingError, match="the points have no sampling design"):
         compare(mapped, picked, "class", adjusted="yes")
     with pytest.raises(SettingError, match="boundary"):
         compare(mapped, picked, "class", boundary=3)
@@ -414,11 +411,11 @@ def test_points_away_from_the_map_are_one_sentence(compare, mapped, tmp_path):
 
 
 def test_left_out_classes_of_a_sample(compare, mapped, tmp_path):
-    sample = tmp_path / "sample.gpkg"
-    draw(mapped, sample)
-    label(sample, lambda *at: "unclear" if at[0] < 10 else truth_at(*at))
+    sample = labelled(
+        mapped, tmp_path, lambda row: "unclear" if row["sample_id"] <= 10 else truth_at(row)
+    )
     with pytest.raises(InputError, match=r"the reference has .*unclear"):
-        compare(mapped, str(sample), "reference")
-    result = compare(mapped, str(sample), "reference", ignored="unclear")
+        compare(mapped, sample, "reference")
+    result = compare(mapped, sample, "reference", ignored="unclear")
     assert result.matrix.total == 190
     assert result.adjusted is not None

@@ -25,8 +25,7 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
-from scasnet_qgis.tiling.tile_shape import tile_shape
-from scasnet_qgis.tiling.windows import plan_axis
+from scasnet_qgis.tiling.windows import plan_axis, tile_shape
 from tests.labels.layers import polygon, write_layer
 from tests.real_qgis import leftovers, pixels, qgis_process
 

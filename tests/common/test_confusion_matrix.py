@@ -1,4 +1,4 @@
-"""Measures of a confusion matrix, against numbers worked out by hand and scikit-learn."""
+"""Measures of a confusion matrix, against scikit-learn."""
 
 from __future__ import annotations
 
@@ -8,33 +8,6 @@ from sklearn import metrics
 
 from scasnet_qgis.common.confusion_matrix import ConfusionMatrix
 from scasnet_qgis.common.errors import SettingError
-
-REFERENCE = np.array([0, 0, 0, 1, 1, 2], dtype=np.uint8)
-MAPPED = np.array([0, 0, 1, 1, 2, 2], dtype=np.int64)
-
-
-def test_counts_rows_are_the_reference() -> None:
-    matrix = ConfusionMatrix.of(REFERENCE, MAPPED, 4)
-    expected = [[2, 1, 0, 0], [0, 1, 1, 0], [0, 0, 1, 0], [0, 0, 0, 0]]
-    assert matrix.counts.tolist() == expected
-
-
-def test_measures() -> None:
-    matrix = ConfusionMatrix.of(REFERENCE, MAPPED, 4)
-    assert matrix.overall_accuracy == pytest.approx(4 / 6)
-    np.testing.assert_allclose(matrix.iou, [2 / 3, 1 / 3, 1 / 2, np.nan])
-    assert matrix.mean_iou == pytest.approx((2 / 3 + 1 / 3 + 1 / 2) / 3)
-
-
-def test_a_class_mapped_but_never_there_counts_as_missed() -> None:
-    matrix = ConfusionMatrix.of(np.array([0, 0]), np.array([0, 1]), 2)
-    np.testing.assert_allclose(matrix.iou, [0.5, 0.0])
-
-
-def test_ignored_pixels_are_left_out() -> None:
-    reference = np.array([0, 255, 1, 1], dtype=np.uint8)
-    mapped = np.array([0, 0, -1, 1], dtype=np.int16)
-    assert ConfusionMatrix.of(reference, mapped, 2).counts.tolist() == [[1, 0], [0, 1]]
 
 
 def test_windows_add_up_to_the_whole() -> None:
@@ -59,8 +32,9 @@ def test_nothing_compared_is_not_a_number() -> None:
     assert np.isnan([matrix.iou, matrix.precision, matrix.recall, matrix.f1]).all()
 
 
-@pytest.mark.parametrize(("reference", "mapped"), [(-1, 0), (2, 0), (0, -1), (0, 2)])
-def test_what_is_just_outside_the_classes_is_left_out(reference, mapped) -> None:
+@pytest.mark.parametrize(("reference", "mapped"), [(-1, 0), (2, 0), (255, 0), (0, -1), (0, 2)])
+def test_what_is_outside_the_classes_is_left_out(reference, mapped) -> None:
+    """Counted, it would look like another pair of classes."""
     pair = np.array([reference, 1]), np.array([mapped, 1])
     assert ConfusionMatrix.of(*pair, 2).counts.tolist() == [[0, 0], [0, 1]]
 
@@ -77,7 +51,7 @@ def test_all_measures_agree_with_scikit_learn(seed) -> None:
     reference = generator.choice([0, 1, 2, 3], 500, p=[0.6, 0.2, 0.15, 0.05])
     mapped = np.where(generator.random(500) < 0.7, reference, generator.integers(0, 5, 500))
     mapped[mapped == 3] = 0
-    matrix = ConfusionMatrix.of(reference, mapped, 6)
+    matrix = ConfusionMatrix.of(reference.astype(np.uint8), mapped, 6)
     labels = list(range(6))
     expected = metrics.confusion_matrix(reference, mapped, labels=labels)
     np.testing.assert_array_equal(matrix.counts, expected)
@@ -91,8 +65,8 @@ def test_all_measures_agree_with_scikit_learn(seed) -> None:
         "f1": metrics.f1_score,
     }
     for name, score in scores.items():
-        each = score(reference, mapped, average=None, **how)
-        np.testing.assert_allclose(getattr(matrix, name), each, err_msg=name)
+        by_class = score(reference, mapped, average=None, **how)
+        np.testing.assert_allclose(getattr(matrix, name), by_class, err_msg=name)
         mean = score(reference, mapped, average="macro", **how)
         assert getattr(matrix, f"mean_{name}") == pytest.approx(mean), name
     occurring = [0, 1, 2, 3, 4]

@@ -126,10 +126,18 @@ def test_the_log_says_which_file_is_not_read_and_why(tmp_path: Path) -> None:
     assert (folder.value.errno, folder.value.filename) == (errno.EINVAL, str(tmp_path))
 
 
-def test_the_log_says_which_value_is_too_long() -> None:
+@pytest.mark.parametrize(("depth", "is_read"), [(1, True), (10, True), (11, False)])
+def test_literals_are_read_down_to_ten_brackets(depth: int, is_read: bool) -> None:
+    text = "(" * depth + "'a'," + "),".join([""] * depth) + ")"
+    assert isinstance(parse("names", text), tuple) is is_read
+
+
+def test_a_value_of_the_greatest_length_is_still_read() -> None:
+    text = '"' + "a" * (MAX_VALUE - 2) + '"'
+    assert parse("name", text) == text[1:-1]
     with pytest.raises(ModelError) as caught:
-        parse("names", "x" * (MAX_VALUE + 1))
-    assert caught.value.detail == f"names has {MAX_VALUE + 1} characters"
+        parse("name", text + " ")
+    assert caught.value.detail == f"name has {MAX_VALUE + 1} characters"
 
 
 def test_a_literal_of_the_greatest_length_is_still_read() -> None:

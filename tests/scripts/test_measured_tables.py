@@ -45,7 +45,7 @@ def test_a_reader_that_was_not_fuzzed_keeps_its_row(
     monkeypatch.setattr("sys.argv", ["fuzz_report", "--logs", str(tmp_path)])
     fuzz_report.main()
     found = measured_table.rows("fuzzing")
-    assert [each[:2] for each in found] == [*old, ["the description inside of a model", "61"]]
+    assert [entry[:2] for entry in found] == [*old, ["the description inside of a model", "61"]]
 
 
 def test_a_page_without_room_is_left_alone(page: Path) -> None:
@@ -68,15 +68,15 @@ def test_coverage_is_of_lines_and_branches_and_rounded_down(
         "covered_lines": 94, "num_statements": 100, "covered_branches": 49, "num_branches": 50,
     }  # fmt: skip
     files = {
-        "scasnet_qgis/core/a.py": {"summary": summary},
-        "scasnet_qgis/core/b.py": {"summary": {**summary, "covered_branches": 50}},
-        "scasnet_qgis/corelike/c.py": {"summary": dict.fromkeys(summary, 1000)},
+        "scasnet_qgis/tiling/a.py": {"summary": summary},
+        "scasnet_qgis/tiling/b.py": {"summary": {**summary, "covered_branches": 50}},
+        "scasnet_qgis/tilings/c.py": {"summary": dict.fromkeys(summary, 1000)},
     }
     report = tmp_path / "report.json"
     report.write_text(json.dumps({"files": files}))
     monkeypatch.setattr(measure_coverage, "REPORT", report)
-    row = measure_coverage.row_of("core")
-    assert row == ["`core/`", "188 of 200", "99 of 100", "95.6 %"]
+    row = measure_coverage.row_of("tiling")
+    assert row == ["`tiling/`", "188 of 200", "99 of 100", "95.6 %"]
 
 
 def test_fuzzing_is_summed_over_the_logs_of_a_reader(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_fuzzing_is_summed_over_the_logs_of_a_reader(tmp_path: Path) -> None:
 
 
 def test_a_sample_of_mutants_is_the_same_each_time() -> None:
-    names = [f"m{each}" for each in range(100)]
+    names = [f"m{number}" for number in range(100)]
     one, again = (measure_mutants._sample(names, 30, 1) for _ in range(2))
     assert one == again == sorted(set(one))
     assert len(one) == 30

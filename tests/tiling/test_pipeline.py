@@ -11,14 +11,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from scasnet_qgis.common.errors import Cancelled, InputError, ModelError, OutputError, ScasNetError
 from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.tiling.blending import FinishedBlock
 from scasnet_qgis.tiling.pipeline import READ_AHEAD, HeapTrimmer, Pipeline, RunReport, as_float
 from scasnet_qgis.tiling.scaling import Scaling
-from scasnet_qgis.tiling.windows import Window, plan_tiles
+from scasnet_qgis.tiling.windows import Window
 from tests.conftest import Recorder
+from tests.tiling.plans import pixels, plan_of
 
 BANDS = 3
 FILL = 0.25
@@ -32,7 +35,7 @@ class ArraySource:
 
     def read(self, window: Window) -> tuple[np.ndarray, np.ndarray | None]:
         self.reads += 1
-        at = (slice(window.row, window.row_end), slice(window.col, window.col_end))
+        at = pixels(window)
         mask = None if self.mask is None or self.mask[at].all() else self.mask[at]
         return self.image[(slice(None), *at)], mask
 
@@ -69,10 +72,9 @@ class Canvas:
         self.labels = np.full((rows, cols), 255, dtype=np.uint8)
         self.windows: list[Window] = []
 
-    def __call__(self, rows: FinishedBlock) -> None:
-        at = rows.window
-        self.labels[at.row : at.row_end, at.col : at.col_end] = rows.labels()
-        self.windows.append(at)
+    def __call__(self, block: FinishedBlock) -> None:
+        self.labels[pixels(block.window)] = block.labels()
+        self.windows.append(block.window)
 
 
 def image_of(rows: int, cols: int, seed: int = 0) -> np.ndarray:
@@ -99,9 +101,8 @@ def job(
     raster = Window(0, 0, *source.image.shape[1:])
     area = area or raster
     scaling = Scaling((0.0,) * BANDS, (255.0,) * BANDS, (FILL,) * BANDS, "")
-    plan = plan_tiles(
-        area.rows, area.cols, (tile, tile), overlap, fixed=fixed, panel_cols=panel_cols, block=16
-    )
+    size = area.rows, area.cols
+    plan = plan_of(*size, (tile, tile), overlap, fixed=fixed, panel_cols=panel_cols)
     return Pipeline(source, raster, area, scaling, backend, plan, batch, inside)
 
 
@@ -235,14 +236,8 @@ def test_what_nobody_asked_for_is_neither_read_nor_computed(batch: int) -> None:
     wanted = np.zeros((256, 320), dtype=bool)
     wanted[:20], wanted[:, :20] = True, True
 
-    def inside(window: Window) -> np.ndarray:
-        part = np.zeros((window.rows, window.cols), dtype=bool)
-        found = wanted[window.row : window.row_end, window.col : window.col_end]
-        part[: found.shape[0], : found.shape[1]] = found
-        return part
-
     source = ArraySource(image)
-    run = job(source, PixelBackend(), batch=batch, inside=inside)
+    run = job(source, PixelBackend(), batch=batch, inside=lambda window: wanted[pixels(window)])
     canvas = Canvas(256, 320)
     report = run.run(canvas, Recorder())
     np.testing.assert_array_equal(canvas.labels, truth_of(image, wanted))
@@ -254,18 +249,39 @@ def test_what_nobody_asked_for_is_neither_read_nor_computed(batch: int) -> None:
 
 def test_tiles_see_the_image_around_what_was_asked_for() -> None:
     image, seen = image_of(64, 64), []
-
-    def inside(window: Window) -> np.ndarray:
-        part = np.zeros((window.rows, window.cols), dtype=bool)
-        part[10:20, 10:20] = True
-        return part
-
+    wanted = np.zeros((64, 64), dtype=bool)
+    wanted[10:20, 10:20] = True
     backend = PixelBackend(before=lambda tiles: seen.append(tiles.copy()))
-    run = job(ArraySource(image), backend, inside=inside)
+    run = job(ArraySource(image), backend, inside=lambda window: wanted[pixels(window)])
     canvas = Canvas(64, 64)
     run.run(canvas, Recorder())
     np.testing.assert_allclose(seen[0][0], image / 255.0, atol=1e-6)
     assert (canvas.labels > 0).sum() == 100
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.tuples(st.integers(1, 70), st.integers(1, 70)),
+    st.integers(0, 4),
+    st.integers(0, 99),
+    st.sampled_from([np.uint8, np.uint16, np.float64]),
+)
+def test_tiles_are_single_precision_and_filled_where_there_is_no_data(
+    size: tuple[int, int], margin: int, seed: int, kind: type
+) -> None:
+    """Nodata of 250 must not be seen, for it is bright."""
+    random = np.random.default_rng(seed)
+    image = random.integers(0, 100, (BANDS, *size)).astype(kind)
+    mask = random.random(size) > 0.3
+    image[:, ~mask] = 250
+    seen = []
+    backend = PixelBackend(margin=margin, before=lambda tiles: seen.append(tiles.copy()))
+    labels, _, _ = classify(image, mask, backend, tile=32, overlap=8, fixed=True, panel_cols=64)
+    np.testing.assert_array_equal(labels > 0, mask)
+    for tiles in seen:
+        assert tiles.dtype == np.float32
+        assert len(tiles) == 1, "one at a time unless told otherwise"
+        assert (np.isclose(tiles, FILL, atol=1e-6) | (tiles < 0.5)).all()
 
 
 class RawBackend(PixelBackend):
@@ -309,13 +325,12 @@ def test_labels_in_place_of_scores(batch: int, panel_cols: int) -> None:
     run = job(source, LabelBackend(), overlap=0, batch=batch, panel_cols=panel_cols)
     report = run.run(blocks.append, Recorder())
     assert report.skipped_tiles > 0
-    labels = np.zeros((128, 192), dtype=np.uint8)
+    canvas = Canvas(128, 192)
     for block in blocks:
-        at = block.window
-        labels[at.row : at.row_end, at.col : at.col_end] = block.labels()
+        canvas(block)
         assert block.scores is None
         assert block.labels().dtype == np.uint8
-    np.testing.assert_array_equal(labels, truth_of(image, mask))
+    np.testing.assert_array_equal(canvas.labels, truth_of(image, mask))
 
 
 @pytest.mark.parametrize(
@@ -376,9 +391,6 @@ def test_nothing_is_under_way_once_a_run_has_failed() -> None:
     with pytest.raises(OutputError):
         job(source, PixelBackend(before=slowly)).run(Boom(error, at=1), Recorder())
     assert not under_way
-    assert not [
-        thread.name for thread in threading.enumerate() if thread.name.startswith("scasnet")
-    ]
 
 
 @pytest.mark.parametrize("margin", [0, 12])
@@ -388,7 +400,7 @@ def test_no_pixel_is_read_twice_down_a_column_of_tiles(margin: int) -> None:
     read = source.read
 
     def counting(window: Window) -> tuple[np.ndarray, np.ndarray | None]:
-        reads[window.row : window.row_end, window.col : window.col_end] += 1
+        reads[pixels(window)] += 1
         return read(window)
 
     source.read = counting

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from scasnet_qgis.tiling.resampling import AxisResampling, nearest_two, resize, taps
 
 lengths = st.integers(1, 120)
+sizes = st.tuples(st.integers(1, 40), st.integers(1, 40))
 
 
 @settings(deadline=None, max_examples=50)
@@ -141,13 +142,6 @@ def test_as_pytorch_does(before: tuple[int, int], after: tuple[int, int]) -> Non
     np.testing.assert_allclose(result, expected.numpy(), atol=1e-5)
 
 
-def test_scores_still_add_up_to_one() -> None:
-    scores = noise(40, 50)
-    scores /= scores.sum(axis=1, keepdims=True)
-    for size in ((25, 64), (80, 30)):
-        np.testing.assert_allclose(resize(scores, *size).sum(axis=1), 1, atol=1e-5)
-
-
 def test_nothing_moves() -> None:
     """A slope stays where it is, but for the outermost pixels: no part of a pixel is lost."""
     slope = np.tile(np.arange(64, dtype=np.float32) + 0.5, (1, 1, 64, 1))
@@ -168,3 +162,43 @@ def test_fine_patterns_are_smoothed_where_it_shrinks() -> None:
 def test_the_same_size_is_the_same_array() -> None:
     image = noise(9, 8)
     assert resize(image, 9, 8) is image
+
+
+@settings(max_examples=80, deadline=None)
+@given(sizes, sizes)
+def test_each_value_is_a_mean(before: tuple[int, int], after: tuple[int, int]) -> None:
+    """Weights add up to one and are not negative: nothing lies beyond what was there."""
+    image = noise(*before)
+    result = resize(image, *after)
+    assert result.shape == (2, 3, *after)
+    assert result.dtype == np.float32
+    assert (result >= image.min(axis=(2, 3), keepdims=True) - 1e-6).all()
+    assert (result <= image.max(axis=(2, 3), keepdims=True) + 1e-6).all()
+    constant = resize(np.full_like(image, 0.7), *after)
+    np.testing.assert_allclose(constant, 0.7, atol=1e-6)
+
+
+@settings(max_examples=80, deadline=None)
+@given(sizes, sizes)
+def test_flips_and_turns_make_no_difference(
+    before: tuple[int, int], after: tuple[int, int]
+) -> None:
+    image = noise(*before)
+    expected = resize(image, *after)
+    upside_down = resize(image[:, :, ::-1], *after)[:, :, ::-1]
+    mirrored = resize(image[..., ::-1], *after)[..., ::-1]
+    turned = resize(image.swapaxes(2, 3), *after[::-1]).swapaxes(2, 3)
+    for result in (upside_down, mirrored, turned):
+        np.testing.assert_allclose(result, expected, atol=1e-5)
+
+
+@settings(max_examples=60, deadline=None)
+@given(sizes, st.integers(1, 6), st.integers(1, 6))
+def test_the_mean_stays_where_it_grows_by_whole_numbers(
+    before: tuple[int, int], down: int, right: int
+) -> None:
+    """Each pixel then goes into the new ones with the same weight, but for the edges."""
+    image = np.zeros((1, 1, before[0] + 4, before[1] + 4), dtype=np.float32)
+    image[:, :, 2:-2, 2:-2] = noise(*before)[:1, :1]
+    result = resize(image, image.shape[2] * down, image.shape[3] * right)
+    np.testing.assert_allclose(result.mean(), image.mean(), rtol=1e-4)

@@ -6,32 +6,16 @@ import warnings
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
-from scasnet_qgis.tiling.scaling import Scaling, mirror_pad
+from scasnet_qgis.tiling.scaling import Scaling, mirror_pad, window_slices
 from scasnet_qgis.tiling.windows import Window
 
 
-def scaling(low: float, high: float, bands: int = 1) -> Scaling:
-    return Scaling((low,) * bands, (high,) * bands, (0.4,) * bands, "")
-
-
-def test_8_bit_values() -> None:
-    raw = np.array([[[0, 51, 255]]], dtype=np.uint8)
-    scaled = scaling(0, 255)(raw, None)
-    assert scaled.dtype == np.float32
-    np.testing.assert_allclose(scaled, [[[0.0, 0.2, 1.0]]], atol=1e-6)
-    assert raw.tolist() == [[[0, 51, 255]]], "the input is left alone"
-
-
-def test_uint16_values_beyond_the_limits_are_clipped() -> None:
-    raw = np.array([[[0, 200, 1200, 2200, 65535]]], dtype=np.uint16)
-    np.testing.assert_allclose(scaling(200, 2200)(raw, None), [[[0, 0, 0.5, 1, 1]]], atol=1e-6)
-
-
-def test_each_band_has_its_own_limits() -> None:
-    scaling = Scaling((0.0, 100.0), (10.0, 300.0), (0.0, 0.0), "")
-    raw = np.array([[[5]], [[200]]], dtype=np.int16)
-    np.testing.assert_allclose(scaling(raw, None), [[[0.5]], [[0.5]]])
+def scaling(low: float, high: float) -> Scaling:
+    return Scaling((low,), (high,), (0.4,), "")
 
 
 def test_nan_and_infinity_are_no_values() -> None:
@@ -58,38 +42,14 @@ def test_odd_numbers_set_off_no_warning(kind: type, bits: int, low: float, expec
     np.testing.assert_allclose(scaled, [[[expected]]], atol=1e-6)
 
 
-def test_pixels_without_data_hold_the_fill() -> None:
-    scaling = Scaling((0.0, 0.0), (255.0, 255.0), (0.4, 0.6), "")
-    raw = np.full((2, 1, 2), 255, dtype=np.uint8)
-    scaled = scaling(raw, np.array([[True, False]]))
-    np.testing.assert_allclose(scaled, [[[1.0, 0.4]], [[1.0, 0.6]]], atol=1e-6)
-
-
 def test_limits_that_are_equal_divide_by_nothing() -> None:
     assert np.isfinite(scaling(7, 7)(np.array([[[7, 8]]], dtype=np.uint8), None)).all()
-
-
-@pytest.mark.parametrize("size", [1, 2, 5])
-def test_padding_mirrors_also_beyond_the_raster_s_size(size: int) -> None:
-    pixels = np.arange(size, dtype=np.float32)[None, None, :]
-    have, want = Window(0, 0, 1, size), Window(-3, -7, 9, size + 16)
-    padded = mirror_pad(pixels, have, want)
-    assert padded.shape == (1, 9, size + 16)
-    period = np.concatenate([pixels[0, 0], pixels[0, 0, ::-1]])
-    expected = [period[col % (2 * size)] for col in range(-7, size + 9)]
-    np.testing.assert_array_equal(padded[0], np.tile(expected, (9, 1)))
 
 
 def test_nothing_to_pad() -> None:
     pixels = np.zeros((3, 4, 5), dtype=np.float32)
     window = Window(7, 8, 4, 5)
     assert mirror_pad(pixels, window, window) is pixels
-
-
-def test_the_result_goes_where_it_is_wanted() -> None:
-    room = np.full((1, 2, 5), 9.0, dtype=np.float32)
-    scaling(0, 255)(np.array([[[0, 255, 51]]], dtype=np.uint8), None, room[:, 1:, 1:4])
-    np.testing.assert_allclose(room, [[[9] * 5, [9, 0, 1, 0.2, 9]]], atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.int16, np.uint16, np.float32, np.float64])
@@ -118,3 +78,109 @@ def test_a_fill_beyond_the_type_is_the_nearest_that_it_holds() -> None:
     wide = Scaling((0.0,), (10_000.0,), (0.5,), "")
     wide.filled(np.array([[[1, 2]]], dtype=np.uint8), np.array([[True, False]]), room)
     assert room.tolist() == [[[1, 255]]]
+
+
+KINDS = (np.uint8, np.int8, np.uint16, np.int16, np.float32, np.float64)
+shares = st.floats(0, 1, width=32)
+
+
+@st.composite
+def scalings(draw: st.DrawFn) -> Scaling:
+    low = st.integers(-300, 300).map(float)
+    lows = draw(st.just([0.0, 0.0]) | st.lists(low, min_size=2, max_size=2))
+    # Reflectance is often written as shares, so a span may well be less than 1.
+    span = st.integers(1, 20_000).map(float) | st.sampled_from([0.125, 0.5])
+    spans = draw(st.lists(span, min_size=2, max_size=2))
+    highs = tuple(low + span for low, span in zip(lows, spans))
+    return Scaling(tuple(lows), highs, (draw(shares), draw(shares)), "")
+
+
+@st.composite
+def images(draw: st.DrawFn) -> np.ndarray:
+    kind = draw(st.sampled_from(KINDS))
+    shape = (2, draw(st.integers(1, 6)), draw(st.integers(1, 6)))
+    if np.issubdtype(kind, np.integer):
+        limits = np.iinfo(kind)
+        values = st.integers(int(limits.min), int(limits.max))
+    else:
+        values = st.floats(-1e6, 1e6, width=32) | st.just(float("nan"))
+    return draw(arrays(kind, shape, elements=values))
+
+
+def by_hand(raw: np.ndarray, valid: np.ndarray | None, how: Scaling) -> np.ndarray:
+    result = np.empty(raw.shape)
+    for index, plane in enumerate(raw.astype(np.float64)):
+        low, high = how.low[index], how.high[index]
+        result[index] = np.clip((plane - low) / (high - low), 0, 1)
+        result[index][np.isnan(plane)] = how.fill[index]
+        if valid is not None:
+            result[index][~valid] = how.fill[index]
+    return result
+
+
+@settings(max_examples=150, deadline=None)
+@given(scalings(), images(), st.data())
+def test_as_the_formula_says(how: Scaling, raw: np.ndarray, data: st.DataObject) -> None:
+    valid = data.draw(st.none() | arrays(bool, raw.shape[1:]))
+    before = raw.copy()
+    scaled = how(raw, valid)
+    assert scaled.dtype == np.float32
+    assert scaled.min() >= 0
+    assert scaled.max() <= 1
+    np.testing.assert_allclose(scaled, by_hand(raw, valid, how), atol=2e-5)
+    np.testing.assert_array_equal(raw, before, "what was read is left alone")
+    room = np.full((2, raw.shape[1] + 2, raw.shape[2]), 7, dtype=np.float32)
+    assert how(raw, valid, room[:, 1:-1]).base is not None
+    np.testing.assert_array_equal(room[:, 1:-1], scaled)
+    assert (room[:, [0, -1]] == 7).all()
+
+
+@settings(max_examples=100, deadline=None)
+@given(scalings(), images(), st.data())
+def test_a_model_that_scales_itself_sees_the_same(
+    how: Scaling, raw: np.ndarray, data: st.DataObject
+) -> None:
+    """But for a fill between two whole numbers, or beyond what their type holds."""
+    valid = data.draw(arrays(bool, raw.shape[1:]))
+    room = np.empty_like(raw)
+    how.filled(raw, valid, room)
+    kept = valid & ~np.isnan(raw.astype(np.float64)).any(axis=0)
+    np.testing.assert_array_equal(room[:, kept], raw[:, kept])
+    for index, plane in enumerate(room):
+        low, high = how.low[index], how.high[index]
+        wanted = low + how.fill[index] * (high - low)
+        if np.issubdtype(raw.dtype, np.integer):
+            limits = np.iinfo(raw.dtype)
+            wanted = min(max(wanted, limits.min), limits.max)
+            assert (abs(plane[~valid].astype(float) - wanted) <= 0.5).all()
+        else:
+            np.testing.assert_allclose(plane[~valid], wanted, rtol=1e-6, atol=1e-3)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(1, 6),
+    st.integers(1, 6),
+    st.lists(st.integers(0, 15), min_size=4, max_size=4),
+)
+def test_padding_mirrors_at_every_edge(rows: int, cols: int, margins: list[int]) -> None:
+    """And what was there is found again where ``window_slices`` says."""
+    top, bottom, left, right = margins
+    pixels = np.random.default_rng(rows * 7 + cols).random((2, rows, cols), dtype=np.float32)
+    have = Window(30, 40, rows, cols)
+    want = Window(30 - top, 40 - left, rows + top + bottom, cols + left + right)
+    padded = mirror_pad(pixels, have, want)
+    np.testing.assert_array_equal(padded[window_slices(have, want)], pixels)
+    down, across = [*range(rows), *range(rows)[::-1]], [*range(cols), *range(cols)[::-1]]
+    from_rows = [down[row % len(down)] for row in range(-top, rows + bottom)]
+    from_cols = [across[col % len(across)] for col in range(-left, cols + right)]
+    np.testing.assert_array_equal(padded, pixels[:, from_rows][:, :, from_cols])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.floats(0, 1, width=32), min_size=1, max_size=20), st.sampled_from([0.25, 0.75]))
+def test_reflectance_in_shares(values: list[float], high: float) -> None:
+    raw = np.array([[values]], dtype=np.float32)
+    expected = np.clip(raw / high, 0, 1)
+    scaled = Scaling((0.0,), (high,), (0.0,), "")(raw, None)
+    np.testing.assert_allclose(scaled, expected, atol=1e-6)

@@ -12,19 +12,18 @@ from hypothesis import strategies as st
 from scasnet_qgis.tiling.blending import FinishedBlock
 from scasnet_qgis.tiling.resampling import AxisResampling, nearest_two
 from scasnet_qgis.tiling.score_resampling import PIECE_BYTES, MapPlan, ScoreResampler
-from scasnet_qgis.tiling.windows import Panel, TilePlan, Window, plan_tiles
+from scasnet_qgis.tiling.windows import Panel, TilePlan, Window
+from tests.tiling.plans import BLOCK, pixels
+from tests.tiling.plans import plan_of as tile_plan
 
 CLASSES = 4
-BLOCK = 16
 
 
 def plan_of(
     down: AxisResampling, across: AxisResampling, tile: int, width: int, strip: int
 ) -> MapPlan:
     rows, cols = down.seen_count, across.seen_count
-    plan = plan_tiles(
-        rows, cols, (tile, tile), tile // 4, fixed=False, panel_cols=10**9, block=BLOCK
-    )
+    plan = tile_plan(rows, cols, (tile, tile), tile // 4)
     own = tuple((col, min(width, across.count - col)) for col in range(0, across.count, width))
     panels = []
     for col, count in own:
@@ -47,8 +46,8 @@ def blocks_of(
             for left, right in zip(edges, edges[1:]):
                 first, last = max(left, panel.col), min(right, panel.col + panel.cols)
                 if first < last:
-                    at = (slice(top, end), slice(first, last))
                     window = Window(top, first, end - top, last - first)
+                    at = pixels(window)
                     piece = scores[(slice(None), *at)]
                     yield FinishedBlock(window, piece, holds[at], (panel.col, panel.cols))
 
@@ -88,16 +87,13 @@ def gathered(
     def mask(window: Window) -> np.ndarray | None:
         if valid is None:
             return None
-        return valid[window.row : window.row_end, window.col : window.col_end]
+        return valid[pixels(window)]
 
-    regridder = ScoreResampler(CLASSES, how, mask, with_scores=with_scores, done=done)
+    resampler = ScoreResampler(CLASSES, how, mask, with_scores=with_scores, done=done)
     blocks = []
     for block in blocks_of(how, scores, holds, how.first_needed(done)):
-        for finished in regridder.add(block):
-            at = (
-                slice(finished.window.row, finished.window.row_end),
-                slice(finished.window.col, finished.window.col_end),
-            )
+        for finished in resampler.add(block):
+            at = pixels(finished.window)
             assert (labels[at] == 255).all(), "each pixel comes once"
             labels[at] = finished.labels()
             assert (finished.valid.shape, finished.valid.dtype) == (labels[at].shape, bool)
@@ -253,15 +249,6 @@ def test_blocks_are_in_the_order_that_writers_want(with_scores: bool) -> None:
             assert after.window.col == after.row.col
 
 
-def test_a_panel_without_data_is_given_out_empty() -> None:
-    down, across = AxisResampling(60, 20, 0, 60), AxisResampling(64, 20, 0, 64)
-    how = plan_of(down, across, 16, 64, 16)
-    scores = field(20, 20)
-    labels, _, blocks = gathered(how, scores, np.zeros((20, 20), bool), with_scores=False)
-    assert not labels.any()
-    assert not any(block.valid.any() for block in blocks)
-
-
 @pytest.mark.parametrize("empty", [0, 5])
 def test_a_piece_between_pixels_without_data_is_empty_whatever_lies_behind_them(empty: int) -> None:
     """Which of its pixels are to be mapped need not be read then."""
@@ -277,10 +264,10 @@ def test_a_piece_between_pixels_without_data_is_empty_whatever_lies_behind_them(
 
 def test_blocks_without_scores_are_refused() -> None:
     how = plan_of(AxisResampling(60, 20, 0, 60), AxisResampling(64, 20, 0, 64), 16, 64, 16)
-    regridder = ScoreResampler(CLASSES, how, lambda _: None, with_scores=False, done=0)
+    resampler = ScoreResampler(CLASSES, how, lambda _: None, with_scores=False, done=0)
     block = FinishedBlock(Window(0, 0, 16, 16), None, np.ones((16, 16), bool), (0, 20))
     with pytest.raises(ValueError, match="blocks that have scores"):
-        list(regridder.add(block))
+        list(resampler.add(block))
 
 
 @pytest.mark.parametrize("factor", [0.5, 3.0, 20.0])

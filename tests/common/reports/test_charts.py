@@ -218,12 +218,3 @@ def test_no_classes_no_failure(rows, cols) -> None:
     names = ["a"] * rows, ["b"] * cols
     part = read(heat_map(np.zeros((rows, cols)), *names, corner="", caption="Pixels"))
     assert "Pixels" in part.text
-
-
-def test_the_same_values_give_the_same_page() -> None:
-    first, second = (
-        line_chart({"a": [(0, 1), (1, 2)]}, x_label="x", y_label="y")
-        + heat_map(np.ones((30, 30)), ["a"] * 30, ["a"] * 30, corner="", caption="")
-        for _ in range(2)
-    )
-    assert first == second

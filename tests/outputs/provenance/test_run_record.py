@@ -141,6 +141,7 @@ def test_odd_content_is_empty() -> None:
     assert record.number("yes") is None
     assert record.number("text") is None
     assert record.count("text") == 0
+    assert [Record({"pixels": count}).count("pixels") for count in (12.0, -3)] == [12, 0]
     assert record.parts("a") == []
     assert record.texts("list") == ["1"]
     assert [part.text("c") for part in record.parts("list")] == ["", "x", ""]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
-from osgeo import ogr
+from osgeo import gdal, ogr, osr
 
-from scasnet_qgis.accuracy.reference_points import (
+from scasnet_qgis.accuracy.points import (
     UNKNOWN_CLASS,
     ReferenceSource,
     holds_points,
@@ -49,7 +51,7 @@ def test_points_of_any_system_find_their_pixel(raster, tmp_path, epsg):
 def test_corners_belong_to_the_map_and_what_is_beyond_does_not(raster, tmp_path):
     inside = [(0, 0), (-0.49, -0.49), (299, 699), (299.49, 699.49)]
     outside = [(-0.51, 5), (5, -0.51), (299.51, 5), (5, 699.51)]
-    shapes = [(point(*each), "1") for each in inside + outside]
+    shapes = [(point(*position), "1") for position in inside + outside]
     points = read(make_layer(tmp_path / "p.gpkg", shapes, ogr.wkbPoint), raster)
     assert points.rows.tolist() == [0, 0, 299, 299, -1, -1, -1, -1]
     assert points.cols.tolist() == [0, 0, 699, 699, -1, -1, -1, -1]
@@ -57,7 +59,7 @@ def test_corners_belong_to_the_map_and_what_is_beyond_does_not(raster, tmp_path)
 
 def test_labels_of_points(raster, tmp_path):
     values = ["1", " 2 ", "2.0", "", "  ", None, "forest", "3"]
-    shapes = [(point(1, 1), each) for each in values]
+    shapes = [(point(1, 1), value) for value in values]
     points = read(make_layer(tmp_path / "p.gpkg", shapes, ogr.wkbPoint), raster)
     expected = [0, 1, 1, IGNORE, IGNORE, IGNORE, UNKNOWN_CLASS, UNKNOWN_CLASS]
     assert points.labels.tolist() == expected
@@ -74,39 +76,29 @@ def test_multipoints_count_each_part_and_empty_ones_none(raster, tmp_path):
 
 def test_a_place_that_the_map_s_system_does_not_have_is_outside(make_raster, tmp_path):
     raster = make_raster(np.ones((4, 4), np.uint8), "map.tif", epsg=32640)
-    dataset = ogr.GetDriverByName("GeoJSON").CreateDataSource(str(tmp_path / "p.geojson"))
-    layer = dataset.CreateLayer("p", None, ogr.wkbPoint)
-    layer.CreateField(ogr.FieldDefn("class", ogr.OFTString))
-    for wkt in ("POINT (57 91)", "POINT (237 1)", "POINT (57.0000001 36.1)"):
-        feature = ogr.Feature(layer.GetLayerDefn())
-        feature.SetGeometry(ogr.CreateGeometryFromWkt(wkt))
-        feature["class"] = "1"
-        layer.CreateFeature(feature)
-    del layer, dataset
-    points = read(str(tmp_path / "p.geojson"), raster)
+    path = tmp_path / "p.geojson"
+    shapes = [
+        {
+            "type": "Feature",
+            "geometry": {"type": "Point", "coordinates": xy},
+            "properties": {"class": "1"},
+        }
+        for xy in ((57, 91), (237, 1), (57.0000001, 36.1))
+    ]
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": shapes}))
+    points = read(str(path), raster)
     assert points.rows.tolist() == [-1, -1, -1]
 
 
 def test_reference_system_of_the_layer_where_the_file_has_none(raster, tmp_path):
-    from osgeo import osr
-
+    path = make_layer(tmp_path / "p.gpkg", [(point(20, 30), "1")], ogr.wkbPoint, 4326)
+    bare = str(tmp_path / "bare.shp")
+    gdal.VectorTranslate(bare, path)
+    (tmp_path / "bare.prj").unlink()
     degrees = osr.SpatialReference()
     degrees.ImportFromEPSG(4326)
-    path = make_layer(tmp_path / "p.gpkg", [(point(20, 30), "1")], ogr.wkbPoint, 4326)
-    bare = tmp_path / "bare.shp"
-    source = ogr.Open(path)  # a layer does not outlive it
-    feature = source.GetLayer().GetNextFeature()
-    shape = feature.GetGeometryRef().Clone()
-    dataset = ogr.GetDriverByName("ESRI Shapefile").CreateDataSource(str(bare))
-    layer = dataset.CreateLayer("bare", None, ogr.wkbPoint)
-    layer.CreateField(ogr.FieldDefn("class", ogr.OFTString))
-    feature = ogr.Feature(layer.GetLayerDefn())
-    feature.SetGeometry(shape)
-    feature["class"] = "1"
-    layer.CreateFeature(feature)
-    del feature, layer, dataset
-    assert read(str(bare), raster, degrees.ExportToWkt()).rows.tolist() == [20]
-    assert read(str(bare), raster).rows.tolist() == [-1]
+    assert read(bare, raster, degrees.ExportToWkt()).rows.tolist() == [20]
+    assert read(bare, raster).rows.tolist() == [-1]
 
 
 def test_map_classes_at_points_all_over_the_map(raster, tmp_path):
@@ -129,8 +121,8 @@ def test_kinds_of_layers(raster, tmp_path):
     unknown = make_layer(tmp_path / "b.gpkg", [("", "1"), (point(1, 1), "1")], ogr.wkbUnknown)
     empty = make_layer(tmp_path / "c.gpkg", [], ogr.wkbPoint)
     kinds = [
-        holds_points(ReferenceSource(each, True, "", "class"))
-        for each in (polygons, unknown, empty)
+        holds_points(ReferenceSource(path, True, "", "class"))
+        for path in (polygons, unknown, empty)
     ]
     assert kinds == [False, True, True]
     assert not holds_points(ReferenceSource(raster))
