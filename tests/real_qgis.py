@@ -145,10 +145,10 @@ def qgis_process(*arguments: str, timeout: float = 120) -> subprocess.CompletedP
 def legend_of(layer: QgsRasterLayer) -> list[str]:
     """The rows of a layer's legend, but for its heading."""
     nodes = layer.legend().createLayerTreeModelLegendNodes(QgsLayerTreeLayer(layer))
-    texts = [each.data(Qt.ItemDataRole.DisplayRole) for each in nodes]
+    texts = [node.data(Qt.ItemDataRole.DisplayRole) for node in nodes]
     return [text for text in texts if not text.startswith("Band 1")]
 
 
 def leftovers(folder: Path, *expected: str) -> list[str]:
     """Names in a folder that are not expected."""
-    return sorted(each.name for each in folder.iterdir() if each.name not in expected)
+    return sorted(path.name for path in folder.iterdir() if path.name not in expected)

@@ -25,7 +25,7 @@ from scasnet_qgis import classFactory
 plugin = classFactory(None)
 plugin.initProcessing()
 provider = QgsApplication.processingRegistry().providerById("scasnet")
-algorithms = [each.name() for each in provider.algorithms()]
+algorithms = [algorithm.name() for algorithm in provider.algorithms()]
 print(json.dumps({"algorithms": algorithms, "modules": sorted(set(sys.modules) - before)}))
 sys.stdout.flush()
 os._exit(0)  # some libraries crash when they are unloaded
@@ -71,8 +71,8 @@ def test_no_heavy_package_is_loaded(started) -> None:
 
 
 def test_nothing_is_loaded_that_only_a_run_needs(started) -> None:
-    working = tuple(f"scasnet_qgis.{each}" for each in WORKING)
-    settings = {f"scasnet_qgis.{each}" for each in SETTINGS}
+    working = tuple(f"scasnet_qgis.{name}" for name in WORKING)
+    settings = {f"scasnet_qgis.{name}" for name in SETTINGS}
     assert set(within(started["modules"], working)) <= settings
 
 

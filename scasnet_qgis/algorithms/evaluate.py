@@ -18,13 +18,14 @@ from scasnet_qgis.accuracy.options import EvaluationOptions
 from scasnet_qgis.common.progress import Progress, Stage
 from scasnet_qgis.i18n import translate
 from scasnet_qgis.qgis_ui.processing.base import FeedbackProgress, ScasNetAlgorithm, translated
-from scasnet_qgis.qgis_ui.processing.layer_parameters import (
+from scasnet_qgis.qgis_ui.processing.parameters import (
     class_field_parameter,
+    declare,
     extent_parameter,
     map_parameter,
+    read,
     reference_parameter,
 )
-from scasnet_qgis.qgis_ui.processing.options import declare, read
 
 if TYPE_CHECKING:
     from scasnet_qgis.accuracy.request import Assessment, AssessmentRequest

@@ -21,12 +21,13 @@ from scasnet_qgis.common.errors import InputError, ModelError
 from scasnet_qgis.common.progress import Progress, Stage
 from scasnet_qgis.i18n import translate
 from scasnet_qgis.qgis_ui.processing.base import FeedbackProgress, ScasNetAlgorithm, translated
-from scasnet_qgis.qgis_ui.processing.layer_parameters import (
+from scasnet_qgis.qgis_ui.processing.parameters import (
     REFERENCE,
     class_field_parameter,
+    declare,
+    read,
     reference_parameter,
 )
-from scasnet_qgis.qgis_ui.processing.options import declare, read
 from scasnet_qgis.training.export.request import CALIBRATION, ExportRequest
 
 if TYPE_CHECKING:

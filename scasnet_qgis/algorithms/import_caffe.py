@@ -16,7 +16,7 @@ from qgis.core import (
 
 from scasnet_qgis.i18n import translate
 from scasnet_qgis.qgis_ui.processing.base import FeedbackProgress, ScasNetAlgorithm
-from scasnet_qgis.qgis_ui.processing.options import declare, read
+from scasnet_qgis.qgis_ui.processing.parameters import declare, read
 from scasnet_qgis.training.caffe.request import CaffeImport
 
 INPUT, OUTPUT = "INPUT", "OUTPUT"

@@ -31,8 +31,12 @@ from scasnet_qgis.mapping.settings import (
     WebLayerOptions,
 )
 from scasnet_qgis.qgis_ui.processing.base import FeedbackProgress, ScasNetAlgorithm, translated
-from scasnet_qgis.qgis_ui.processing.layer_parameters import extent_parameter, mask_parameter
-from scasnet_qgis.qgis_ui.processing.options import declare, read
+from scasnet_qgis.qgis_ui.processing.parameters import (
+    declare,
+    extent_parameter,
+    mask_parameter,
+    read,
+)
 from scasnet_qgis.tiling.augmentation import Augmentation, describe_scales
 
 if TYPE_CHECKING:
@@ -183,8 +187,7 @@ class Segment(ScasNetAlgorithm):
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
     ) -> None:
-        from scasnet_qgis.qgis_ui.layers.image_input import read_image
-        from scasnet_qgis.qgis_ui.layers.raster_inputs import read_mask
+        from scasnet_qgis.qgis_ui.layers.raster_inputs import read_image, read_mask
 
         card = self._model(parameters, context).card
         self._image = {
@@ -199,8 +202,8 @@ class Segment(ScasNetAlgorithm):
         feedback: QgsProcessingFeedback,
     ) -> dict[str, Any]:
         from scasnet_qgis.mapping.job import make_map
-        from scasnet_qgis.qgis_ui.about.fact_lines import card_text
-        from scasnet_qgis.qgis_ui.layers.map_style import LayerStyler, write_qml
+        from scasnet_qgis.qgis_ui.about.model_report import card_text
+        from scasnet_qgis.qgis_ui.layers.styles import StyleOnLoad, style_map, write_qml
         from scasnet_qgis.qgis_ui.layers.web_layer import WaitingProgress
 
         files = self._files(parameters, context)
@@ -211,7 +214,7 @@ class Segment(ScasNetAlgorithm):
         result = make_map(wanted, progress, write_qml)
         if context.willLoadLayerOnCompletion(files[OUTPUT]):
             details = context.layerToLoadOnCompletionDetails(files[OUTPUT])
-            details.setPostProcessor(LayerStyler.of(card.classes))
+            details.setPostProcessor(StyleOnLoad.of(style_map, card.classes))
         for line in result_lines(result, with_mask=bool(image.mask)):
             feedback.pushInfo(line)
         augmentation = {

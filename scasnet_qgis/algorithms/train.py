@@ -28,15 +28,17 @@ from scasnet_qgis.qgis_ui.processing.base import (
     sentence_of,
     translated,
 )
-from scasnet_qgis.qgis_ui.processing.layer_parameters import (
+from scasnet_qgis.qgis_ui.processing.parameters import (
     CLASS_FIELD,
     INPUT,
     LABELS,
     VALIDATION_INPUT,
     VALIDATION_LABELS,
+    declare,
     field_parameter,
+    read,
+    read_option,
 )
-from scasnet_qgis.qgis_ui.processing.options import declare, read, read_option
 from scasnet_qgis.training.data.options import DataOptions
 from scasnet_qgis.training.settings.config import TrainingConfig
 

@@ -79,8 +79,8 @@ def test_a_delivered_map(info, delivered, image, feedback):
     assert content["description"]["intact"] is True
     assert content["file"]["sha256"] == own
     assert content["in_the_file"]["MODEL_SHA256"] == model
-    assert [each["name"] for each in content["classes"]] == CLASSES
-    assert sum(each["pixels"] for each in content["classes"]) == 300 * 260
+    assert [entry["name"] for entry in content["classes"]] == CLASSES
+    assert sum(entry["pixels"] for entry in content["classes"]) == 300 * 260
     assert "Warning" not in text
     start = feedback.lines.index(text.splitlines()[0])
     assert feedback.lines[start : start + text.count("\n") + 1] == text.splitlines()
@@ -90,11 +90,11 @@ def test_no_label_says_two_things_and_none_is_a_key(info, delivered):
     """Labels of things that there is one of stand there once; settings have words."""
     text, content, _ = info(delivered)
     labels = [line.split(": ")[0] for line in text.splitlines()]
-    once = [each for each in labels if not each.startswith(("Image file", "Note"))]
+    once = [label for label in labels if not label.startswith(("Image file", "Note"))]
     assert sorted(set(once)) == sorted(once)
     settings = content["description"]["content"]["settings"]
     keys = {*settings["given"], *settings["used"]}
-    assert not [each for each in labels if each.split(",")[0] in keys]
+    assert not [label for label in labels if label.split(",")[0] in keys]
     assert "Largest tile, as used: 128 columns x 128 rows" in text
     assert "Class probabilities, as given: yes" in text
     assert "Pixels of the map: 300 columns x 260 rows" in text
@@ -105,8 +105,8 @@ def test_page_of_a_map(info, delivered):
     assert page.texts("h1") == ["map.tif"]
     classes = page.all("table")[1]
     assert [row.texts("th")[0] for row in classes.all("tr")[1:]] == CLASSES
-    swatches = [each.attributes["style"] for each in classes.all("span")]
-    assert swatches == [f"background:{each['color']}" for each in content["classes"]]
+    swatches = [swatch.attributes["style"] for swatch in classes.all("span")]
+    assert swatches == [f"background:{entry['color']}" for entry in content["classes"]]
     assert page.texts("pre")[0].startswith("qgis_process run scasnet:segment -- INPUT=")
     assert not page.all("script")
 
@@ -188,7 +188,7 @@ def test_a_map_without_its_description_still_names_its_model(info, land_cover):
     assert content["description"]["content"] is None
     model = hashlib.sha256(paths.default_model().read_bytes()).hexdigest()
     assert f"SHA-256 of the model: {model}" in text
-    assert [each["name"] for each in content["classes"]] == CLASSES
+    assert [entry["name"] for entry in content["classes"]] == CLASSES
     assert [row.texts("th")[0] for row in page.all("table")[1].all("tr")[1:]] == CLASSES
     assert "Make it again" not in text
 
@@ -243,9 +243,9 @@ def test_text_of_strangers_is_no_markup_no_line_and_no_command(info, land_cover,
 
     def poison(value):
         if isinstance(value, dict):
-            return {key: poison(each) for key, each in value.items()}
+            return {key: poison(entry) for key, entry in value.items()}
         if isinstance(value, list):
-            return [poison(each) for each in value]
+            return [poison(entry) for entry in value]
         return hostile if isinstance(value, str) else value
 
     def change(content) -> None:
@@ -270,7 +270,7 @@ def test_text_of_strangers_is_no_markup_no_line_and_no_command(info, land_cover,
     assert len(command) == 1
     words = shlex.split(command[0].split(": ", 1)[1])
     assert words[3:] == ["--", f"INPUT=a.tif; rm -rf {tmp_path}"]
-    assert "red;" not in str([each.attributes for each in page.all("span")])
+    assert "red;" not in str([swatch.attributes for swatch in page.all("span")])
 
 
 @pytest.mark.parametrize("value", [None, 3, "x", [], {}, [[]], {"a": {}}, 1e400, True])
@@ -305,11 +305,11 @@ def test_an_ordinary_raster_is_no_map(run, image, tmp_path):
 
 
 def test_neither_map_nor_description_is_overwritten(run, land_cover):
-    before = {each: each.read_bytes() for each in land_cover.parent.iterdir()}
+    before = {file: file.read_bytes() for file in land_cover.parent.iterdir()}
     for target in before:
         with pytest.raises(QgsProcessingException):
             run("scasnet:modelinfo", INPUT=str(land_cover), JSON=str(target))
-    assert before == {each: each.read_bytes() for each in land_cover.parent.iterdir()}
+    assert before == {file: file.read_bytes() for file in land_cover.parent.iterdir()}
 
 
 def test_cancel_leaves_no_file(run, land_cover, tmp_path, feedback):

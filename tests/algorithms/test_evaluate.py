@@ -61,7 +61,7 @@ def test_figures_come_back_as_outputs_and_as_files(run, mapped, truth, tmp_path,
         assert outputs[name] == pytest.approx(value), name
     assert (outputs["PIXELS"], outputs["SAMPLES"]) == (TRUTH.size, 0)
     classes = json.loads(outputs["CLASS_ACCURACY"])
-    assert [each["name"] for each in classes] == list(NAMES)
+    assert [entry["name"] for entry in classes] == list(NAMES)
     assert json.loads(outputs["LEFT_OUT"]) == []
     assert json.loads(outputs["AREA_ADJUSTED_FIGURES"])["given"] is False
     assert {name: outputs[name] for name in files} == files
@@ -73,7 +73,7 @@ def test_figures_come_back_as_outputs_and_as_files(run, mapped, truth, tmp_path,
 
 
 def test_no_file_is_written_that_nobody_wants(run, mapped, truth, tmp_path):
-    before = sorted(each.name for each in tmp_path.iterdir())
+    before = sorted(path.name for path in tmp_path.iterdir())
     outputs = run("scasnet:evaluate", MAP=mapped, REFERENCE=truth)
     assert "REPORT" not in outputs
     assert leftovers(tmp_path, *before, "map.tif.aux.xml", "truth.tif.aux.xml") == []
@@ -85,12 +85,16 @@ def test_report_is_offered_in_the_toolbox_and_lands_in_a_temporary_file(
     from qgis.core import QgsApplication, QgsProcessingParameterDefinition
 
     algorithm = QgsApplication.processingRegistry().algorithmById("scasnet:evaluate")
-    made = {each: algorithm.parameterDefinition(each).createByDefault() for each in
+    made = {name: algorithm.parameterDefinition(name).createByDefault() for name in
             ("REPORT", "CSV", "JSON")}  # fmt: skip
     assert made == {"REPORT": True, "CSV": False, "JSON": False}
     assert algorithm.outputDefinition("REPORT").type() == "outputHtml"
     flag = QgsProcessingParameterDefinition.Flag.FlagAdvanced
-    folded = {each.name() for each in algorithm.parameterDefinitions() if each.flags() & flag}
+    folded = {
+        parameter.name()
+        for parameter in algorithm.parameterDefinitions()
+        if parameter.flags() & flag
+    }
     assert folded == {"LEAVE_OUT", "AREA_ADJUSTED"}
     outputs = run("scasnet:evaluate", MAP=mapped, REFERENCE=truth, REPORT="TEMPORARY_OUTPUT")
     assert outputs["REPORT"].endswith(".html")
@@ -142,7 +146,7 @@ def test_extent_boundary_and_classes_to_leave_out(run, mapped, truth):
         BOUNDARY=2,
         LEAVE_OUT="grass",
     )
-    left_out = {each["reason"]: each["count"] for each in json.loads(outputs["LEFT_OUT"])}
+    left_out = {entry["reason"]: entry["count"] for entry in json.loads(outputs["LEFT_OUT"])}
     assert left_out["of a class that is to be left out"] == (TRUTH[20:70, 10:70] == 2).sum()
     assert sum(left_out.values()) + outputs["PIXELS"] == 50 * 60
 
@@ -253,5 +257,5 @@ def test_our_own_maps_name_their_classes(run, image, tmp_path):
     outputs = run("scasnet:evaluate", MAP=target, REFERENCE=target)
     assert outputs["OVERALL_ACCURACY"] == 1
     assert outputs["PIXELS"] == gdal.Open(target).ReadAsArray().size
-    names = [each["name"] for each in json.loads(outputs["CLASS_ACCURACY"])]
+    names = [entry["name"] for entry in json.loads(outputs["CLASS_ACCURACY"])]
     assert names == ["building", "land", "road", "vegetation", "water"]

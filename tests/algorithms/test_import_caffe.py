@@ -69,7 +69,7 @@ def test_encoder_becomes_what_a_training_starts_from(run, encoder, tmp_path, fee
     assert found.source == "encoder.caffemodel"
     assert len(found.layers) == len(json.loads(outputs["MATCHED"])) == 13
     unmatched = json.loads(outputs["UNMATCHED"])
-    assert [each["layer"] for each in unmatched["file"]] == ["fc7"]
+    assert [row["layer"] for row in unmatched["file"]] == ["fc7"]
     assert len(unmatched["scasnet"]) == 37
     assert any(line.startswith("fc7 (2 x 2)") for line in feedback.lines)
     assert "conv1_1 (64 x 3 x 3 x 3, 64) -> conv1_1" in feedback.lines
@@ -88,7 +88,7 @@ def test_whole_file_becomes_a_model_that_maps(run, whole, image, tmp_path):
     assert json.loads(outputs["UNMATCHED"]) == {"file": [], "scasnet": []}
     card = inspect(model).card
     assert card.class_names == ["road", "tree", "house"]
-    assert [each.color for each in card.classes] == ["#ff0000", "#00ff00", "#0000ff"]
+    assert [entry.color for entry in card.classes] == ["#ff0000", "#00ff00", "#0000ff"]
     assert card.mean == pytest.approx((123 / 255, 117 / 255, 104 / 255))
     target = tmp_path / "map.tif"
     run("scasnet:segment", INPUT=str(image), MODEL=str(model), OUTPUT=str(target))

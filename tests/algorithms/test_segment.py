@@ -26,16 +26,16 @@ def test_map_lies_on_the_grid_of_the_image(run, image, tmp_path):
     assert band.GetNoDataValue() == 0
     assert set(np.unique(band.ReadAsArray())) <= set(range(1, 6))
     expected = ["map.qml", "map.tif", "map.tif.aux.xml", "map.tif.scasnet"]
-    assert sorted(each.name for each in tmp_path.iterdir()) == expected
+    assert sorted(path.name for path in tmp_path.iterdir()) == expected
 
 
 def test_outputs_say_what_was_found_and_used(run, image, tmp_path, feedback):
     outputs = run("scasnet:segment", INPUT=str(image), OUTPUT=str(tmp_path / "map.tif"))
     statistics = json.loads(outputs["CLASS_STATISTICS"])
     counts = np.bincount(pixels(tmp_path / "map.tif").ravel(), minlength=6)
-    assert [each["name"] for each in statistics] == CLASSES
-    assert [each["pixels"] for each in statistics] == counts[1:].tolist()
-    assert sum(each["area"] for each in statistics) == pytest.approx(300 * 260 * 1.05**2)
+    assert [entry["name"] for entry in statistics] == CLASSES
+    assert [entry["pixels"] for entry in statistics] == counts[1:].tolist()
+    assert sum(entry["area"] for entry in statistics) == pytest.approx(300 * 260 * 1.05**2)
     assert outputs["AREA_UNIT"] == "m2"
     assert outputs["SECONDS"] > 0
     assert "CPUExecutionProvider" in outputs["PROVIDER"]
@@ -49,8 +49,8 @@ def test_map_opens_styled_with_one_legend_row_for_each_class(run, image, tmp_pat
     layer = QgsRasterLayer(str(tmp_path / "map.tif"), "map")
     assert isinstance(layer.renderer(), QgsPalettedRasterRenderer)
     entries = layer.renderer().classes()
-    assert [each.label for each in entries] == CLASSES
-    assert [each.value for each in entries] == [1, 2, 3, 4, 5]
+    assert [entry.label for entry in entries] == CLASSES
+    assert [entry.value for entry in entries] == [1, 2, 3, 4, 5]
     assert legend_of(layer) == CLASSES
 
 
@@ -72,12 +72,12 @@ def test_toolbox_run_adds_a_styled_layer_to_the_project(provider, image, tmp_pat
     parameters = {"INPUT": str(image), "OUTPUT": str(tmp_path / "map.tif")}
     processing.runAndLoadResults("scasnet:segment", parameters)
     layers = [
-        each
-        for each in QgsProject.instance().mapLayers().values()
-        if each.source() == str(tmp_path / "map.tif")
+        layer
+        for layer in QgsProject.instance().mapLayers().values()
+        if layer.source() == str(tmp_path / "map.tif")
     ]
     assert len(layers) == 1
-    assert [each.label for each in layers[0].renderer().classes()] == CLASSES
+    assert [entry.label for entry in layers[0].renderer().classes()] == CLASSES
     assert legend_of(layers[0]) == CLASSES
     QgsProject.instance().removeAllMapLayers()
 
@@ -144,7 +144,7 @@ def test_cancelled_run_keeps_the_older_map(run, provider, context, image, tmp_pa
     processing.run("scasnet:segment", parameters, context=context, feedback=feedback)
     assert target.read_bytes() == before
     expected = ["map.qml", "map.tif", "map.tif.aux.xml", "map.tif.scasnet"]
-    assert sorted(each.name for each in tmp_path.iterdir()) == expected
+    assert sorted(path.name for path in tmp_path.iterdir()) == expected
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_resolution_the_model_does_not_know_gives_a_warning(run, image, tmp_path
 def test_qml_holds_the_classes(run, image, tmp_path):
     run("scasnet:segment", INPUT=str(image), OUTPUT=str(tmp_path / "map.tif"))
     entries = ET.parse(tmp_path / "map.qml").getroot().iter("paletteEntry")
-    assert [each.get("label") for each in entries] == CLASSES
+    assert [entry.get("label") for entry in entries] == CLASSES
 
 
 def test_several_looks_at_each_tile(run, image, tmp_path, feedback):
@@ -246,7 +246,7 @@ def test_small_patches_and_uncertain_pixels(run, image, tmp_path, feedback):
     outputs = run("scasnet:segment", INPUT=str(image), OUTPUT=str(target), **rules)
     counts = np.bincount(pixels(target).ravel(), minlength=6)
     statistics = json.loads(outputs["CLASS_STATISTICS"])
-    assert [each["pixels"] for each in statistics] == counts[1:].tolist()
+    assert [entry["pixels"] for entry in statistics] == counts[1:].tolist()
     assert outputs["UNCERTAIN_PIXELS"] == counts[0] > 0
     assert outputs["SIEVED_PIXELS"] > 0
     assert any(f"{counts[0]:,}" in line for line in feedback.lines)
@@ -254,7 +254,7 @@ def test_small_patches_and_uncertain_pixels(run, image, tmp_path, feedback):
     assert any(" 46 " in line for line in feedback.lines)  # of 1.05 x 1.05 m
     assert feedback.steps == sorted(feedback.steps)
     expected = ["map.qml", "map.tif", "map.tif.aux.xml", "map.tif.scasnet"]
-    assert sorted(each.name for each in tmp_path.iterdir()) == expected
+    assert sorted(path.name for path in tmp_path.iterdir()) == expected
 
 
 @pytest.mark.long

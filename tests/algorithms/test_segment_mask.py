@@ -82,7 +82,7 @@ def in_box(row: int, col: int, rows: int, cols: int) -> np.ndarray:
 
 
 def write(path: Path, *shapes: str, **how) -> str:
-    return write_layer(path, [(str(number), each) for number, each in enumerate(shapes)], **how)
+    return write_layer(path, [(str(number), area) for number, area in enumerate(shapes)], **how)
 
 
 def tiles_touching(expected: np.ndarray) -> tuple[int, int]:
@@ -99,8 +99,8 @@ def tiles_touching(expected: np.ndarray) -> tuple[int, int]:
 
 
 def tiles_told(feedback) -> tuple[int, int]:
-    told = [re.match(r"(\d+) tiles computed, (\d+) skipped", each) for each in feedback.lines]
-    (found,) = [each for each in told if each]
+    told = [re.match(r"(\d+) tiles computed, (\d+) skipped", line) for line in feedback.lines]
+    (found,) = [match for match in told if match]
     return int(found[1]), int(found[2])
 
 
@@ -143,7 +143,7 @@ def test_an_l_shape_computes_only_the_tiles_it_touches(masked, tmp_path, feedbac
     computed, skipped = tiles_touching(expected)
     assert skipped > computed
     outputs = masked(write(tmp_path / "l.gpkg", shape(L_SHAPE)), expected)
-    counted = sum(each["pixels"] for each in json.loads(outputs["CLASS_STATISTICS"]))
+    counted = sum(entry["pixels"] for entry in json.loads(outputs["CLASS_STATISTICS"]))
     assert counted == expected.sum()
     assert leftovers(tmp_path, "l.gpkg") == [
         "map.qml",

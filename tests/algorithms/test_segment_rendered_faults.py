@@ -103,7 +103,7 @@ def test_a_run_whose_server_went_away_goes_on_when_it_is_back(
     assert refused(run, tmp_path, **how)
     service.gone_after, asked = None, len(service.requests)
     run("scasnet:segment", OUTPUT=str(target), **how)
-    assert any(each.startswith("Resuming an interrupted run") for each in feedback.lines)
+    assert any(line.startswith("Resuming an interrupted run") for line in feedback.lines)
     assert len(service.requests) > asked
     with serving(picture) as other:
         fresh = QgsRasterLayer(other.xyz, "tiles", "wms")

@@ -34,10 +34,10 @@ def test_the_same_command_goes_on(run, provider, context, feedback, tmp_path, mo
     assert any(".map.part-tif" in line for line in told)
     assert not target.exists()
     run("scasnet:segment", INPUT=str(source), OUTPUT=str(target), **tiles)
-    assert sum(each.startswith("Resuming an interrupted run") for each in feedback.lines) == 1
-    assert sum("that an interrupted run had finished" in each for each in feedback.lines) == 1
+    assert sum(line.startswith("Resuming an interrupted run") for line in feedback.lines) == 1
+    assert sum("that an interrupted run had finished" in line for line in feedback.lines) == 1
     first = gdal.Open(str(target)).ReadAsArray()
     cancelled(context, source, target)
     run("scasnet:segment", INPUT=str(source), OUTPUT=str(target), RESUME=False, **tiles)
-    assert sum(each.startswith("Resuming an interrupted run") for each in feedback.lines) == 1
+    assert sum(line.startswith("Resuming an interrupted run") for line in feedback.lines) == 1
     np.testing.assert_array_equal(gdal.Open(str(target)).ReadAsArray(), first)

@@ -93,7 +93,7 @@ def test_polygons_become_a_model_after_a_row_that_was_refused(run, place, tmp_pa
     assert done, feedback.textLog()
     card = inspect(model).card
     assert card.name == "Fields"
-    assert [(each.name, each.color) for each in card.classes] == [
+    assert [(entry.name, entry.color) for entry in card.classes] == [
         ("Meadow", "#3c8c3c"),
         ("Sand", "#c8be96"),
         ("Lake", "#2850aa"),

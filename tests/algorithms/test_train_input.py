@@ -66,8 +66,8 @@ def read(algorithm, context, feedback):
 
 def pairs(data):
     return [
-        (each["image"].split("/")[-1], each["labels"].split("/")[-1], each["role"])
-        for each in data.entries
+        (entry["image"].split("/")[-1], entry["labels"].split("/")[-1], entry["role"])
+        for entry in data.entries
     ]
 
 
@@ -80,8 +80,8 @@ def test_each_image_gets_the_labels_that_lie_on_it(read, place):
         ("west.tif", "west_labels.tif", "split"),
         ("east.tif", "east_truth.tif", "split"),
     ]
-    assert all(each["by_place"] for each in data.entries)
-    assert [str(each) for each in data.warnings] == [
+    assert all(entry["by_place"] for entry in data.entries)
+    assert [str(warning) for warning in data.warnings] == [
         "No labels overlap the image far: it is not used."
     ]
 
@@ -103,7 +103,7 @@ def test_first_of_several_labels_is_used_and_the_others_are_named(read, place, t
         LABELS=[str(double), str(place / "west_labels.tif"), str(place / "east_truth.tif")],
     )
     assert pairs(data) == [("west.tif", "double.tif", "split")]
-    assert [str(each) for each in data.warnings] == [
+    assert [str(warning) for warning in data.warnings] == [
         "Several layers of labels overlap the image west: only double is used.",
         "The labels east_truth overlap no image: not used.",
     ]
@@ -128,7 +128,7 @@ def test_classes_of_several_labels_are_merged_by_value(read, place):
         CLASS_FIELD="code",
     )
     found = classes(data)
-    assert [(each["value"], each["name"]) for each in found] == [
+    assert [(entry["value"], entry["name"]) for entry in found] == [
         ("1", "class 1"),
         ("2", "class 2"),
         ("5", "class 5"),
@@ -146,7 +146,7 @@ def test_order_matches_one_by_one(read, place):
         ("west.tif", "east_truth.tif", "split"),
         ("east.tif", "west_labels.tif", "split"),
     ]
-    assert not any(each["by_place"] for each in data.entries)
+    assert not any(entry["by_place"] for entry in data.entries)
     with pytest.raises(SettingError, match=r"2.*1"):
         read(INPUT=images, LABELS=str(place / "east_truth.tif"), MATCH="order")
 
@@ -183,10 +183,10 @@ def test_ground_to_learn_from_and_to_judge_by_is_warned_of(read, place, tmp_path
     }
     apart = read(**parameters, VALIDATION_INPUT=str(place / "east.tif"))
     left_out = "No labels overlap the image far: it is not used."
-    assert [str(each) for each in apart.warnings] == [left_out]
+    assert [str(warning) for warning in apart.warnings] == [left_out]
     (tmp_path / "far.tif").write_bytes((place / "far.tif").read_bytes())
     given = [str(tmp_path / "overlapping.tif"), str(tmp_path / "far.tif")]
-    shared = [str(each) for each in read(**parameters, VALIDATION_INPUT=given).warnings]
+    shared = [str(warning) for warning in read(**parameters, VALIDATION_INPUT=given).warnings]
     text = (
         "The validation image overlapping shows the same area as west, which is learned "
         "from: where both have labels, the accuracy looks better than it is."
@@ -220,7 +220,7 @@ def test_folders_need_no_layers(read, place, tmp_path):
             "role": "split",
         }
     ]
-    assert [each["value"] for each in classes(data)] == ["1", "2", "5"]
+    assert [entry["value"] for entry in classes(data)] == ["1", "2", "5"]
 
 
 def test_several_paths_in_one_text_are_several_layers(read, place):
@@ -234,8 +234,8 @@ def test_settings_hold_what_was_chosen_and_the_defaults(read, place, algorithm, 
     data = read(**parameters)
     plain = algorithm.config(parameters, context, data, Progress())
     classes = [
-        {"value": each.value, "name": each.name, "color": each.color}
-        for each in classes_of(str(place / "west_labels.tif"))
+        {"value": entry.value, "name": entry.name, "color": entry.color}
+        for entry in classes_of(str(place / "west_labels.tif"))
     ]
     assert plain == TrainingConfig(data=data.entries, classes=classes)
     assert (plain.encoder, plain.width, plain.time_budget) == ("vgg", 0.25, 60.0)
@@ -342,9 +342,9 @@ def refused(run, place, tmp_path, feedback):
             "REPORT": str(tmp_path / "report.html"),
             **changes,
         }
-        before = {each.name for each in tmp_path.iterdir()}
+        before = {path.name for path in tmp_path.iterdir()}
         with pytest.raises(QgsProcessingException) as caught:
-            run("scasnet:train", **{key: each for key, each in parameters.items() if each != ()})
+            run("scasnet:train", **{key: value for key, value in parameters.items() if value != ()})
         message = str(caught.value).replace("Unable to execute algorithm\n", "")
         assert "Traceback" not in message
         assert "\n" not in message
@@ -377,7 +377,7 @@ def refused(run, place, tmp_path, feedback):
 )
 def test_what_cannot_work_is_said_in_one_sentence(refused, place, changes, words):
     labels = str(place / "west_labels.tif")
-    changes = {key: labels if each == "LABELS" else each for key, each in changes.items()}
+    changes = {key: labels if value == "LABELS" else value for key, value in changes.items()}
     assert words in refused(**changes)
 
 
@@ -449,7 +449,11 @@ def test_missing_pytorch_gives_the_exact_command(refused, provider, feedback):
 
 def test_rare_settings_are_folded_away(algorithm):
     flag = QgsProcessingParameterDefinition.Flag.FlagAdvanced
-    plain = [each.name() for each in algorithm.parameterDefinitions() if not each.flags() & flag]
+    plain = [
+        parameter.name()
+        for parameter in algorithm.parameterDefinitions()
+        if not parameter.flags() & flag
+    ]
     assert plain == [
         *("INPUT", "LABELS", "CLASS_FIELD", "BANDS", "VALIDATION"),
         *("NETWORK", "START_FROM", "TIME_BUDGET", "EPOCHS", "MODEL_NAME", "MODEL", "REPORT"),

@@ -31,8 +31,8 @@ from scasnet_qgis.qgis_ui.layers.layer_files import (
     name_of,
     raster_path,
 )
-from scasnet_qgis.qgis_ui.processing import layer_parameters as names
-from scasnet_qgis.qgis_ui.processing.options import read
+from scasnet_qgis.qgis_ui.processing import parameters as names
+from scasnet_qgis.qgis_ui.processing.parameters import read
 from scasnet_qgis.training.data.options import BY_ORDER, DataOptions
 from scasnet_qgis.training.data.sources import SPLIT, TRAIN, VALIDATION, check_folders
 

@@ -26,7 +26,7 @@ from scasnet_qgis.mapping.settings import WebLayerOptions
 from scasnet_qgis.qgis_ui.layers.layer_files import name_of
 from scasnet_qgis.qgis_ui.layers.layer_renderer import LayerRenderer
 from scasnet_qgis.qgis_ui.processing.base import FeedbackProgress
-from scasnet_qgis.qgis_ui.processing.options import read
+from scasnet_qgis.qgis_ui.processing.parameters import read
 
 _MAX_RIGHTS = 500  # characters; some services put their whole terms there
 _WEB_TILES = re.compile(r"(?:^|[?&])type=xyz(?:&|$)")
