@@ -15,7 +15,6 @@ from qgis.core import (
     QgsProcessingFeedback,
     QgsProcessingOutputBoolean,
     QgsProcessingOutputString,
-    QgsProcessingParameterFileDestination,
 )
 
 from scasnet_qgis import environment as dependencies
@@ -51,20 +50,16 @@ class CheckSetup(ScasNetAlgorithm):
         )
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
-        self.add(
-            QgsProcessingParameterFileDestination(
-                HTML,
-                translate("ScasNet", "Report page"),
-                translate("ScasNet", "HTML files (*.html)"),
-                None,
-                True,
-                True,
-            ),
+        self.add_file(
+            HTML,
+            translate("ScasNet", "Report page"),
+            translate("ScasNet", "HTML files (*.html)"),
             translate(
                 "ScasNet",
                 "The report as a page, which opens in the results viewer. Commands can be copied "
                 "from it.",
             ),
+            by_default=True,
         )
         self.addOutput(QgsProcessingOutputString(REPORT, translate("ScasNet", "Report")))
         ready = translate("ScasNet", "Maps can be made")
@@ -80,9 +75,8 @@ class CheckSetup(ScasNetAlgorithm):
     ) -> dict[str, Any]:
         from scasnet_qgis.outputs.atomic_files import atomic_files, check_targets
 
-        wanted = parameters.get(HTML) not in (None, "")
-        target = self.parameterAsFileOutput(parameters, HTML, context) if wanted else ""
-        pages = [Path(target)] if wanted else []
+        files = self.files_of(parameters, context, HTML)
+        pages = [Path(file) for file in files.values()]
         check_targets(pages, [])
         ready, runtime = runtime_lines()
         can_train, torch = torch_lines()
@@ -100,8 +94,7 @@ class CheckSetup(ScasNetAlgorithm):
         with atomic_files(pages) as working:
             for page in pages:
                 working[page].write_text(as_html(self.displayName(), lines), encoding="utf-8")
-        report = {REPORT: "\n".join(lines), READY: ready, CAN_TRAIN: can_train}
-        return {**report, HTML: target} if wanted else report
+        return {REPORT: "\n".join(lines), READY: ready, CAN_TRAIN: can_train, **files}
 
 
 def as_html(title: str, lines: Sequence[str]) -> str:

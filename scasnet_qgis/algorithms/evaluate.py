@@ -11,7 +11,6 @@ from qgis.core import (
     QgsProcessingFeedback,
     QgsProcessingOutputNumber,
     QgsProcessingOutputString,
-    QgsProcessingParameterFileDestination,
 )
 
 from scasnet_qgis.accuracy.options import EvaluationOptions
@@ -113,31 +112,25 @@ class Evaluate(ScasNetAlgorithm):
         )
 
     def _add_files(self) -> None:
-        files = (
-            (
-                REPORT,
-                translate("ScasNet", "Report"),
-                translate("ScasNet", "HTML files (*.html)"),
-                translate("ScasNet", "A web page with all results, to read or print."),
-            ),
-            (
-                CSV,
-                translate("ScasNet", "Results (CSV)"),
-                translate("ScasNet", "CSV files (*.csv)"),
-                translate("ScasNet", "The confusion matrix and the results for a spreadsheet."),
-            ),
-            (
-                JSON,
-                translate("ScasNet", "Results (JSON)"),
-                translate("ScasNet", "JSON files (*.json)"),
-                translate("ScasNet", "All results in a file for other programs."),
-            ),
+        self.add_file(
+            REPORT,
+            translate("ScasNet", "Report"),
+            translate("ScasNet", "HTML files (*.html)"),
+            translate("ScasNet", "A web page with all results, to read or print."),
+            by_default=True,
         )
-        for name, label, kind, help_text in files:
-            parameter = QgsProcessingParameterFileDestination(
-                name, label, kind, None, True, name == REPORT
-            )
-            self.add(parameter, help_text)
+        self.add_file(
+            CSV,
+            translate("ScasNet", "Results (CSV)"),
+            translate("ScasNet", "CSV files (*.csv)"),
+            translate("ScasNet", "The confusion matrix and the results for a spreadsheet."),
+        )
+        self.add_file(
+            JSON,
+            translate("ScasNet", "Results (JSON)"),
+            translate("ScasNet", "JSON files (*.json)"),
+            translate("ScasNet", "All results in a file for other programs."),
+        )
 
     def _add_outputs(self) -> None:
         numbers = {
@@ -181,11 +174,7 @@ class Evaluate(ScasNetAlgorithm):
         progress = FeedbackProgress(feedback)
         options = read(self, parameters, context, EvaluationOptions)
         request = self._request(options, Stage(progress, 0.0, CLASSES_SHARE))
-        files = {
-            name: str(self.parameterAsFileOutput(parameters, name, context))
-            for name in (REPORT, CSV, JSON)
-            if parameters.get(name) not in (None, "")
-        }
+        files = self.files_of(parameters, context, REPORT, CSV, JSON)
         paths = {name: Path(file) for name, file in files.items()}
         reports = Reports(paths.get(REPORT), paths.get(CSV), paths.get(JSON))
         result = evaluate(request, reports, Stage(progress, CLASSES_SHARE, 1.0), translated)

@@ -12,7 +12,6 @@ from qgis.core import (
     QgsProcessingFeedback,
     QgsProcessingOutputNumber,
     QgsProcessingParameterFile,
-    QgsProcessingParameterFileDestination,
     QgsProcessingParameterRasterLayer,
 )
 
@@ -111,12 +110,10 @@ class ExportModel(ScasNetAlgorithm):
     def _add_source(self) -> None:
         # QGIS refuses what its filter does not match, and that is also a folder.
         files = translate("ScasNet", "Models and checkpoints (*.onnx *.json *.safetensors *)")
-        label, kind = (
-            translate("ScasNet", "Model or training folder"),
-            QgsProcessingParameterFile.Behavior,
-        )
+        label = translate("ScasNet", "Model or training folder")
+        kind = QgsProcessingParameterFile.Behavior.File
         self.add(
-            QgsProcessingParameterFile(INPUT, label, kind.File, "", None, True, files),
+            QgsProcessingParameterFile(INPUT, label, kind, "", None, True, files),
             translate(
                 "ScasNet",
                 "A model file (.onnx) in single precision, of this plugin or made for Deepness or "
@@ -127,26 +124,21 @@ class ExportModel(ScasNetAlgorithm):
         )
 
     def _add_files(self) -> None:
-        label, files = (
+        self.add_file(
+            OUTPUT,
             translate("ScasNet", "Exported model"),
             translate("ScasNet", "Models (*.onnx)"),
-        )
-        self.add(
-            QgsProcessingParameterFileDestination(OUTPUT, label, files),
             translate(
                 "ScasNet",
                 "The model file for Map land cover, with the description of the original.",
             ),
+            required=True,
         )
-        files = ";;".join(
-            (
-                translate("ScasNet", "HTML files (*.html)"),
-                translate("ScasNet", "JSON files (*.json)"),
-            )
-        )
-        label = translate("ScasNet", "Report")
-        self.add(
-            QgsProcessingParameterFileDestination(REPORT, label, files, None, True, False),
+        pages = translate("ScasNet", "HTML files (*.html)")
+        self.add_file(
+            REPORT,
+            translate("ScasNet", "Report"),
+            f"{pages};;{translate('ScasNet', 'JSON files (*.json)')}",
             translate(
                 "ScasNet",
                 "How much the exported model differs from the original, class by class: a web "
@@ -202,19 +194,16 @@ class ExportModel(ScasNetAlgorithm):
 
         progress = FeedbackProgress(feedback)
         output = self.parameterAsFileOutput(parameters, OUTPUT, context)
-        report_file = ""
-        if parameters.get(REPORT) not in (None, ""):
-            report_file = self.parameterAsFileOutput(parameters, REPORT, context)
-        reports = [Path(report_file)] if report_file else []
+        report_files = self.files_of(parameters, context, REPORT)
+        reports = [Path(file) for file in report_files.values()]
         reference = reference_values(self._reference, Stage(progress, 0.0, _CLASSES_SHARE))
         request = self._request(parameters, context, Path(output), self._raster, reference)
         check_targets([request.output, *reports], [str(request.source)])
         report = run_task("export", vars(request), Stage(progress, _CLASSES_SHARE, 1.0))
-        outputs = {OUTPUT: output, **output_values(report)}
         with atomic_files(reports) as working:
             for file in reports:
                 write_report(report, working[file], translated)
-        return {**outputs, REPORT: report_file} if report_file else outputs
+        return {OUTPUT: output, **output_values(report), **report_files}
 
     def _request(
         self,

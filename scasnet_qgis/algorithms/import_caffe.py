@@ -11,7 +11,6 @@ from qgis.core import (
     QgsProcessingFeedback,
     QgsProcessingOutputString,
     QgsProcessingParameterFile,
-    QgsProcessingParameterFileDestination,
 )
 
 from scasnet_qgis.i18n import translate
@@ -67,14 +66,16 @@ class ImportCaffe(ScasNetAlgorithm):
         outputs = translate(
             "ScasNet", "Encoder to start a training from (*.safetensors);;Complete model (*.onnx)"
         )
-        label = translate("ScasNet", "Imported weights")
-        self.add(
-            QgsProcessingParameterFileDestination(OUTPUT, label, outputs),
+        self.add_file(
+            OUTPUT,
+            translate("ScasNet", "Imported weights"),
+            outputs,
             translate(
                 "ScasNet",
                 "A name that ends in .safetensors takes the encoder, for Start from of a training. "
                 "A name that ends in .onnx takes all of ScasNet, as a model to map with.",
             ),
+            required=True,
         )
         declare(self, CaffeImport, "class_colors", "mean", "scale", "band_order")
         texts = {

@@ -30,7 +30,12 @@ from scasnet_qgis.mapping.settings import (
     TilingOptions,
     WebLayerOptions,
 )
-from scasnet_qgis.qgis_ui.processing.base import FeedbackProgress, ScasNetAlgorithm, translated
+from scasnet_qgis.qgis_ui.processing.base import (
+    FeedbackProgress,
+    ScasNetAlgorithm,
+    is_temporary,
+    translated,
+)
 from scasnet_qgis.qgis_ui.processing.parameters import (
     declare,
     extent_parameter,
@@ -53,6 +58,7 @@ class Segment(ScasNetAlgorithm):
     def __init__(self) -> None:
         super().__init__()
         self._image: dict[str, Any] = {}
+        self._temporary = False
 
     def name(self) -> str:
         return "segment"
@@ -207,6 +213,7 @@ class Segment(ScasNetAlgorithm):
         from scasnet_qgis.qgis_ui.layers.web_layer import WaitingProgress
 
         files = self._files(parameters, context)
+        self._temporary = is_temporary(Path(files[OUTPUT]))
         wanted = self._settings(parameters, context, files)
         card, image = wanted.model.card, wanted.image
         feedback.pushInfo(card_text(wanted.model))
@@ -239,17 +246,26 @@ class Segment(ScasNetAlgorithm):
         self, parameters: dict[str, Any], context: QgsProcessingContext, files: dict[str, str]
     ) -> MapSettings:
         """Raises ModelError and SettingError."""
-        second = files.get(PROBABILITIES)
+        second, temporary = files.get(PROBABILITIES), self._temporary
         return MapSettings(
             image=read(self, parameters, context, ImageInput, **self._image),
             model=self._model(parameters, context),
-            output=OutputFiles(Path(files[OUTPUT]), Path(second) if second else None),
+            output=OutputFiles(Path(files[OUTPUT]), Path(second) if second else None, temporary),
             tiling=read(self, parameters, context, TilingOptions),
             device=read(self, parameters, context, DeviceOptions),
             augmentation=read(self, parameters, context, Augmentation),
             refinements=tuple(read(self, parameters, context, kind) for kind in REFINEMENTS),
             run=read(self, parameters, context, RunOptions),
         )
+
+    def cancelled_text(self) -> str:
+        if self._temporary:
+            return translate(
+                "ScasNet",
+                "Cancelled: no map was written. A run with a temporary output cannot be resumed; "
+                "choose a file for the map to be able to.",
+            )
+        return super().cancelled_text()
 
 
 def output_values(result: MapResult) -> dict[str, Any]:

@@ -13,9 +13,7 @@ from qgis.core import (
     QgsProcessingOutputBoolean,
     QgsProcessingOutputNumber,
     QgsProcessingOutputString,
-    QgsProcessingParameterFileDestination,
     QgsProcessingParameterMultipleLayers,
-    QgsProcessingUtils,
 )
 
 from scasnet_qgis.common.errors import OutputError, ScasNetError
@@ -25,6 +23,7 @@ from scasnet_qgis.i18n import translate
 from scasnet_qgis.qgis_ui.processing.base import (
     FeedbackProgress,
     ScasNetAlgorithm,
+    is_temporary,
     sentence_of,
     translated,
 )
@@ -135,31 +134,28 @@ class Train(ScasNetAlgorithm):
         )
 
     def _add_files(self) -> None:
-        self.add(
-            QgsProcessingParameterFileDestination(
-                MODEL, translate("ScasNet", "Model"), translate("ScasNet", "Models (*.onnx)")
-            ),
+        self.add_file(
+            MODEL,
+            translate("ScasNet", "Model"),
+            translate("ScasNet", "Models (*.onnx)"),
             translate(
                 "ScasNet",
                 "The model file for Map land cover. A folder of the same name with _training added "
                 "is made beside it, from which a later run can continue.",
             ),
+            required=True,
         )
-        self.add(
-            QgsProcessingParameterFileDestination(
-                REPORT,
-                translate("ScasNet", "Report"),
-                translate("ScasNet", "HTML files (*.html)"),
-                None,
-                True,
-                True,
-            ),
+        self.add_file(
+            REPORT,
+            translate("ScasNet", "Report"),
+            translate("ScasNet", "HTML files (*.html)"),
             translate(
                 "ScasNet",
                 "A web page with the accuracy of each class, the confusion matrix, the course of "
                 "the training, examples, the settings, and the command that repeats it. On the "
                 "command line it is written beside the model where no name is given.",
             ),
+            by_default=True,
         )
 
     def _add_validation_layers(self) -> None:
@@ -305,7 +301,7 @@ class Train(ScasNetAlgorithm):
     def _warn(self, progress: Progress) -> None:
         for warning in self._data.warnings:
             progress.warn(warning)
-        if Path(QgsProcessingUtils.tempFolder()) in self._model.parents:
+        if is_temporary(self._model):
             progress.warn(
                 translate(
                     "ScasNet",
