@@ -12,10 +12,6 @@ from qgis.core import (
     QgsCategorizedSymbolRenderer,
     QgsProcessingException,
     QgsProcessingFeedback,
-    QgsProcessingModelAlgorithm,
-    QgsProcessingModelChildAlgorithm,
-    QgsProcessingModelChildParameterSource,
-    QgsProcessingModelParameter,
     QgsProcessingParameterRasterLayer,
     QgsProject,
     QgsRendererCategory,
@@ -24,7 +20,8 @@ from qgis.core import (
 from sklearn import metrics
 
 from tests.accuracy.conftest import NAMES, box, make_layer, name_classes, noisy, patches, point
-from tests.real_qgis import RecordingFeedback, leftovers, qgis_process
+from tests.algorithms.graphical_models import Source, graphical_model
+from tests.real_qgis import leftovers, parse_results, qgis_process
 
 TRUTH = patches(90, 110, 1)
 MAPPED = noisy(TRUTH, 2)
@@ -173,39 +170,24 @@ def test_bad_input_is_one_sentence(run, mapped, tmp_path, change, sentence):
 
 def test_reference_away_from_the_map(run, mapped, make_raster):
     away = make_raster(TRUTH, "away.tif", geotransform=(6e5, 0.5, 0, 4e6, 0, -0.5))
-    with pytest.raises(QgsProcessingException):
+    with pytest.raises(QgsProcessingException, match="overlap"):
         run("scasnet:evaluate", MAP=mapped, REFERENCE=away)
 
 
-def test_cancelled_run_writes_nothing(provider, context, mapped, truth, tmp_path):
-    import processing
-
-    feedback = RecordingFeedback(cancel_at=20.0)
+def test_cancelled_run_writes_nothing(cancelled, mapped, truth, tmp_path):
     target = tmp_path / "report.html"
-    parameters = {"MAP": mapped, "REFERENCE": truth, "REPORT": str(target)}
-    outputs = processing.run("scasnet:evaluate", parameters, context=context, feedback=feedback)
-    assert outputs == {}
+    cancelled("scasnet:evaluate", 20.0, MAP=mapped, REFERENCE=truth, REPORT=str(target))
     assert not target.exists()
 
 
 def test_in_a_model(provider, context, feedback, mapped, truth, tmp_path):
-    model = QgsProcessingModelAlgorithm("judge", "judge", "tests")
-    for name in ("map", "truth"):
-        parameter = QgsProcessingParameterRasterLayer(name, name)
-        model.addModelParameter(parameter, QgsProcessingModelParameter(name))
-    child = QgsProcessingModelChildAlgorithm("scasnet:evaluate")
-    child.setChildId("evaluate")
-    child.addParameterSources(
-        "MAP", [QgsProcessingModelChildParameterSource.fromModelParameter("map")]
-    )
-    child.addParameterSources(
-        "REFERENCE", [QgsProcessingModelChildParameterSource.fromModelParameter("truth")]
-    )
-    child.addParameterSources(
-        "JSON", [QgsProcessingModelChildParameterSource.fromStaticValue(str(tmp_path / "r.json"))]
-    )
-    model.addChildAlgorithm(child)
-    model.initAlgorithm()
+    inputs = [QgsProcessingParameterRasterLayer(name, name) for name in ("map", "truth")]
+    given = {
+        "MAP": Source.fromModelParameter("map"),
+        "REFERENCE": Source.fromModelParameter("truth"),
+        "JSON": str(tmp_path / "r.json"),
+    }
+    model, _ = graphical_model(inputs, {"evaluate": ("scasnet:evaluate", given)})
     parameters = {"map": mapped, "truth": truth}
     results, done = model.run(parameters, context, feedback)
     assert done
@@ -233,18 +215,9 @@ def test_batch_keeps_nothing_from_the_row_before(provider, mapped, truth, tmp_pa
 
 
 def test_command_line(mapped, truth, tmp_path):
-    done = qgis_process(
-        "--json",
-        "run",
-        "scasnet:evaluate",
-        "--",
-        f"MAP={mapped}",
-        f"REFERENCE={truth}",
-        "BOUNDARY=1",
-        f"REPORT={tmp_path / 'Bericht ä.html'}",
-    )
-    assert done.returncode == 0, done.stderr
-    results = json.loads(done.stdout)["results"]
+    report = f"REPORT={tmp_path / 'Bericht ä.html'}"
+    values = (f"MAP={mapped}", f"REFERENCE={truth}", "BOUNDARY=1", report)
+    results = parse_results(qgis_process("--json", "run", "scasnet:evaluate", "--", *values))
     assert 0 < results["OVERALL_ACCURACY"] < 1
     assert results["PIXELS"] < TRUTH.size
     assert (tmp_path / "Bericht ä.html").exists()

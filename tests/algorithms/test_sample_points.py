@@ -18,7 +18,7 @@ from qgis.core import (
 )
 
 from tests.accuracy.conftest import NAMES, name_classes, noisy, patches
-from tests.real_qgis import RecordingFeedback, leftovers, qgis_process
+from tests.real_qgis import leftovers, qgis_process
 
 TRUTH = patches(130, 150, 1, size=10)
 MAPPED = noisy(TRUTH, 2)
@@ -168,13 +168,9 @@ def test_an_image_is_no_map(run, image, tmp_path):
         run("scasnet:samplepoints", MAP=str(image), OUTPUT=str(tmp_path / "sample.gpkg"))
 
 
-def test_cancelled_run_leaves_nothing(provider, context, mapped, tmp_path):
-    import processing
-
-    feedback = RecordingFeedback(cancel_at=20.0)
-    parameters = {"MAP": mapped, "SAMPLES": 150, "OUTPUT": str(tmp_path / "sample.gpkg")}
-    outputs = processing.run("scasnet:samplepoints", parameters, context=context, feedback=feedback)
-    assert outputs == {}
+def test_cancelled_run_leaves_nothing(cancelled, mapped, tmp_path):
+    target = str(tmp_path / "sample.gpkg")
+    cancelled("scasnet:samplepoints", 20.0, MAP=mapped, SAMPLES=150, OUTPUT=target)
     assert leftovers(tmp_path, *SIDE_FILES) == []
 
 
