@@ -91,7 +91,7 @@ def test_whole_file_becomes_a_model_that_maps(run, whole, image, tmp_path):
 @pytest.mark.parametrize(
     ("parameters", "words"),
     [
-        ({"MEAN": "red"}, "red"),
+        ({"MEAN": "red"}, "104.008"),
         ({"OUTPUT": "model.txt"}, ".safetensors"),
         ({"OUTPUT": "/nowhere/model.onnx"}, "/nowhere"),
         ({"CLASS_NAMES": "one;two"}, "3"),

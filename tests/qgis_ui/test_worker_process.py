@@ -304,7 +304,7 @@ def test_child_tells_the_same_as_an_event(tmp_path):
 
 LISTENER = """
 import sys, time
-from scasnet_qgis.training import child, tasks
+from scasnet_qgis.training.worker import tasks, worker
 
 def wait(request, progress):
     print("printed by a library")
@@ -314,7 +314,7 @@ def wait(request, progress):
     return {"ended": True}
 
 tasks.TASKS["wait"] = "__main__:wait"
-sys.exit(child.serve("wait", __import__("pathlib").Path(sys.argv[1])))
+sys.exit(worker.serve("wait", __import__("pathlib").Path(sys.argv[1])))
 """
 
 
