@@ -123,7 +123,7 @@ def version_lines() -> list[str]:
         f"Python {platform.python_version()} ({sys.executable})",
         f"numpy {np.__version__}",
         f"GDAL {gdal.VersionInfo('RELEASE_NAME')}",
-        translate("ScasNet", "Extra packages are looked for in {folder}").format(
+        translate("ScasNet", "Folder of extra packages: {folder}").format(
             folder=settings.packages_folder()
         ),
     ]
@@ -140,7 +140,7 @@ def runtime_lines() -> tuple[bool, list[str]]:
     try:
         import onnxruntime  # noqa: F401
     except (ImportError, OSError) as error:
-        text = translate("ScasNet", "ONNX Runtime {version} is there but does not load: {error}")
+        text = translate("ScasNet", "ONNX Runtime {version} is installed but cannot load: {error}")
         reinstall = translate("ScasNet", "Install it again:")
         command = dependencies.install_command(dependencies.ONNXRUNTIME)
         return False, [text.format(version=version, error=error), reinstall, command]
@@ -168,8 +168,8 @@ def openvino_lines() -> list[str]:
         return []
     text = translate(
         "ScasNet",
-        "OpenVINO is not installed. With it, processors that can compute in a shorter form of "
-        "numbers (bfloat16) make maps much faster. Install it:",
+        "OpenVINO is not installed. It makes maps much faster on processors with bfloat16 "
+        "instructions. Install it:",
     )
     return [text, dependencies.install_command("openvino")]
 

@@ -102,7 +102,7 @@ class Evaluate(ScasNetAlgorithm):
             class_field_parameter(),
             translate(
                 "ScasNet",
-                "The field that holds the class of a polygon or point. Leave it empty for rasters, "
+                "Field with the class of a polygon or point. Leave it empty for rasters, "
                 "and for a sample drawn with Draw sample points (its field is reference).",
             ),
         )

@@ -101,7 +101,7 @@ class ExportModel(ScasNetAlgorithm):
         )
         self.add(
             class_field_parameter(),
-            translate("ScasNet", "The field that holds the class of a polygon."),
+            translate("ScasNet", "Field with the class of a polygon."),
         )
         declare(self, ExportRequest, "bands")
         self._add_files()

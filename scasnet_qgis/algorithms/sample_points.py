@@ -89,7 +89,7 @@ class SamplePoints(ScasNetAlgorithm):
             ),
             translate(
                 "ScasNet",
-                "The points. A GeoPackage also holds the labelling form; a shapefile or GeoJSON "
+                "The points. A GeoPackage also contains the labelling form; a shapefile or GeoJSON "
                 "file does not. A file with labelled points is never overwritten.",
             ),
         )

@@ -128,7 +128,7 @@ class Train(ScasNetAlgorithm):
             field_parameter(CLASS_FIELD, translate("ScasNet", "Class field"), LABELS),
             translate(
                 "ScasNet",
-                "The field that holds the class of a polygon, as text or number. Polygons without "
+                "Field with the class of a polygon, as text or number. Polygons without "
                 "a value are not used. Rasters need no field.",
             ),
         )

@@ -184,11 +184,9 @@ def test_ground_to_learn_from_and_to_judge_by_is_warned_of(read, place, tmp_path
     (tmp_path / "far.tif").write_bytes((place / "far.tif").read_bytes())
     given = [str(tmp_path / "overlapping.tif"), str(tmp_path / "far.tif")]
     shared = [str(warning) for warning in read(**parameters, VALIDATION_INPUT=given).warnings]
-    text = (
-        "The validation image overlapping shows the same area as west, which is learned "
-        "from: where both have labels, the accuracy looks better than it is."
-    )
-    assert shared == [left_out, left_out, text]
+    assert shared[:2] == [left_out, left_out]
+    assert "overlapping" in shared[2]
+    assert "west" in shared[2]
 
 
 def test_tiles_that_share_an_edge_are_apart(read, place, tmp_path):

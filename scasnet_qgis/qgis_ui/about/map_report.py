@@ -36,7 +36,7 @@ def as_text(facts: MapFacts) -> str:
     repeat = _command(facts)
     if repeat:
         lines.append((translate("ScasNet", "Repeat this map"), repeat))
-        lines += [(translate("ScasNet", "Before that"), note) for note in _notes(facts)]
+        lines += [(translate("ScasNet", "Do first"), note) for note in _notes(facts)]
     return lines_of(lines)
 
 
@@ -229,8 +229,8 @@ def time_of(record: Record) -> str:
     if kept > 0:
         text = translate(
             "ScasNet",
-            "{started} to {ended} ({seconds:,.1f} seconds), going on with an interrupted run that "
-            "had finished {kept:.0%}",
+            "{started} to {ended} ({seconds:,.1f} seconds), resuming an interrupted run that had "
+            "finished {kept:.0%}",
         )
     return str(
         text.format(
