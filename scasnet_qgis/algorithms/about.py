@@ -49,10 +49,8 @@ class ModelInformation(ScasNetAlgorithm):
             "since creation, and the command that makes it again.",
         )
 
-    def tags(self) -> list[str]:
-        return list(
-            translate("ScasNet", "model card,onnx,metadata,licence,provenance,history").split(",")
-        )
+    def keywords(self) -> str:
+        return translate("ScasNet", "model card,onnx,metadata,licence,provenance,history")
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         self.add(

@@ -69,11 +69,10 @@ class Evaluate(ScasNetAlgorithm):
             "intervals (Olofsson et al. 2014).",
         )
 
-    def tags(self) -> list[str]:
-        words = translate(
+    def keywords(self) -> str:
+        return translate(
             "ScasNet", "accuracy,confusion matrix,kappa,IoU,validation,land cover,area estimate"
         )
-        return list(words.split(","))
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         self._add_inputs()

@@ -69,11 +69,10 @@ class ExportModel(ScasNetAlgorithm):
             "onnxruntime.",
         )
 
-    def tags(self) -> list[str]:
-        words = translate(
+    def keywords(self) -> str:
+        return translate(
             "ScasNet", "onnx,quantisation,quantization,int8,half precision,Deepness,GeoDeep"
         )
-        return list(words.split(","))
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         self._add_source()

@@ -46,9 +46,8 @@ class ImportCaffe(ScasNetAlgorithm):
             "training uses.",
         )
 
-    def tags(self) -> list[str]:
-        words = translate("ScasNet", "caffe,caffemodel,vgg,resnet,pspnet,deeplab,weights,import")
-        return list(words.split(","))
+    def keywords(self) -> str:
+        return translate("ScasNet", "caffe,caffemodel,vgg,resnet,pspnet,deeplab,weights,import")
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         files = translate("ScasNet", "Caffe models (*.caffemodel);;All files (*)")

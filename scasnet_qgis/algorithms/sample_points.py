@@ -63,9 +63,8 @@ class SamplePoints(ScasNetAlgorithm):
             "points that cannot be labelled may stay empty.",
         )
 
-    def tags(self) -> list[str]:
-        words = translate("ScasNet", "stratified random sample,validation,accuracy,area estimate")
-        return list(words.split(","))
+    def keywords(self) -> str:
+        return translate("ScasNet", "stratified random sample,validation,accuracy,area estimate")
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         self.add(

@@ -81,9 +81,8 @@ class Segment(ScasNetAlgorithm):
             "to need a model trained for your landscape.",
         )
 
-    def tags(self) -> list[str]:
-        words = translate("ScasNet", "land cover,classification,segmentation,deep learning,onnx")
-        return list(words.split(","))
+    def keywords(self) -> str:
+        return translate("ScasNet", "land cover,classification,segmentation,deep learning,onnx")
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         self._add_inputs()

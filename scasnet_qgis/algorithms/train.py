@@ -85,11 +85,10 @@ class Train(ScasNetAlgorithm):
             "run it again with the same settings and the same model file.",
         )
 
-    def tags(self) -> list[str]:
-        words = translate(
+    def keywords(self) -> str:
+        return translate(
             "ScasNet", "land cover,classification,training,machine learning,deep learning,onnx"
         )
-        return list(words.split(","))
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         self._add_layers()

@@ -79,6 +79,13 @@ class ScasNetAlgorithm(QgsProcessingAlgorithm):
     def svgIconPath(self) -> str:
         return paths.icon()
 
+    def keywords(self) -> str:
+        """What the toolbox finds the algorithm by, separated by commas."""
+        return ""
+
+    def tags(self) -> list[str]:
+        return self.keywords().split(",")
+
     def add(
         self, parameter: QgsProcessingParameterDefinition, help_text: str, advanced: bool = False
     ) -> None:
