@@ -99,8 +99,7 @@ class ExportModel(ScasNetAlgorithm):
             ),
         )
         self.add(
-            class_field_parameter(),
-            translate("ScasNet", "Field with the class of a polygon."),
+            class_field_parameter(), translate("ScasNet", "Field with the class of a polygon.")
         )
         declare(self, ExportRequest, "bands")
         self._add_files()

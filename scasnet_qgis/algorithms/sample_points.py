@@ -82,9 +82,7 @@ class SamplePoints(ScasNetAlgorithm):
         declare(self, SampleOptions)
         self.add(
             QgsProcessingParameterVectorDestination(
-                OUTPUT,
-                translate("ScasNet", "Sample"),
-                QgsProcessing.SourceType.TypeVectorPoint,
+                OUTPUT, translate("ScasNet", "Sample"), QgsProcessing.SourceType.TypeVectorPoint
             ),
             translate(
                 "ScasNet",

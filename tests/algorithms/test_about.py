@@ -183,10 +183,7 @@ def test_files_are_not_needed(run, tmp_path):
     assert set(run("scasnet:modelinfo", INPUT=str(paths.default_model()))) == {"TEXT"}
 
 
-@pytest.mark.parametrize(
-    "content",
-    [None, "no model", "indices"],
-)
+@pytest.mark.parametrize("content", [None, "no model", "indices"])
 def test_what_is_no_model_is_one_sentence(run, tmp_path, content):
     model = tmp_path / "model.onnx"
     if content == "indices":

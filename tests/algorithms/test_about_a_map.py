@@ -117,8 +117,7 @@ def test_probabilities_have_the_same_description(info, delivered):
 
 
 @pytest.mark.fault(
-    "the command in the description is run",
-    "a second map beside the first, with the same bytes",
+    "the command in the description is run", "a second map beside the first, with the same bytes"
 )
 def test_the_command_makes_the_map_again(delivered, provider, tmp_path):
     """As it stands in the description, but for the names of the new files."""
@@ -157,8 +156,7 @@ def test_all_settings_can_be_given_again(run, image, provider, tmp_path):
 
 
 @pytest.mark.fault(
-    "a map is edited after it was made",
-    "its description no longer fits, and that is said",
+    "a map is edited after it was made", "its description no longer fits, and that is said"
 )
 def test_a_map_that_was_changed(info, land_cover):
     dataset = gdal.Open(str(land_cover), gdal.GA_Update)
@@ -200,10 +198,7 @@ def test_a_description_of_another_map(info, land_cover, tmp_path):
     assert "belongs to another map" in text
 
 
-@pytest.mark.fault(
-    "a description is edited",
-    "that is said",
-)
+@pytest.mark.fault("a description is edited", "that is said")
 def test_an_edited_description(info, land_cover):
     file = record_file(land_cover)
     file.write_text(
@@ -285,10 +280,7 @@ def test_odd_kinds_of_content_are_left_out(info, land_cover, value):
     assert "File unchanged since creation: yes" in text
 
 
-@pytest.mark.parametrize(
-    "content",
-    [None, b"no raster"],
-)
+@pytest.mark.parametrize("content", [None, b"no raster"])
 def test_what_is_no_map_is_one_sentence(run, tmp_path, content):
     path = tmp_path / "map.tif"
     if content:

@@ -113,10 +113,7 @@ def test_command_line_with_umlauts_and_spaces(image, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (
-            ["BANDS=1", "BANDS=2", "BANDS=9"],
-            "Band 9 does not exist: the image has bands 1 to 3.",
-        ),
+        (["BANDS=1", "BANDS=2", "BANDS=9"], "Band 9 does not exist: the image has bands 1 to 3."),
         (["BANDS=1;2;9"], "Band 9 does not exist: the image has bands 1 to 3."),
         (
             ["MODEL=/nowhere/m.onnx"],

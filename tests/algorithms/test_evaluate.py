@@ -199,10 +199,7 @@ def test_batch_keeps_nothing_from_the_row_before(provider, mapped, truth, tmp_pa
     from qgis.core import QgsApplication, QgsProcessingContext
 
     polygons = make_layer(tmp_path / "truth.gpkg", [(box(3, 5, 40, 30), "water")])
-    rows = [
-        {"REFERENCE": polygons, "CLASS_FIELD": "class", "BOUNDARY": 1},
-        {"REFERENCE": truth},
-    ]
+    rows = [{"REFERENCE": polygons, "CLASS_FIELD": "class", "BOUNDARY": 1}, {"REFERENCE": truth}]
     algorithm = QgsApplication.processingRegistry().createAlgorithmById("scasnet:evaluate")
     counts = []
     for row in rows:

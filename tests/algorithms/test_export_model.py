@@ -9,13 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from osgeo import gdal
-from qgis.core import (
-    QgsFeature,
-    QgsGeometry,
-    QgsRasterLayer,
-    QgsRectangle,
-    QgsVectorLayer,
-)
+from qgis.core import QgsFeature, QgsGeometry, QgsRasterLayer, QgsRectangle, QgsVectorLayer
 
 from scasnet_qgis import paths
 from scasnet_qgis.models.model_file import inspect

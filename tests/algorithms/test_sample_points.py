@@ -138,10 +138,7 @@ def test_a_temporary_sample(run, mapped):
 
 def test_standard_error_instead_of_a_number(run, mapped, tmp_path, feedback):
     outputs = run(
-        "scasnet:samplepoints",
-        MAP=mapped,
-        TARGET_ERROR=0.02,
-        OUTPUT=str(tmp_path / "sample.gpkg"),
+        "scasnet:samplepoints", MAP=mapped, TARGET_ERROR=0.02, OUTPUT=str(tmp_path / "sample.gpkg")
     )
     assert 385 < outputs["POINTS"] < 400
     assert any("0.02" in line for line in feedback.lines)

@@ -8,10 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from osgeo import gdal
-from qgis.core import (
-    QgsCoordinateReferenceSystem,
-    QgsRasterLayer,
-)
+from qgis.core import QgsCoordinateReferenceSystem, QgsRasterLayer
 
 from scasnet_qgis.images.rendered_image import RenderedImage, rendered_grid
 from scasnet_qgis.outputs.provenance.run_record import Record

@@ -6,12 +6,7 @@ import time
 
 import numpy as np
 import pytest
-from qgis.core import (
-    QgsNetworkAccessManager,
-    QgsProcessingException,
-    QgsProject,
-    QgsRasterLayer,
-)
+from qgis.core import QgsNetworkAccessManager, QgsProcessingException, QgsProject, QgsRasterLayer
 
 from scasnet_qgis.outputs import workspace as work
 from tests.real_qgis import RecordingFeedback, leftovers, pixels
@@ -50,14 +45,7 @@ def test_an_extent_elsewhere_is_refused(run, qgis_app, service, tmp_path):
 
 @pytest.mark.parametrize(
     ("status", "words", "tries"),
-    [
-        (404, "404", 1),
-        (403, "403", 1),
-        (500, "500", 3),
-        (-1, "", 3),
-        (0, "", 1),
-        (204, "", 1),
-    ],
+    [(404, "404", 1), (403, "403", 1), (500, "500", 3), (-1, "", 3), (0, "", 1), (204, "", 1)],
 )
 def test_what_a_service_leaves_out_stops_the_run(
     run, layer, service, tmp_path, status, words, tries

@@ -25,8 +25,7 @@ def source(tmp_path, monkeypatch) -> Path:
 
 
 @pytest.mark.fault(
-    "a run is cancelled in QGIS",
-    "the same command goes on; RESUME=False begins anew",
+    "a run is cancelled in QGIS", "the same command goes on; RESUME=False begins anew"
 )
 def test_the_same_command_goes_on(run, cancelled, feedback, source, tmp_path) -> None:
     target = tmp_path / "map.tif"

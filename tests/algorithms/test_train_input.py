@@ -264,13 +264,7 @@ def test_settings_hold_what_was_chosen_and_the_defaults(read, place, algorithm, 
 
 @pytest.mark.parametrize(
     ("given", "numbers"),
-    [
-        ("", []),
-        (" ", []),
-        ("4", [4]),
-        ("3;2;1", [3, 2, 1]),
-        ("3, 2 ,1", [3, 2, 1]),
-    ],
+    [("", []), (" ", []), ("4", [4]), ("3;2;1", [3, 2, 1]), ("3, 2 ,1", [3, 2, 1])],
 )
 def test_band_numbers_in_any_spelling(given, numbers):
     assert band_numbers(given) == numbers

@@ -246,8 +246,7 @@ def test_interpreter_without_a_package_gives_the_commands(training_python, recor
     """A real one: the distribution's own Python has GDAL and numpy, but no PyTorch, no onnx."""
     training_python("/usr/bin/python3")
     with pytest.raises(
-        TrainingDependencyError,
-        match=rf"/usr/bin/python3.*\b{package}\b",
+        TrainingDependencyError, match=rf"/usr/bin/python3.*\b{package}\b"
     ) as caught:
         run_task(task, {}, recorder)
     sentence = sentence_of(caught.value)

@@ -354,10 +354,7 @@ def settings_facts(record: Record) -> Facts:
     given, used = _given(), _used()
     as_given = translate("ScasNet", "{name}, as given")
     as_used = translate("ScasNet", "{name}, as used")
-    return [
-        *_facts(record, "given", given, as_given),
-        *_facts(record, "used", used, as_used),
-    ]
+    return [*_facts(record, "given", given, as_given), *_facts(record, "used", used, as_used)]
 
 
 def stamp_labels() -> dict[str, str]:

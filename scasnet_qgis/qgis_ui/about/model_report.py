@@ -151,10 +151,7 @@ def _values(facts: ModelFacts) -> Facts:
         text = translate("ScasNet", "not stated: the model gets values from 0 to 1")
     return [
         (translate("ScasNet", "Input value range"), limits),
-        (
-            translate("ScasNet", "Normalisation"),
-            text.format(means=means, deviations=deviations),
-        ),
+        (translate("ScasNet", "Normalisation"), text.format(means=means, deviations=deviations)),
     ]
 
 

@@ -33,13 +33,7 @@ from scasnet_qgis.qgis_ui.layers.layer_files import (
     wkt_of,
 )
 from scasnet_qgis.qgis_ui.layers.web_layer import is_web_layer, read_web_layer
-from scasnet_qgis.qgis_ui.processing.parameters import (
-    CLASS_FIELD,
-    EXTENT,
-    MAP,
-    MASK,
-    REFERENCE,
-)
+from scasnet_qgis.qgis_ui.processing.parameters import CLASS_FIELD, EXTENT, MAP, MASK, REFERENCE
 
 
 def read_image(

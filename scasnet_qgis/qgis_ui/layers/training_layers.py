@@ -356,10 +356,7 @@ class TrainingLayers:
             for given in self._given(name):
                 if isinstance(given, str) and given and not self._opens(given):
                     raise InputError(
-                        translate(
-                            "ScasNet",
-                            "{name} cannot be opened as a layer: check its path.",
-                        ),
+                        translate("ScasNet", "{name} cannot be opened as a layer: check its path."),
                         name=given,
                     )
 

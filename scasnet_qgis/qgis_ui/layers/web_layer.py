@@ -7,12 +7,7 @@ import re
 import threading
 from typing import Any
 
-from qgis.core import (
-    QgsProcessingAlgorithm,
-    QgsProcessingContext,
-    QgsRasterLayer,
-    QgsRectangle,
-)
+from qgis.core import QgsProcessingAlgorithm, QgsProcessingContext, QgsRasterLayer, QgsRectangle
 from qgis.PyQt.QtCore import QCoreApplication, QEventLoop
 from qgis.PyQt.QtXml import QDomDocument
 
@@ -123,8 +118,7 @@ def _pixel_size(given: float | None, card: ModelCard) -> float:
         raise SettingError(translate("ScasNet", "The pixel size must be greater than 0 m."))
     if card.resolution is None:
         text = translate(
-            "ScasNet",
-            "The model states no ground resolution: enter the pixel size for web layers.",
+            "ScasNet", "The model states no ground resolution: enter the pixel size for web layers."
         )
         raise SettingError(text)
     low, high = card.resolution
