@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +14,11 @@ from qgis.core import (
     QgsApplication,
     QgsLayerTreeLayer,
     QgsProcessingContext,
+    QgsProcessingException,
     QgsProcessingFeedback,
     QgsProject,
     QgsRasterLayer,
+    QgsSettings,
 )
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import Qt
@@ -101,6 +105,52 @@ def run(provider, context, feedback):
     return call
 
 
+@pytest.fixture
+def refused(run):
+    """Run an algorithm that must refuse, and give its one sentence."""
+
+    def call(algorithm: str, **parameters) -> str:
+        with pytest.raises(QgsProcessingException) as caught:
+            run(algorithm, **parameters)
+        sentence = str(caught.value).replace("Unable to execute algorithm\n", "")
+        assert "\n" not in sentence
+        assert "Traceback" not in sentence
+        return sentence
+
+    return call
+
+
+@pytest.fixture
+def cancelled(provider, context):
+    """Run an algorithm that is cancelled at a share of its work, and give what it said."""
+    import processing
+
+    def call(algorithm: str, percent: float, **parameters) -> RecordingFeedback:
+        feedback = RecordingFeedback(cancel_at=percent)
+        assert processing.run(algorithm, parameters, context=context, feedback=feedback) == {}
+        assert feedback.isCanceled()
+        return feedback
+
+    return call
+
+
+@pytest.fixture
+def training_python(qgis_app):
+    """Choose the Python that trains, as in QGIS's options, until the test is over."""
+    key = "Processing/Configuration/SCASNET_TORCH_PYTHON"
+    before = QgsSettings().value(key)
+    yield lambda path: QgsSettings().setValue(key, str(path))
+    QgsSettings().remove(key)
+    if before is not None:
+        QgsSettings().setValue(key, before)
+
+
+def parse_results(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    """The outputs of a `qgis_process --json run` that must have worked."""
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)["results"]
+
+
 @pytest.fixture(scope="session")
 def picture() -> np.ndarray:
     """A part of the demo image of nearly 4 x 4 tiles."""
@@ -109,9 +159,9 @@ def picture() -> np.ndarray:
 
 @pytest.fixture
 def service(picture, monkeypatch):
-    from scasnet_qgis.qgis_ui.layers import layer_renderer as layer_painter
+    from scasnet_qgis.qgis_ui.layers import layer_renderer
 
-    monkeypatch.setattr(layer_painter, "PAUSES", (0.05, 0.05))
+    monkeypatch.setattr(layer_renderer, "PAUSES", (0.05, 0.05))
     with serving(picture) as found:
         yield found
 
@@ -145,10 +195,10 @@ def qgis_process(*arguments: str, timeout: float = 120) -> subprocess.CompletedP
 def legend_of(layer: QgsRasterLayer) -> list[str]:
     """The rows of a layer's legend, but for its heading."""
     nodes = layer.legend().createLayerTreeModelLegendNodes(QgsLayerTreeLayer(layer))
-    texts = [each.data(Qt.ItemDataRole.DisplayRole) for each in nodes]
+    texts = [node.data(Qt.ItemDataRole.DisplayRole) for node in nodes]
     return [text for text in texts if not text.startswith("Band 1")]
 
 
 def leftovers(folder: Path, *expected: str) -> list[str]:
     """Names in a folder that are not expected."""
-    return sorted(each.name for each in folder.iterdir() if each.name not in expected)
+    return sorted(path.name for path in folder.iterdir() if path.name not in expected)

@@ -48,7 +48,7 @@ def refused(run, **parameters) -> str:
     ],
 )
 def test_input_by_another_name_is_not_overwritten(run, source, tmp_path, name, spelling):
-    before, names = source.read_bytes(), [each.name for each in tmp_path.iterdir()]
+    before, names = source.read_bytes(), [path.name for path in tmp_path.iterdir()]
     outputs = {"OUTPUT": str(tmp_path / "map.tif"), name: f"{tmp_path}/{spelling}"}
     assert "name" in refused(run, INPUT=str(source), **outputs)
     assert source.read_bytes() == before
@@ -80,7 +80,7 @@ def test_doubled_slash_still_gives_a_styled_layer(provider, image, tmp_path):
     target = f"{tmp_path}//m.tif"
     processing.runAndLoadResults("scasnet:segment", {"INPUT": str(image), "OUTPUT": target})
     (layer,) = QgsProject.instance().mapLayers().values()
-    assert [each.label for each in layer.renderer().classes()] == CLASSES
+    assert [entry.label for entry in layer.renderer().classes()] == CLASSES
     assert legend_of(layer) == CLASSES
     QgsProject.instance().removeAllMapLayers()
 

@@ -12,7 +12,6 @@ from qgis.core import (
     QgsProcessingFeedback,
     QgsProcessingOutputString,
     QgsProcessingParameterFile,
-    QgsProcessingParameterFileDestination,
 )
 
 from scasnet_qgis import paths
@@ -50,10 +49,8 @@ class ModelInformation(ScasNetAlgorithm):
             "since creation, and the command that makes it again.",
         )
 
-    def tags(self) -> list[str]:
-        return list(
-            translate("ScasNet", "model card,onnx,metadata,licence,provenance,history").split(",")
-        )
+    def keywords(self) -> str:
+        return translate("ScasNet", "model card,onnx,metadata,licence,provenance,history")
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         self.add(
@@ -72,26 +69,16 @@ class ModelInformation(ScasNetAlgorithm):
                 " built-in model.",
             ),
         )
-        self.add(
-            QgsProcessingParameterFileDestination(
-                JSON,
-                translate("ScasNet", "Description (JSON)"),
-                translate("ScasNet", "JSON files (*.json)"),
-                None,
-                True,
-                False,
-            ),
+        self.add_file(
+            JSON,
+            translate("ScasNet", "Description (JSON)"),
+            translate("ScasNet", "JSON files (*.json)"),
             translate("ScasNet", "A JSON file with every field, for other programs."),
         )
-        self.add(
-            QgsProcessingParameterFileDestination(
-                HTML,
-                translate("ScasNet", "Description (HTML)"),
-                translate("ScasNet", "HTML files (*.html)"),
-                None,
-                True,
-                False,
-            ),
+        self.add_file(
+            HTML,
+            translate("ScasNet", "Description (HTML)"),
+            translate("ScasNet", "HTML files (*.html)"),
             translate("ScasNet", "A web page with all of it; it needs no internet."),
         )
         self.addOutput(QgsProcessingOutputString(TEXT, translate("ScasNet", "Text")))
@@ -121,11 +108,7 @@ class ModelInformation(ScasNetAlgorithm):
                 raise Cancelled
 
         chosen = self._chosen(parameters, context)
-        targets = {
-            name: self.parameterAsFileOutput(parameters, name, context)
-            for name in (JSON, HTML)
-            if parameters.get(name) not in (None, "")
-        }
+        targets = self.files_of(parameters, context, JSON, HTML)
         files = {name: Path(target) for name, target in targets.items()}
         check_targets(list(files.values()), [str(chosen), str(record_file(chosen))])
         text, writers = _map_texts(chosen, check) if is_map(chosen) else _texts(chosen, check)

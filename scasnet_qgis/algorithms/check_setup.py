@@ -15,7 +15,6 @@ from qgis.core import (
     QgsProcessingFeedback,
     QgsProcessingOutputBoolean,
     QgsProcessingOutputString,
-    QgsProcessingParameterFileDestination,
 )
 
 from scasnet_qgis import environment as dependencies
@@ -51,20 +50,16 @@ class CheckSetup(ScasNetAlgorithm):
         )
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
-        self.add(
-            QgsProcessingParameterFileDestination(
-                HTML,
-                translate("ScasNet", "Report page"),
-                translate("ScasNet", "HTML files (*.html)"),
-                None,
-                True,
-                True,
-            ),
+        self.add_file(
+            HTML,
+            translate("ScasNet", "Report page"),
+            translate("ScasNet", "HTML files (*.html)"),
             translate(
                 "ScasNet",
                 "The report as a page, which opens in the results viewer. Commands can be copied "
                 "from it.",
             ),
+            by_default=True,
         )
         self.addOutput(QgsProcessingOutputString(REPORT, translate("ScasNet", "Report")))
         ready = translate("ScasNet", "Maps can be made")
@@ -80,9 +75,8 @@ class CheckSetup(ScasNetAlgorithm):
     ) -> dict[str, Any]:
         from scasnet_qgis.outputs.atomic_files import atomic_files, check_targets
 
-        wanted = parameters.get(HTML) not in (None, "")
-        target = self.parameterAsFileOutput(parameters, HTML, context) if wanted else ""
-        pages = [Path(target)] if wanted else []
+        files = self.files_of(parameters, context, HTML)
+        pages = [Path(file) for file in files.values()]
         check_targets(pages, [])
         ready, runtime = runtime_lines()
         can_train, torch = torch_lines()
@@ -100,8 +94,7 @@ class CheckSetup(ScasNetAlgorithm):
         with atomic_files(pages) as working:
             for page in pages:
                 working[page].write_text(as_html(self.displayName(), lines), encoding="utf-8")
-        report = {REPORT: "\n".join(lines), READY: ready, CAN_TRAIN: can_train}
-        return {**report, HTML: target} if wanted else report
+        return {REPORT: "\n".join(lines), READY: ready, CAN_TRAIN: can_train, **files}
 
 
 def as_html(title: str, lines: Sequence[str]) -> str:
@@ -130,7 +123,7 @@ def version_lines() -> list[str]:
         f"Python {platform.python_version()} ({sys.executable})",
         f"numpy {np.__version__}",
         f"GDAL {gdal.VersionInfo('RELEASE_NAME')}",
-        translate("ScasNet", "Extra packages are looked for in {folder}").format(
+        translate("ScasNet", "Folder of extra packages: {folder}").format(
             folder=settings.packages_folder()
         ),
     ]
@@ -147,7 +140,7 @@ def runtime_lines() -> tuple[bool, list[str]]:
     try:
         import onnxruntime  # noqa: F401
     except (ImportError, OSError) as error:
-        text = translate("ScasNet", "ONNX Runtime {version} is there but does not load: {error}")
+        text = translate("ScasNet", "ONNX Runtime {version} is installed but cannot load: {error}")
         reinstall = translate("ScasNet", "Install it again:")
         command = dependencies.install_command(dependencies.ONNXRUNTIME)
         return False, [text.format(version=version, error=error), reinstall, command]
@@ -175,8 +168,8 @@ def openvino_lines() -> list[str]:
         return []
     text = translate(
         "ScasNet",
-        "OpenVINO is not installed. With it, processors that can compute in a shorter form of "
-        "numbers (bfloat16) make maps much faster. Install it:",
+        "OpenVINO is not installed. It makes maps much faster on processors with bfloat16 "
+        "instructions. Install it:",
     )
     return [text, dependencies.install_command("openvino")]
 

@@ -11,20 +11,20 @@ from qgis.core import (
     QgsProcessingFeedback,
     QgsProcessingOutputNumber,
     QgsProcessingOutputString,
-    QgsProcessingParameterFileDestination,
 )
 
 from scasnet_qgis.accuracy.options import EvaluationOptions
 from scasnet_qgis.common.progress import Progress, Stage
 from scasnet_qgis.i18n import translate
 from scasnet_qgis.qgis_ui.processing.base import FeedbackProgress, ScasNetAlgorithm, translated
-from scasnet_qgis.qgis_ui.processing.layer_parameters import (
+from scasnet_qgis.qgis_ui.processing.parameters import (
     class_field_parameter,
+    declare,
     extent_parameter,
     map_parameter,
+    read,
     reference_parameter,
 )
-from scasnet_qgis.qgis_ui.processing.options import declare, read
 
 if TYPE_CHECKING:
     from scasnet_qgis.accuracy.request import Assessment, AssessmentRequest
@@ -69,11 +69,10 @@ class Evaluate(ScasNetAlgorithm):
             "intervals (Olofsson et al. 2014).",
         )
 
-    def tags(self) -> list[str]:
-        words = translate(
+    def keywords(self) -> str:
+        return translate(
             "ScasNet", "accuracy,confusion matrix,kappa,IoU,validation,land cover,area estimate"
         )
-        return list(words.split(","))
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         self._add_inputs()
@@ -102,7 +101,7 @@ class Evaluate(ScasNetAlgorithm):
             class_field_parameter(),
             translate(
                 "ScasNet",
-                "The field that holds the class of a polygon or point. Leave it empty for rasters, "
+                "Field with the class of a polygon or point. Leave it empty for rasters, "
                 "and for a sample drawn with Draw sample points (its field is reference).",
             ),
         )
@@ -112,31 +111,25 @@ class Evaluate(ScasNetAlgorithm):
         )
 
     def _add_files(self) -> None:
-        files = (
-            (
-                REPORT,
-                translate("ScasNet", "Report"),
-                translate("ScasNet", "HTML files (*.html)"),
-                translate("ScasNet", "A web page with all results, to read or print."),
-            ),
-            (
-                CSV,
-                translate("ScasNet", "Results (CSV)"),
-                translate("ScasNet", "CSV files (*.csv)"),
-                translate("ScasNet", "The confusion matrix and the results for a spreadsheet."),
-            ),
-            (
-                JSON,
-                translate("ScasNet", "Results (JSON)"),
-                translate("ScasNet", "JSON files (*.json)"),
-                translate("ScasNet", "All results in a file for other programs."),
-            ),
+        self.add_file(
+            REPORT,
+            translate("ScasNet", "Report"),
+            translate("ScasNet", "HTML files (*.html)"),
+            translate("ScasNet", "A web page with all results, to read or print."),
+            by_default=True,
         )
-        for name, label, kind, help_text in files:
-            parameter = QgsProcessingParameterFileDestination(
-                name, label, kind, None, True, name == REPORT
-            )
-            self.add(parameter, help_text)
+        self.add_file(
+            CSV,
+            translate("ScasNet", "Results (CSV)"),
+            translate("ScasNet", "CSV files (*.csv)"),
+            translate("ScasNet", "The confusion matrix and the results for a spreadsheet."),
+        )
+        self.add_file(
+            JSON,
+            translate("ScasNet", "Results (JSON)"),
+            translate("ScasNet", "JSON files (*.json)"),
+            translate("ScasNet", "All results in a file for other programs."),
+        )
 
     def _add_outputs(self) -> None:
         numbers = {
@@ -180,11 +173,7 @@ class Evaluate(ScasNetAlgorithm):
         progress = FeedbackProgress(feedback)
         options = read(self, parameters, context, EvaluationOptions)
         request = self._request(options, Stage(progress, 0.0, CLASSES_SHARE))
-        files = {
-            name: str(self.parameterAsFileOutput(parameters, name, context))
-            for name in (REPORT, CSV, JSON)
-            if parameters.get(name) not in (None, "")
-        }
+        files = self.files_of(parameters, context, REPORT, CSV, JSON)
         paths = {name: Path(file) for name, file in files.items()}
         reports = Reports(paths.get(REPORT), paths.get(CSV), paths.get(JSON))
         result = evaluate(request, reports, Stage(progress, CLASSES_SHARE, 1.0), translated)

@@ -12,7 +12,6 @@ from qgis.core import (
     QgsProcessingFeedback,
     QgsProcessingOutputNumber,
     QgsProcessingParameterFile,
-    QgsProcessingParameterFileDestination,
     QgsProcessingParameterRasterLayer,
 )
 
@@ -21,12 +20,13 @@ from scasnet_qgis.common.errors import InputError, ModelError
 from scasnet_qgis.common.progress import Progress, Stage
 from scasnet_qgis.i18n import translate
 from scasnet_qgis.qgis_ui.processing.base import FeedbackProgress, ScasNetAlgorithm, translated
-from scasnet_qgis.qgis_ui.processing.layer_parameters import (
+from scasnet_qgis.qgis_ui.processing.parameters import (
     REFERENCE,
     class_field_parameter,
+    declare,
+    read,
     reference_parameter,
 )
-from scasnet_qgis.qgis_ui.processing.options import declare, read
 from scasnet_qgis.training.export.request import CALIBRATION, ExportRequest
 
 if TYPE_CHECKING:
@@ -69,11 +69,10 @@ class ExportModel(ScasNetAlgorithm):
             "onnxruntime.",
         )
 
-    def tags(self) -> list[str]:
-        words = translate(
+    def keywords(self) -> str:
+        return translate(
             "ScasNet", "onnx,quantisation,quantization,int8,half precision,Deepness,GeoDeep"
         )
-        return list(words.split(","))
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         self._add_source()
@@ -100,8 +99,7 @@ class ExportModel(ScasNetAlgorithm):
             ),
         )
         self.add(
-            class_field_parameter(),
-            translate("ScasNet", "The field that holds the class of a polygon."),
+            class_field_parameter(), translate("ScasNet", "Field with the class of a polygon.")
         )
         declare(self, ExportRequest, "bands")
         self._add_files()
@@ -110,12 +108,10 @@ class ExportModel(ScasNetAlgorithm):
     def _add_source(self) -> None:
         # QGIS refuses what its filter does not match, and that is also a folder.
         files = translate("ScasNet", "Models and checkpoints (*.onnx *.json *.safetensors *)")
-        label, kind = (
-            translate("ScasNet", "Model or training folder"),
-            QgsProcessingParameterFile.Behavior,
-        )
+        label = translate("ScasNet", "Model or training folder")
+        kind = QgsProcessingParameterFile.Behavior.File
         self.add(
-            QgsProcessingParameterFile(INPUT, label, kind.File, "", None, True, files),
+            QgsProcessingParameterFile(INPUT, label, kind, "", None, True, files),
             translate(
                 "ScasNet",
                 "A model file (.onnx) in single precision, of this plugin or made for Deepness or "
@@ -126,26 +122,21 @@ class ExportModel(ScasNetAlgorithm):
         )
 
     def _add_files(self) -> None:
-        label, files = (
+        self.add_file(
+            OUTPUT,
             translate("ScasNet", "Exported model"),
             translate("ScasNet", "Models (*.onnx)"),
-        )
-        self.add(
-            QgsProcessingParameterFileDestination(OUTPUT, label, files),
             translate(
                 "ScasNet",
                 "The model file for Map land cover, with the description of the original.",
             ),
+            required=True,
         )
-        files = ";;".join(
-            (
-                translate("ScasNet", "HTML files (*.html)"),
-                translate("ScasNet", "JSON files (*.json)"),
-            )
-        )
-        label = translate("ScasNet", "Report")
-        self.add(
-            QgsProcessingParameterFileDestination(REPORT, label, files, None, True, False),
+        pages = translate("ScasNet", "HTML files (*.html)")
+        self.add_file(
+            REPORT,
+            translate("ScasNet", "Report"),
+            f"{pages};;{translate('ScasNet', 'JSON files (*.json)')}",
             translate(
                 "ScasNet",
                 "How much the exported model differs from the original, class by class: a web "
@@ -201,19 +192,16 @@ class ExportModel(ScasNetAlgorithm):
 
         progress = FeedbackProgress(feedback)
         output = self.parameterAsFileOutput(parameters, OUTPUT, context)
-        report_file = ""
-        if parameters.get(REPORT) not in (None, ""):
-            report_file = self.parameterAsFileOutput(parameters, REPORT, context)
-        reports = [Path(report_file)] if report_file else []
+        report_files = self.files_of(parameters, context, REPORT)
+        reports = [Path(file) for file in report_files.values()]
         reference = reference_values(self._reference, Stage(progress, 0.0, _CLASSES_SHARE))
         request = self._request(parameters, context, Path(output), self._raster, reference)
         check_targets([request.output, *reports], [str(request.source)])
         report = run_task("export", vars(request), Stage(progress, _CLASSES_SHARE, 1.0))
-        outputs = {OUTPUT: output, **output_values(report)}
         with atomic_files(reports) as working:
             for file in reports:
                 write_report(report, working[file], translated)
-        return {**outputs, REPORT: report_file} if report_file else outputs
+        return {OUTPUT: output, **output_values(report), **report_files}
 
     def _request(
         self,

@@ -11,12 +11,11 @@ from qgis.core import (
     QgsProcessingFeedback,
     QgsProcessingOutputString,
     QgsProcessingParameterFile,
-    QgsProcessingParameterFileDestination,
 )
 
 from scasnet_qgis.i18n import translate
 from scasnet_qgis.qgis_ui.processing.base import FeedbackProgress, ScasNetAlgorithm
-from scasnet_qgis.qgis_ui.processing.options import declare, read
+from scasnet_qgis.qgis_ui.processing.parameters import declare, read
 from scasnet_qgis.training.caffe.request import CaffeImport
 
 INPUT, OUTPUT = "INPUT", "OUTPUT"
@@ -47,9 +46,8 @@ class ImportCaffe(ScasNetAlgorithm):
             "training uses.",
         )
 
-    def tags(self) -> list[str]:
-        words = translate("ScasNet", "caffe,caffemodel,vgg,resnet,pspnet,deeplab,weights,import")
-        return list(words.split(","))
+    def keywords(self) -> str:
+        return translate("ScasNet", "caffe,caffemodel,vgg,resnet,pspnet,deeplab,weights,import")
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         files = translate("ScasNet", "Caffe models (*.caffemodel);;All files (*)")
@@ -67,14 +65,16 @@ class ImportCaffe(ScasNetAlgorithm):
         outputs = translate(
             "ScasNet", "Encoder to start a training from (*.safetensors);;Complete model (*.onnx)"
         )
-        label = translate("ScasNet", "Imported weights")
-        self.add(
-            QgsProcessingParameterFileDestination(OUTPUT, label, outputs),
+        self.add_file(
+            OUTPUT,
+            translate("ScasNet", "Imported weights"),
+            outputs,
             translate(
                 "ScasNet",
                 "A name that ends in .safetensors takes the encoder, for Start from of a training. "
                 "A name that ends in .onnx takes all of ScasNet, as a model to map with.",
             ),
+            required=True,
         )
         declare(self, CaffeImport, "class_colors", "mean", "scale", "band_order")
         texts = {

@@ -20,8 +20,12 @@ from scasnet_qgis.accuracy.options import SampleOptions
 from scasnet_qgis.common.progress import Stage
 from scasnet_qgis.i18n import translate
 from scasnet_qgis.qgis_ui.processing.base import FeedbackProgress, ScasNetAlgorithm
-from scasnet_qgis.qgis_ui.processing.layer_parameters import extent_parameter, map_parameter
-from scasnet_qgis.qgis_ui.processing.options import declare, read
+from scasnet_qgis.qgis_ui.processing.parameters import (
+    declare,
+    extent_parameter,
+    map_parameter,
+    read,
+)
 
 if TYPE_CHECKING:
     from scasnet_qgis.accuracy.sample import SampleResult
@@ -59,9 +63,8 @@ class SamplePoints(ScasNetAlgorithm):
             "points that cannot be labelled may stay empty.",
         )
 
-    def tags(self) -> list[str]:
-        words = translate("ScasNet", "stratified random sample,validation,accuracy,area estimate")
-        return list(words.split(","))
+    def keywords(self) -> str:
+        return translate("ScasNet", "stratified random sample,validation,accuracy,area estimate")
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         self.add(
@@ -79,13 +82,11 @@ class SamplePoints(ScasNetAlgorithm):
         declare(self, SampleOptions)
         self.add(
             QgsProcessingParameterVectorDestination(
-                OUTPUT,
-                translate("ScasNet", "Sample"),
-                QgsProcessing.SourceType.TypeVectorPoint,
+                OUTPUT, translate("ScasNet", "Sample"), QgsProcessing.SourceType.TypeVectorPoint
             ),
             translate(
                 "ScasNet",
-                "The points. A GeoPackage also holds the labelling form; a shapefile or GeoJSON "
+                "The points. A GeoPackage also contains the labelling form; a shapefile or GeoJSON "
                 "file does not. A file with labelled points is never overwritten.",
             ),
         )
@@ -112,7 +113,7 @@ class SamplePoints(ScasNetAlgorithm):
         feedback: QgsProcessingFeedback,
     ) -> dict[str, Any]:
         from scasnet_qgis.accuracy.sample import SampleRequest, draw_sample
-        from scasnet_qgis.qgis_ui.layers.sample_style import SampleStyler, write_style
+        from scasnet_qgis.qgis_ui.layers.styles import StyleOnLoad, style_sample, write_style
 
         progress = FeedbackProgress(feedback)
         # QGIS knows the layers to load by the text of their path, however it is spelled.
@@ -128,7 +129,7 @@ class SamplePoints(ScasNetAlgorithm):
         result = draw_sample(request, Stage(progress, CLASSES_SHARE, 1.0), write_style)
         if context.willLoadLayerOnCompletion(output):
             details = context.layerToLoadOnCompletionDetails(output)
-            details.setPostProcessor(SampleStyler.of(result.strata))
+            details.setPostProcessor(StyleOnLoad.of(style_sample, result.strata))
         for line in _lines(result):
             feedback.pushInfo(line)
         strata = json.dumps([asdict(stratum) for stratum in result.strata], ensure_ascii=False)

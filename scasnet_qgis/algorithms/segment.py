@@ -30,9 +30,18 @@ from scasnet_qgis.mapping.settings import (
     TilingOptions,
     WebLayerOptions,
 )
-from scasnet_qgis.qgis_ui.processing.base import FeedbackProgress, ScasNetAlgorithm, translated
-from scasnet_qgis.qgis_ui.processing.layer_parameters import extent_parameter, mask_parameter
-from scasnet_qgis.qgis_ui.processing.options import declare, read
+from scasnet_qgis.qgis_ui.processing.base import (
+    FeedbackProgress,
+    ScasNetAlgorithm,
+    is_temporary,
+    translated,
+)
+from scasnet_qgis.qgis_ui.processing.parameters import (
+    declare,
+    extent_parameter,
+    mask_parameter,
+    read,
+)
 from scasnet_qgis.tiling.augmentation import Augmentation, describe_scales
 
 if TYPE_CHECKING:
@@ -49,6 +58,7 @@ class Segment(ScasNetAlgorithm):
     def __init__(self) -> None:
         super().__init__()
         self._image: dict[str, Any] = {}
+        self._temporary = False
 
     def name(self) -> str:
         return "segment"
@@ -71,9 +81,8 @@ class Segment(ScasNetAlgorithm):
             "to need a model trained for your landscape.",
         )
 
-    def tags(self) -> list[str]:
-        words = translate("ScasNet", "land cover,classification,segmentation,deep learning,onnx")
-        return list(words.split(","))
+    def keywords(self) -> str:
+        return translate("ScasNet", "land cover,classification,segmentation,deep learning,onnx")
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         self._add_inputs()
@@ -183,8 +192,7 @@ class Segment(ScasNetAlgorithm):
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
     ) -> None:
-        from scasnet_qgis.qgis_ui.layers.image_input import read_image
-        from scasnet_qgis.qgis_ui.layers.raster_inputs import read_mask
+        from scasnet_qgis.qgis_ui.layers.raster_inputs import read_image, read_mask
 
         card = self._model(parameters, context).card
         self._image = {
@@ -199,11 +207,12 @@ class Segment(ScasNetAlgorithm):
         feedback: QgsProcessingFeedback,
     ) -> dict[str, Any]:
         from scasnet_qgis.mapping.job import make_map
-        from scasnet_qgis.qgis_ui.about.fact_lines import card_text
-        from scasnet_qgis.qgis_ui.layers.map_style import LayerStyler, write_qml
+        from scasnet_qgis.qgis_ui.about.model_report import card_text
+        from scasnet_qgis.qgis_ui.layers.styles import StyleOnLoad, style_map, write_qml
         from scasnet_qgis.qgis_ui.layers.web_layer import WaitingProgress
 
         files = self._files(parameters, context)
+        self._temporary = is_temporary(Path(files[OUTPUT]))
         wanted = self._settings(parameters, context, files)
         card, image = wanted.model.card, wanted.image
         feedback.pushInfo(card_text(wanted.model))
@@ -211,7 +220,7 @@ class Segment(ScasNetAlgorithm):
         result = make_map(wanted, progress, write_qml)
         if context.willLoadLayerOnCompletion(files[OUTPUT]):
             details = context.layerToLoadOnCompletionDetails(files[OUTPUT])
-            details.setPostProcessor(LayerStyler.of(card.classes))
+            details.setPostProcessor(StyleOnLoad.of(style_map, card.classes))
         for line in result_lines(result, with_mask=bool(image.mask)):
             feedback.pushInfo(line)
         augmentation = {
@@ -236,17 +245,26 @@ class Segment(ScasNetAlgorithm):
         self, parameters: dict[str, Any], context: QgsProcessingContext, files: dict[str, str]
     ) -> MapSettings:
         """Raises ModelError and SettingError."""
-        second = files.get(PROBABILITIES)
+        second, temporary = files.get(PROBABILITIES), self._temporary
         return MapSettings(
             image=read(self, parameters, context, ImageInput, **self._image),
             model=self._model(parameters, context),
-            output=OutputFiles(Path(files[OUTPUT]), Path(second) if second else None),
+            output=OutputFiles(Path(files[OUTPUT]), Path(second) if second else None, temporary),
             tiling=read(self, parameters, context, TilingOptions),
             device=read(self, parameters, context, DeviceOptions),
             augmentation=read(self, parameters, context, Augmentation),
             refinements=tuple(read(self, parameters, context, kind) for kind in REFINEMENTS),
             run=read(self, parameters, context, RunOptions),
         )
+
+    def cancelled_text(self) -> str:
+        if self._temporary:
+            return translate(
+                "ScasNet",
+                "Cancelled: no map was written. A run with a temporary output cannot be resumed; "
+                "choose a file for the map to be able to.",
+            )
+        return super().cancelled_text()
 
 
 def output_values(result: MapResult) -> dict[str, Any]:

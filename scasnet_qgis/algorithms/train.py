@@ -13,9 +13,7 @@ from qgis.core import (
     QgsProcessingOutputBoolean,
     QgsProcessingOutputNumber,
     QgsProcessingOutputString,
-    QgsProcessingParameterFileDestination,
     QgsProcessingParameterMultipleLayers,
-    QgsProcessingUtils,
 )
 
 from scasnet_qgis.common.errors import OutputError, ScasNetError
@@ -25,18 +23,21 @@ from scasnet_qgis.i18n import translate
 from scasnet_qgis.qgis_ui.processing.base import (
     FeedbackProgress,
     ScasNetAlgorithm,
+    is_temporary,
     sentence_of,
     translated,
 )
-from scasnet_qgis.qgis_ui.processing.layer_parameters import (
+from scasnet_qgis.qgis_ui.processing.parameters import (
     CLASS_FIELD,
     INPUT,
     LABELS,
     VALIDATION_INPUT,
     VALIDATION_LABELS,
+    declare,
     field_parameter,
+    read,
+    read_option,
 )
-from scasnet_qgis.qgis_ui.processing.options import declare, read, read_option
 from scasnet_qgis.training.data.options import DataOptions
 from scasnet_qgis.training.settings.config import TrainingConfig
 
@@ -84,11 +85,10 @@ class Train(ScasNetAlgorithm):
             "run it again with the same settings and the same model file.",
         )
 
-    def tags(self) -> list[str]:
-        words = translate(
+    def keywords(self) -> str:
+        return translate(
             "ScasNet", "land cover,classification,training,machine learning,deep learning,onnx"
         )
-        return list(words.split(","))
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         self._add_layers()
@@ -127,37 +127,34 @@ class Train(ScasNetAlgorithm):
             field_parameter(CLASS_FIELD, translate("ScasNet", "Class field"), LABELS),
             translate(
                 "ScasNet",
-                "The field that holds the class of a polygon, as text or number. Polygons without "
+                "Field with the class of a polygon, as text or number. Polygons without "
                 "a value are not used. Rasters need no field.",
             ),
         )
 
     def _add_files(self) -> None:
-        self.add(
-            QgsProcessingParameterFileDestination(
-                MODEL, translate("ScasNet", "Model"), translate("ScasNet", "Models (*.onnx)")
-            ),
+        self.add_file(
+            MODEL,
+            translate("ScasNet", "Model"),
+            translate("ScasNet", "Models (*.onnx)"),
             translate(
                 "ScasNet",
                 "The model file for Map land cover. A folder of the same name with _training added "
                 "is made beside it, from which a later run can continue.",
             ),
+            required=True,
         )
-        self.add(
-            QgsProcessingParameterFileDestination(
-                REPORT,
-                translate("ScasNet", "Report"),
-                translate("ScasNet", "HTML files (*.html)"),
-                None,
-                True,
-                True,
-            ),
+        self.add_file(
+            REPORT,
+            translate("ScasNet", "Report"),
+            translate("ScasNet", "HTML files (*.html)"),
             translate(
                 "ScasNet",
                 "A web page with the accuracy of each class, the confusion matrix, the course of "
                 "the training, examples, the settings, and the command that repeats it. On the "
                 "command line it is written beside the model where no name is given.",
             ),
+            by_default=True,
         )
 
     def _add_validation_layers(self) -> None:
@@ -303,7 +300,7 @@ class Train(ScasNetAlgorithm):
     def _warn(self, progress: Progress) -> None:
         for warning in self._data.warnings:
             progress.warn(warning)
-        if Path(QgsProcessingUtils.tempFolder()) in self._model.parents:
+        if is_temporary(self._model):
             progress.warn(
                 translate(
                     "ScasNet",

@@ -98,7 +98,9 @@ def make_map(settings: MapSettings, progress: Progress, write_style: WriteStyle)
     """
     check_settings(settings)
     image, model, output = settings.image, settings.model, settings.output
-    with gdal_session(), open_workspace(output.map, output.probabilities, progress) as work:
+    kept = not output.temporary
+    workspace = open_workspace(output.map, output.probabilities, progress, keep=kept)
+    with gdal_session(), workspace as work:
         record = RunRecord(settings, progress)
         progress = record.progress
         reader = open_image(image, model.card.bands, progress)

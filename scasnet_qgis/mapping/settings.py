@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from scasnet_qgis.common.messages import translate
 from scasnet_qgis.common.options import BandNumbers, Choice, Flag, Number, Text, labels, option
-from scasnet_qgis.images.value_scaling import ValueRange, parse_value_range
 from scasnet_qgis.mapping.refinements import REFINEMENTS
 from scasnet_qgis.mapping.refinements.refinement import Refinement
 from scasnet_qgis.models.runtime import PROVIDERS
@@ -22,6 +21,7 @@ from scasnet_qgis.tiling.augmentation import NO_AUGMENTATION, Augmentation
 
 if TYPE_CHECKING:
     from scasnet_qgis.images.rendered_layer import RenderedLayer
+    from scasnet_qgis.images.value_scaling import ValueRange
     from scasnet_qgis.models.model_file import ModelInfo
 
 DEVICES = ("auto", *PROVIDERS)
@@ -58,6 +58,12 @@ class WebLayerOptions:
         Number(1, 10_000_000, integer=True),
         advanced=True,
     )
+
+
+def _parse_value_range(text: str) -> ValueRange | None:
+    from scasnet_qgis.images.value_scaling import parse_value_range  # loads GDAL
+
+    return parse_value_range(text)
 
 
 @dataclass(frozen=True)
@@ -124,17 +130,21 @@ class ImageInput:
         Text(),
         advanced=True,
         differs=translate("ScasNet", "the input value range differs"),
-        parse=parse_value_range,
+        parse=_parse_value_range,
         write=str,
     )
 
 
 @dataclass(frozen=True)
 class OutputFiles:
-    """Where the results go; the probabilities only if wanted."""
+    """Where the results go; the probabilities only if wanted.
+
+    The name of a ``temporary`` map is made up for one run, so that no later run can resume it.
+    """
 
     map: Path
     probabilities: Path | None = None
+    temporary: bool = False
 
     @property
     def all(self) -> tuple[Path, ...]:

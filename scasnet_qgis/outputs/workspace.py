@@ -29,9 +29,11 @@ class Workspace:
 
 @contextmanager
 def open_workspace(
-    output: Path, probabilities: Path | None, progress: Progress
+    output: Path, probabilities: Path | None, progress: Progress, *, keep: bool = True
 ) -> Iterator[Workspace]:
     """Folders that no other run has; after an error, what took long stays in the map's.
+
+    Unless ``keep`` is false: a later run cannot resume an output that then has another name.
 
     Raises OutputError where a folder cannot be made or another run has the same output.
     """
@@ -45,7 +47,7 @@ def open_workspace(
         try:
             yield Workspace(deliveries, journal)
         except BaseException:
-            if journal.seconds >= MIN_KEPT_SECONDS:
+            if keep and journal.seconds >= MIN_KEPT_SECONDS:
                 deliveries[-1].leave()
                 _log_kept(folder, progress)
             raise

@@ -72,9 +72,9 @@ def test_page_of_the_shipped_model(info):
     assert page.texts("h1") == [card.name]
     classes = page.all("table")[1]
     assert [row.texts("th")[0] for row in classes.all("tr")[1:]] == CLASSES
-    swatches = [each.attributes["style"] for each in classes.all("span")]
-    assert swatches == [f"background:{each.color}" for each in card.classes]
-    heat = next(each for each in page.all("table") if each.attributes.get("class") == "heat")
+    swatches = [swatch.attributes["style"] for swatch in classes.all("span")]
+    assert swatches == [f"background:{entry.color}" for entry in card.classes]
+    heat = next(table for table in page.all("table") if table.attributes.get("class") == "heat")
     assert len(heat.all("td")) == 25
     assert not page.all("script")
 
@@ -101,7 +101,7 @@ def test_json_has_every_field_of_the_card(info, tmp_path):
     path = pixelwise(tmp_path / "ours.onnx", bands=2, classes=2, metadata=to_metadata(card))
     text, content, page = info(path)
     given = content["card"]
-    classes = tuple(ModelClass(**each) for each in given.pop("classes"))
+    classes = tuple(ModelClass(**entry) for entry in given.pop("classes"))
     assert ModelCard(classes=classes, **given) == card
     assert "Ground resolution: 0.2 to 0.8 m" in text
     assert "mean 0.1, 0.2, standard deviation 0.3, 0.4" in text
@@ -112,7 +112,7 @@ def test_json_has_every_field_of_the_card(info, tmp_path):
 
 def test_model_made_for_deepness(info, tmp_path):
     text, content, _ = info(pixelwise(tmp_path / "theirs.onnx", metadata=DEEPNESS))
-    assert [each["name"] for each in content["card"]["classes"]] == ["water", "forest", "town"]
+    assert [entry["name"] for entry in content["card"]["classes"]] == ["water", "forest", "town"]
     assert content["card"]["standardise"] is True
     assert content["metadata_keys"]["scasnet"] == []
     assert sorted(content["metadata_keys"]["deepness_geodeep"]) == sorted(
@@ -127,7 +127,7 @@ def test_model_made_for_deepness(info, tmp_path):
 def test_model_made_for_geodeep(info, tmp_path):
     path = pixelwise(tmp_path / "theirs.onnx", batch=1, size=(96, 96), metadata=GEODEEP)
     text, content, _ = info(path)
-    assert [each["name"] for each in content["card"]["classes"]] == ["a", "b", "c"]
+    assert [entry["name"] for entry in content["card"]["classes"]] == ["a", "b", "c"]
     assert content["input"]["fixed_size"] == [96, 96]
     assert "96 × 96 pixels only" in text
     assert "(tiles): 1" in text
@@ -175,7 +175,7 @@ def test_text_of_strangers_is_no_markup_and_no_line_of_its_own(info, tmp_path):
 
 def test_page_opens_in_the_results_viewer(provider):
     algorithm = QgsApplication.processingRegistry().algorithmById("scasnet:modelinfo")
-    kinds = {each.name(): each.type() for each in algorithm.outputDefinitions()}
+    kinds = {output.name(): output.type() for output in algorithm.outputDefinitions()}
     assert kinds == {"JSON": "outputFile", "HTML": "outputHtml", "TEXT": "outputString"}
 
 
@@ -183,10 +183,7 @@ def test_files_are_not_needed(run, tmp_path):
     assert set(run("scasnet:modelinfo", INPUT=str(paths.default_model()))) == {"TEXT"}
 
 
-@pytest.mark.parametrize(
-    "content",
-    [None, "no model", "indices"],
-)
+@pytest.mark.parametrize("content", [None, "no model", "indices"])
 def test_what_is_no_model_is_one_sentence(run, tmp_path, content):
     model = tmp_path / "model.onnx"
     if content == "indices":

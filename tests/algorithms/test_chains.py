@@ -11,11 +11,6 @@ from osgeo import gdal
 from qgis.core import (
     QgsApplication,
     QgsProcessingFeedback,
-    QgsProcessingModelAlgorithm,
-    QgsProcessingModelChildAlgorithm,
-    QgsProcessingModelChildParameterSource,
-    QgsProcessingModelOutput,
-    QgsProcessingModelParameter,
     QgsProcessingOutputLayerDefinition,
     QgsProcessingParameterRasterLayer,
     QgsProject,
@@ -23,61 +18,28 @@ from qgis.core import (
 )
 
 from scasnet_qgis import environment as dependencies
-from tests.real_qgis import CLASSES, leftovers, legend_of, pixels, qgis_process
-
-Source = QgsProcessingModelChildParameterSource
-
-
-def _child(name: str, algorithm: str, sources: dict[str, list]) -> QgsProcessingModelChildAlgorithm:
-    child = QgsProcessingModelChildAlgorithm(algorithm)
-    child.setChildId(name)
-    for key, value in sources.items():
-        child.addParameterSources(key, value)
-    return child
-
-
-def _zonal_model() -> QgsProcessingModelAlgorithm:
-    """Image -> land cover -> grid of zones -> share of the classes in each zone."""
-    model = QgsProcessingModelAlgorithm("zones", "zones", "tests")
-    parameter = QgsProcessingParameterRasterLayer("image", "image")
-    model.addModelParameter(parameter, QgsProcessingModelParameter("image"))
-    image = Source.fromModelParameter("image")
-    segment = _child("segment", "scasnet:segment", {"INPUT": [image]})
-    zones = _child(
-        "grid",
-        "native:creategrid",
-        {
-            "TYPE": [Source.fromStaticValue(2)],
-            "EXTENT": [image],
-            "HSPACING": [Source.fromStaticValue(100)],
-            "VSPACING": [Source.fromStaticValue(100)],
-            "CRS": [image],
-        },
-    )
-    histogram = _child(
-        "histogram",
-        "native:zonalhistogram",
-        {
-            "INPUT_RASTER": [Source.fromChildOutput("segment", "OUTPUT")],
-            "INPUT_VECTOR": [Source.fromChildOutput("grid", "OUTPUT")],
-            "COLUMN_PREFIX": [Source.fromStaticValue("class_")],
-        },
-    )
-    output = QgsProcessingModelOutput("zones", "zones")
-    output.setChildId("histogram")
-    output.setChildOutputName("OUTPUT")
-    histogram.setModelOutputs({"zones": output})
-    for child in (segment, zones, histogram):
-        model.addChildAlgorithm(child)
-    return model
+from tests.algorithms.graphical_models import Source, graphical_model
+from tests.real_qgis import CLASSES, leftovers, legend_of, parse_results, pixels, qgis_process
 
 
 def test_model_of_segment_and_zonal_histogram(provider, context, feedback, image, tmp_path):
+    """Image -> land cover -> grid of zones -> share of the classes in each zone."""
     import processing
 
-    model = _zonal_model()
-    model.initAlgorithm()
-    name = model.destinationParameterDefinitions()[0].name()  # QGIS makes it up
+    given = Source.fromModelParameter("image")
+    zones = {"TYPE": 2, "EXTENT": given, "HSPACING": 100, "VSPACING": 100, "CRS": given}
+    histogram = {
+        "INPUT_RASTER": Source.fromChildOutput("segment", "OUTPUT"),
+        "INPUT_VECTOR": Source.fromChildOutput("grid", "OUTPUT"),
+        "COLUMN_PREFIX": "class_",
+    }
+    steps = {
+        "segment": ("scasnet:segment", {"INPUT": given}),
+        "grid": ("native:creategrid", zones),
+        "histogram": ("native:zonalhistogram", histogram),
+    }
+    inputs = [QgsProcessingParameterRasterLayer("image", "image")]
+    model, name = graphical_model(inputs, steps, "histogram")
     parameters = {"image": str(image), name: str(tmp_path / "zones.gpkg")}
     outputs = processing.run(model, parameters, context=context, feedback=feedback)
     zones = QgsVectorLayer(outputs[name], "zones")
@@ -125,16 +87,8 @@ def test_batch_gives_each_image_its_map(run, provider, image, tmp_path):
 
 def test_command_line_makes_the_same_map(run, image, tmp_path):
     run("scasnet:segment", INPUT=str(image), OUTPUT=str(tmp_path / "here.tif"))
-    done = qgis_process(
-        "--json",
-        "run",
-        "scasnet:segment",
-        "--",
-        f"INPUT={image}",
-        f"OUTPUT={tmp_path / 'there.tif'}",
-    )
-    assert done.returncode == 0, done.stderr
-    results = json.loads(done.stdout)["results"]
+    values = (f"INPUT={image}", f"OUTPUT={tmp_path / 'there.tif'}")
+    results = parse_results(qgis_process("--json", "run", "scasnet:segment", "--", *values))
     statistics = json.loads(results["CLASS_STATISTICS"])
     assert [entry["name"] for entry in statistics] == CLASSES
     assert (pixels(tmp_path / "here.tif") == pixels(tmp_path / "there.tif")).all()
@@ -159,11 +113,8 @@ def test_command_line_with_umlauts_and_spaces(image, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (
-            ["BANDS=1", "BANDS=2", "BANDS=9"],
-            "Band 9 does not exist: the raster has the bands 1 to 3.",
-        ),
-        (["BANDS=1;2;9"], "Band 9 does not exist: the raster has the bands 1 to 3."),
+        (["BANDS=1", "BANDS=2", "BANDS=9"], "Band 9 does not exist: the image has bands 1 to 3."),
+        (["BANDS=1;2;9"], "Band 9 does not exist: the image has bands 1 to 3."),
         (
             ["MODEL=/nowhere/m.onnx"],
             "The model file /nowhere/m.onnx does not exist or cannot be read: choose another file.",

@@ -12,10 +12,6 @@ from qgis.core import (
     QgsCategorizedSymbolRenderer,
     QgsProcessingException,
     QgsProcessingFeedback,
-    QgsProcessingModelAlgorithm,
-    QgsProcessingModelChildAlgorithm,
-    QgsProcessingModelChildParameterSource,
-    QgsProcessingModelParameter,
     QgsProcessingParameterRasterLayer,
     QgsProject,
     QgsRendererCategory,
@@ -24,7 +20,8 @@ from qgis.core import (
 from sklearn import metrics
 
 from tests.accuracy.conftest import NAMES, box, make_layer, name_classes, noisy, patches, point
-from tests.real_qgis import RecordingFeedback, leftovers, qgis_process
+from tests.algorithms.graphical_models import Source, graphical_model
+from tests.real_qgis import leftovers, parse_results, qgis_process
 
 TRUTH = patches(90, 110, 1)
 MAPPED = noisy(TRUTH, 2)
@@ -61,7 +58,7 @@ def test_figures_come_back_as_outputs_and_as_files(run, mapped, truth, tmp_path,
         assert outputs[name] == pytest.approx(value), name
     assert (outputs["PIXELS"], outputs["SAMPLES"]) == (TRUTH.size, 0)
     classes = json.loads(outputs["CLASS_ACCURACY"])
-    assert [each["name"] for each in classes] == list(NAMES)
+    assert [entry["name"] for entry in classes] == list(NAMES)
     assert json.loads(outputs["LEFT_OUT"]) == []
     assert json.loads(outputs["AREA_ADJUSTED_FIGURES"])["given"] is False
     assert {name: outputs[name] for name in files} == files
@@ -73,7 +70,7 @@ def test_figures_come_back_as_outputs_and_as_files(run, mapped, truth, tmp_path,
 
 
 def test_no_file_is_written_that_nobody_wants(run, mapped, truth, tmp_path):
-    before = sorted(each.name for each in tmp_path.iterdir())
+    before = sorted(path.name for path in tmp_path.iterdir())
     outputs = run("scasnet:evaluate", MAP=mapped, REFERENCE=truth)
     assert "REPORT" not in outputs
     assert leftovers(tmp_path, *before, "map.tif.aux.xml", "truth.tif.aux.xml") == []
@@ -85,12 +82,16 @@ def test_report_is_offered_in_the_toolbox_and_lands_in_a_temporary_file(
     from qgis.core import QgsApplication, QgsProcessingParameterDefinition
 
     algorithm = QgsApplication.processingRegistry().algorithmById("scasnet:evaluate")
-    made = {each: algorithm.parameterDefinition(each).createByDefault() for each in
+    made = {name: algorithm.parameterDefinition(name).createByDefault() for name in
             ("REPORT", "CSV", "JSON")}  # fmt: skip
     assert made == {"REPORT": True, "CSV": False, "JSON": False}
     assert algorithm.outputDefinition("REPORT").type() == "outputHtml"
     flag = QgsProcessingParameterDefinition.Flag.FlagAdvanced
-    folded = {each.name() for each in algorithm.parameterDefinitions() if each.flags() & flag}
+    folded = {
+        parameter.name()
+        for parameter in algorithm.parameterDefinitions()
+        if parameter.flags() & flag
+    }
     assert folded == {"LEAVE_OUT", "AREA_ADJUSTED"}
     outputs = run("scasnet:evaluate", MAP=mapped, REFERENCE=truth, REPORT="TEMPORARY_OUTPUT")
     assert outputs["REPORT"].endswith(".html")
@@ -142,7 +143,7 @@ def test_extent_boundary_and_classes_to_leave_out(run, mapped, truth):
         BOUNDARY=2,
         LEAVE_OUT="grass",
     )
-    left_out = {each["reason"]: each["count"] for each in json.loads(outputs["LEFT_OUT"])}
+    left_out = {entry["reason"]: entry["count"] for entry in json.loads(outputs["LEFT_OUT"])}
     assert left_out["of a class that is to be left out"] == (TRUTH[20:70, 10:70] == 2).sum()
     assert sum(left_out.values()) + outputs["PIXELS"] == 50 * 60
 
@@ -169,39 +170,24 @@ def test_bad_input_is_one_sentence(run, mapped, tmp_path, change, sentence):
 
 def test_reference_away_from_the_map(run, mapped, make_raster):
     away = make_raster(TRUTH, "away.tif", geotransform=(6e5, 0.5, 0, 4e6, 0, -0.5))
-    with pytest.raises(QgsProcessingException):
+    with pytest.raises(QgsProcessingException, match="overlap"):
         run("scasnet:evaluate", MAP=mapped, REFERENCE=away)
 
 
-def test_cancelled_run_writes_nothing(provider, context, mapped, truth, tmp_path):
-    import processing
-
-    feedback = RecordingFeedback(cancel_at=20.0)
+def test_cancelled_run_writes_nothing(cancelled, mapped, truth, tmp_path):
     target = tmp_path / "report.html"
-    parameters = {"MAP": mapped, "REFERENCE": truth, "REPORT": str(target)}
-    outputs = processing.run("scasnet:evaluate", parameters, context=context, feedback=feedback)
-    assert outputs == {}
+    cancelled("scasnet:evaluate", 20.0, MAP=mapped, REFERENCE=truth, REPORT=str(target))
     assert not target.exists()
 
 
 def test_in_a_model(provider, context, feedback, mapped, truth, tmp_path):
-    model = QgsProcessingModelAlgorithm("judge", "judge", "tests")
-    for name in ("map", "truth"):
-        parameter = QgsProcessingParameterRasterLayer(name, name)
-        model.addModelParameter(parameter, QgsProcessingModelParameter(name))
-    child = QgsProcessingModelChildAlgorithm("scasnet:evaluate")
-    child.setChildId("evaluate")
-    child.addParameterSources(
-        "MAP", [QgsProcessingModelChildParameterSource.fromModelParameter("map")]
-    )
-    child.addParameterSources(
-        "REFERENCE", [QgsProcessingModelChildParameterSource.fromModelParameter("truth")]
-    )
-    child.addParameterSources(
-        "JSON", [QgsProcessingModelChildParameterSource.fromStaticValue(str(tmp_path / "r.json"))]
-    )
-    model.addChildAlgorithm(child)
-    model.initAlgorithm()
+    inputs = [QgsProcessingParameterRasterLayer(name, name) for name in ("map", "truth")]
+    given = {
+        "MAP": Source.fromModelParameter("map"),
+        "REFERENCE": Source.fromModelParameter("truth"),
+        "JSON": str(tmp_path / "r.json"),
+    }
+    model, _ = graphical_model(inputs, {"evaluate": ("scasnet:evaluate", given)})
     parameters = {"map": mapped, "truth": truth}
     results, done = model.run(parameters, context, feedback)
     assert done
@@ -213,10 +199,7 @@ def test_batch_keeps_nothing_from_the_row_before(provider, mapped, truth, tmp_pa
     from qgis.core import QgsApplication, QgsProcessingContext
 
     polygons = make_layer(tmp_path / "truth.gpkg", [(box(3, 5, 40, 30), "water")])
-    rows = [
-        {"REFERENCE": polygons, "CLASS_FIELD": "class", "BOUNDARY": 1},
-        {"REFERENCE": truth},
-    ]
+    rows = [{"REFERENCE": polygons, "CLASS_FIELD": "class", "BOUNDARY": 1}, {"REFERENCE": truth}]
     algorithm = QgsApplication.processingRegistry().createAlgorithmById("scasnet:evaluate")
     counts = []
     for row in rows:
@@ -229,18 +212,9 @@ def test_batch_keeps_nothing_from_the_row_before(provider, mapped, truth, tmp_pa
 
 
 def test_command_line(mapped, truth, tmp_path):
-    done = qgis_process(
-        "--json",
-        "run",
-        "scasnet:evaluate",
-        "--",
-        f"MAP={mapped}",
-        f"REFERENCE={truth}",
-        "BOUNDARY=1",
-        f"REPORT={tmp_path / 'Bericht ä.html'}",
-    )
-    assert done.returncode == 0, done.stderr
-    results = json.loads(done.stdout)["results"]
+    report = f"REPORT={tmp_path / 'Bericht ä.html'}"
+    values = (f"MAP={mapped}", f"REFERENCE={truth}", "BOUNDARY=1", report)
+    results = parse_results(qgis_process("--json", "run", "scasnet:evaluate", "--", *values))
     assert 0 < results["OVERALL_ACCURACY"] < 1
     assert results["PIXELS"] < TRUTH.size
     assert (tmp_path / "Bericht ä.html").exists()
@@ -253,5 +227,5 @@ def test_our_own_maps_name_their_classes(run, image, tmp_path):
     outputs = run("scasnet:evaluate", MAP=target, REFERENCE=target)
     assert outputs["OVERALL_ACCURACY"] == 1
     assert outputs["PIXELS"] == gdal.Open(target).ReadAsArray().size
-    names = [each["name"] for each in json.loads(outputs["CLASS_ACCURACY"])]
+    names = [entry["name"] for entry in json.loads(outputs["CLASS_ACCURACY"])]
     assert names == ["building", "land", "road", "vegetation", "water"]

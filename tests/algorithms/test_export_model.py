@@ -9,32 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from osgeo import gdal
-from qgis.core import (
-    QgsFeature,
-    QgsGeometry,
-    QgsProcessingException,
-    QgsRasterLayer,
-    QgsRectangle,
-    QgsSettings,
-    QgsVectorLayer,
-)
+from qgis.core import QgsFeature, QgsGeometry, QgsRasterLayer, QgsRectangle, QgsVectorLayer
 
 from scasnet_qgis import paths
 from scasnet_qgis.models.model_file import inspect
-from tests.real_qgis import RecordingFeedback, leftovers, pixels, qgis_process
+from tests.real_qgis import leftovers, pixels, qgis_process
 
-KEY = "Processing/Configuration/SCASNET_TORCH_PYTHON"
 MODEL = paths.default_model()
 
 
 @pytest.fixture(autouse=True)
-def python_with_onnx(provider):
-    before = QgsSettings().value(KEY)
-    QgsSettings().setValue(KEY, sys.executable)
-    yield
-    QgsSettings().remove(KEY)
-    if before is not None:
-        QgsSettings().setValue(KEY, before)
+def python_with_onnx(provider, training_python):
+    training_python(sys.executable)
 
 
 def test_8_bits_with_a_reference_and_a_report(run, image, feedback, tmp_path):
@@ -136,25 +122,19 @@ def test_a_training_becomes_a_model(run, image, tmp_path):
     assert inspect(tmp_path / "m.onnx").card.name == "Ours"
 
 
-def refusal(run, **parameters) -> str:
-    with pytest.raises(QgsProcessingException) as caught:
-        run("scasnet:exportmodel", **parameters)
-    return str(caught.value)
-
-
-def test_what_cannot_work_is_said_in_one_sentence(run, image, tmp_path):
+def test_what_cannot_work_is_said_in_one_sentence(refused, image, tmp_path):
     output = {"OUTPUT": str(tmp_path / "m.onnx")}
-    assert refusal(run, PRECISION="int8", **output)
-    missing = str(tmp_path / "no.onnx")
-    assert "no.onnx" in refusal(run, INPUT=missing, **output)
-    assert "no_training" in refusal(run, INPUT=str(tmp_path / "no_training"), **output)
+    assert "calibration" in refused("scasnet:exportmodel", PRECISION="int8", **output)
+    for name in ("no.onnx", "no_training"):
+        assert name in refused("scasnet:exportmodel", INPUT=str(tmp_path / name), **output)
     layer = polygons(image, "cover")
     chosen = {"CALIBRATION": str(image), "REFERENCE": layer, **output}
-    assert "kind" not in refusal(run, **chosen)
-    assert "'kind'" in refusal(run, CLASS_FIELD="kind", **chosen)
-    assert refusal(run, REFERENCE=layer, CLASS_FIELD="cover", **output)
+    assert "kind" not in refused("scasnet:exportmodel", **chosen)
+    assert "'kind'" in refused("scasnet:exportmodel", CLASS_FIELD="kind", **chosen)
+    of_layer = refused("scasnet:exportmodel", REFERENCE=layer, CLASS_FIELD="cover", **output)
+    assert "calibration" in of_layer
     twice = {"CALIBRATION": str(image), "REPORT": output["OUTPUT"], **output}
-    assert "m.onnx" in refusal(run, **twice)
+    assert "m.onnx" in refused("scasnet:exportmodel", **twice)
     assert leftovers(tmp_path) == []
 
 
@@ -177,16 +157,7 @@ def test_bands_are_taken_as_chosen(run, image, tmp_path):
     assert np.isfinite(both[0][1])
 
 
-def test_a_cancelled_export_leaves_nothing(provider, image, context, tmp_path):
-    import processing
-
-    feedback = RecordingFeedback(cancel_at=30.0)
-    parameters = {
-        "PRECISION": "int8",
-        "CALIBRATION": str(image),
-        "OUTPUT": str(tmp_path / "m.onnx"),
-        "REPORT": str(tmp_path / "report.html"),
-    }
-    outputs = processing.run("scasnet:exportmodel", parameters, context=context, feedback=feedback)
-    assert outputs == {}
+def test_a_cancelled_export_leaves_nothing(cancelled, image, tmp_path):
+    files = {"OUTPUT": str(tmp_path / "m.onnx"), "REPORT": str(tmp_path / "report.html")}
+    cancelled("scasnet:exportmodel", 30.0, PRECISION="int8", CALIBRATION=str(image), **files)
     assert leftovers(tmp_path) == []

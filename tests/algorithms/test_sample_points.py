@@ -18,7 +18,7 @@ from qgis.core import (
 )
 
 from tests.accuracy.conftest import NAMES, name_classes, noisy, patches
-from tests.real_qgis import RecordingFeedback, leftovers, qgis_process
+from tests.real_qgis import leftovers, qgis_process
 
 TRUTH = patches(130, 150, 1, size=10)
 MAPPED = noisy(TRUTH, 2)
@@ -52,17 +52,17 @@ def check_form(layer: QgsVectorLayer) -> None:
     """The form offers the classes and shows nothing of the map."""
     widget = layer.editorWidgetSetup(layer.fields().indexOf("reference"))
     assert widget.type() == "ValueMap"
-    offered = {key: value for each in widget.config()["map"] for key, value in each.items()}
+    offered = {key: value for choice in widget.config()["map"] for key, value in choice.items()}
     empty = QgsValueMapFieldFormatter.NULL_VALUE
     assert offered == {"not labelled yet": empty, **{name: name for name in NAMES}}
     kinds = {name: layer.editorWidgetSetup(layer.fields().indexOf(name)).type() for name in DESIGN}
     assert set(kinds.values()) == {"Hidden"}
     columns = layer.attributeTableConfig().columns()
-    hidden = {each.name for each in columns if each.hidden}
+    hidden = {column.name for column in columns if column.hidden}
     assert hidden - {""} == set(DESIGN), "beside the column of actions"
     assert isinstance(layer.renderer(), QgsCategorizedSymbolRenderer)
     assert layer.renderer().classAttribute() == "reference"
-    shown = [each.label() for each in layer.renderer().categories()]
+    shown = [category.label() for category in layer.renderer().categories()]
     assert shown == [*NAMES, "not labelled yet"]
 
 
@@ -76,8 +76,8 @@ def test_sample_with_its_form_in_one_file(run, mapped, tmp_path):
     assert layer.featureCount() == outputs["POINTS"] == 100
     assert layer.crs().authid() == "EPSG:32640"
     strata = json.loads(outputs["STRATA"])
-    assert [each["name"] for each in strata] == list(NAMES)
-    assert [each["pixels"] for each in strata] == np.bincount(MAPPED.ravel())[1:].tolist()
+    assert [entry["name"] for entry in strata] == list(NAMES)
+    assert [entry["pixels"] for entry in strata] == np.bincount(MAPPED.ravel())[1:].tolist()
     assert outputs["AREA_UNIT"] == "m2"
     check_form(layer)
 
@@ -98,10 +98,10 @@ def test_from_the_map_over_the_labels_to_the_areas(run, mapped, tmp_path, feedba
     overall = figures["overall_accuracy"]
     assert overall["value"] == pytest.approx((TRUTH == MAPPED)[kept].mean(), abs=0.06)
     assert 0.01 < overall["half_width"] < 0.06
-    for value, each in enumerate(figures["classes"], start=1):
+    for value, entry in enumerate(figures["classes"], start=1):
         truth = (TRUTH[kept] == value).sum() * 0.25
-        assert abs(each["area"]["value"] - truth) < 2 * each["area"]["half_width"]
-        assert each["mapped_area"] == (value == MAPPED).sum() * 0.25
+        assert abs(entry["area"]["value"] - truth) < 2 * entry["area"]["half_width"]
+        assert entry["mapped_area"] == (value == MAPPED).sum() * 0.25
     assert "Olofsson" in report.read_text(encoding="utf-8")
     with pytest.raises(QgsProcessingException, match="300"):
         run("scasnet:samplepoints", MAP=mapped, OUTPUT=target)
@@ -138,10 +138,7 @@ def test_a_temporary_sample(run, mapped):
 
 def test_standard_error_instead_of_a_number(run, mapped, tmp_path, feedback):
     outputs = run(
-        "scasnet:samplepoints",
-        MAP=mapped,
-        TARGET_ERROR=0.02,
-        OUTPUT=str(tmp_path / "sample.gpkg"),
+        "scasnet:samplepoints", MAP=mapped, TARGET_ERROR=0.02, OUTPUT=str(tmp_path / "sample.gpkg")
     )
     assert 385 < outputs["POINTS"] < 400
     assert any("0.02" in line for line in feedback.lines)
@@ -168,13 +165,9 @@ def test_an_image_is_no_map(run, image, tmp_path):
         run("scasnet:samplepoints", MAP=str(image), OUTPUT=str(tmp_path / "sample.gpkg"))
 
 
-def test_cancelled_run_leaves_nothing(provider, context, mapped, tmp_path):
-    import processing
-
-    feedback = RecordingFeedback(cancel_at=20.0)
-    parameters = {"MAP": mapped, "SAMPLES": 150, "OUTPUT": str(tmp_path / "sample.gpkg")}
-    outputs = processing.run("scasnet:samplepoints", parameters, context=context, feedback=feedback)
-    assert outputs == {}
+def test_cancelled_run_leaves_nothing(cancelled, mapped, tmp_path):
+    target = str(tmp_path / "sample.gpkg")
+    cancelled("scasnet:samplepoints", 20.0, MAP=mapped, SAMPLES=150, OUTPUT=target)
     assert leftovers(tmp_path, *SIDE_FILES) == []
 
 

@@ -8,14 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from osgeo import gdal
-from qgis.core import (
-    QgsCoordinateReferenceSystem,
-    QgsRasterLayer,
-)
+from qgis.core import QgsCoordinateReferenceSystem, QgsRasterLayer
 
 from scasnet_qgis.images.rendered_image import RenderedImage, rendered_grid
 from scasnet_qgis.outputs.provenance.run_record import Record
-from scasnet_qgis.qgis_ui.about.run_facts import sections
+from scasnet_qgis.qgis_ui.about.map_report import sections
 from scasnet_qgis.qgis_ui.layers.layer_renderer import LayerRenderer
 from scasnet_qgis.tiling.windows import Window
 from tests.conftest import Recorder
@@ -192,7 +189,7 @@ def test_keys_are_not_written_down(
     shown = record_of(target)["input"]["rendered"]["name"]
     assert shown == (service.address if named_by_its_source else "tiles")
     notes = record_of(target)["repeat"]["notes"]
-    assert any("password" in each for each in notes)
+    assert any("password" in note for note in notes)
 
 
 @pytest.mark.long

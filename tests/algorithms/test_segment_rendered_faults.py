@@ -6,12 +6,7 @@ import time
 
 import numpy as np
 import pytest
-from qgis.core import (
-    QgsNetworkAccessManager,
-    QgsProcessingException,
-    QgsProject,
-    QgsRasterLayer,
-)
+from qgis.core import QgsNetworkAccessManager, QgsProcessingException, QgsProject, QgsRasterLayer
 
 from scasnet_qgis.outputs import workspace as work
 from tests.real_qgis import RecordingFeedback, leftovers, pixels
@@ -50,14 +45,7 @@ def test_an_extent_elsewhere_is_refused(run, qgis_app, service, tmp_path):
 
 @pytest.mark.parametrize(
     ("status", "words", "tries"),
-    [
-        (404, "404", 1),
-        (403, "403", 1),
-        (500, "500", 3),
-        (-1, "", 3),
-        (0, "", 1),
-        (204, "", 1),
-    ],
+    [(404, "404", 1), (403, "403", 1), (500, "500", 3), (-1, "", 3), (0, "", 1), (204, "", 1)],
 )
 def test_what_a_service_leaves_out_stops_the_run(
     run, layer, service, tmp_path, status, words, tries
@@ -103,7 +91,7 @@ def test_a_run_whose_server_went_away_goes_on_when_it_is_back(
     assert refused(run, tmp_path, **how)
     service.gone_after, asked = None, len(service.requests)
     run("scasnet:segment", OUTPUT=str(target), **how)
-    assert any(each.startswith("Resuming an interrupted run") for each in feedback.lines)
+    assert any(line.startswith("Resuming an interrupted run") for line in feedback.lines)
     assert len(service.requests) > asked
     with serving(picture) as other:
         fresh = QgsRasterLayer(other.xyz, "tiles", "wms")

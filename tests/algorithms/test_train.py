@@ -12,22 +12,16 @@ from qgis.core import (
     QgsProcessingAlgRunnerTask,
     QgsProcessingContext,
     QgsProcessingFeedback,
-    QgsProcessingModelAlgorithm,
-    QgsProcessingModelChildAlgorithm,
-    QgsProcessingModelChildParameterSource,
-    QgsProcessingModelOutput,
-    QgsProcessingModelParameter,
     QgsProcessingParameterRasterLayer,
     QgsProject,
-    QgsSettings,
 )
 from qgis.PyQt.QtCore import QEventLoop, QTimer
 
 from scasnet_qgis.models.model_file import inspect
+from tests.algorithms.graphical_models import Source, graphical_model
 from tests.qgis_ui import fields
-from tests.real_qgis import RecordingFeedback, pixels, qgis_process
+from tests.real_qgis import RecordingFeedback, parse_results, pixels, qgis_process
 
-KEY = "Processing/Configuration/SCASNET_TORCH_PYTHON"
 SMALL = {
     "START_FROM": "nothing",
     "WIDTH": 0.0625,
@@ -51,13 +45,8 @@ def place(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def python_with_torch(provider):
-    before = QgsSettings().value(KEY)
-    QgsSettings().setValue(KEY, sys.executable)
-    yield
-    QgsSettings().remove(KEY)
-    if before is not None:
-        QgsSettings().setValue(KEY, before)
+def python_with_torch(provider, training_python):
+    training_python(sys.executable)
 
 
 def _batch(rows: list[dict]) -> list[tuple[bool, dict, RecordingFeedback]]:
@@ -93,7 +82,7 @@ def test_polygons_become_a_model_after_a_row_that_was_refused(run, place, tmp_pa
     assert done, feedback.textLog()
     card = inspect(model).card
     assert card.name == "Fields"
-    assert [(each.name, each.color) for each in card.classes] == [
+    assert [(entry.name, entry.color) for entry in card.classes] == [
         ("Meadow", "#3c8c3c"),
         ("Sand", "#c8be96"),
         ("Lake", "#2850aa"),
@@ -166,32 +155,14 @@ def test_map_of_a_model_trained_in_a_graphical_model(provider, context, place, t
     """Train on one image, measure on another, map the first: all in one graphical model."""
     import processing
 
-    source = QgsProcessingModelChildParameterSource
-    model = QgsProcessingModelAlgorithm("both", "both", "tests")
     names = ("image", "labels", "other_image", "other_labels")
-    for name in names:
-        parameter = QgsProcessingParameterRasterLayer(name, name)
-        model.addModelParameter(parameter, QgsProcessingModelParameter(name))
-    train = QgsProcessingModelChildAlgorithm("scasnet:train")
-    train.setChildId("train")
-    inputs = ("INPUT", "LABELS", "VALIDATION_INPUT", "VALIDATION_LABELS")
-    for name, given in zip(inputs, names):
-        train.addParameterSources(name, [source.fromModelParameter(given)])
-    train.addParameterSources("MODEL", [source.fromStaticValue(str(tmp_path / "m.onnx"))])
-    for name, value in SMALL.items():
-        train.addParameterSources(name, [source.fromStaticValue(value)])
-    segment = QgsProcessingModelChildAlgorithm("scasnet:segment")
-    segment.setChildId("segment")
-    segment.addParameterSources("INPUT", [source.fromModelParameter("image")])
-    segment.addParameterSources("MODEL", [source.fromChildOutput("train", "MODEL")])
-    output = QgsProcessingModelOutput("map", "map")
-    output.setChildId("segment")
-    output.setChildOutputName("OUTPUT")
-    segment.setModelOutputs({"map": output})
-    for child in (train, segment):
-        model.addChildAlgorithm(child)
-    model.initAlgorithm()
-    name = model.destinationParameterDefinitions()[0].name()
+    given = {name: Source.fromModelParameter(name) for name in names}
+    layers = ("INPUT", "LABELS", "VALIDATION_INPUT", "VALIDATION_LABELS")
+    training = {**dict(zip(layers, given.values())), "MODEL": str(tmp_path / "m.onnx"), **SMALL}
+    mapping = {"INPUT": given["image"], "MODEL": Source.fromChildOutput("train", "MODEL")}
+    steps = {"train": ("scasnet:train", training), "segment": ("scasnet:segment", mapping)}
+    inputs = [QgsProcessingParameterRasterLayer(name, name) for name in names]
+    model, name = graphical_model(inputs, steps, "segment")
     parameters = {
         "image": str(place / "west.tif"),
         "labels": str(place / "west_truth.tif"),
@@ -211,21 +182,11 @@ def test_map_of_a_model_trained_in_a_graphical_model(provider, context, place, t
 @pytest.mark.long
 def test_command_line_trains(place, tmp_path):
     values = [f"{name}={value}" for name, value in SMALL.items()]
-    done = qgis_process(
-        "--json",
-        "run",
-        "scasnet:train",
-        "--",
-        f"INPUT={place / 'west.tif'}",
-        f"INPUT={place / 'east.tif'}",
-        f"LABELS={place / 'west_truth.tif'}",
-        f"LABELS={place / 'east_truth.tif'}",
-        f"MODEL={tmp_path / 'm.onnx'}",
-        *values,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    results = json.loads(done.stdout)["results"]
+    images = [f"INPUT={place / name}" for name in ("west.tif", "east.tif")]
+    labels = [f"LABELS={place / name}" for name in ("west_truth.tif", "east_truth.tif")]
+    values += [*images, *labels, f"MODEL={tmp_path / 'm.onnx'}"]
+    done = qgis_process("--json", "run", "scasnet:train", "--", *values, timeout=300)
+    results = parse_results(done)
     assert results["STEPS"] > 0
     assert results["MODEL"] == str(tmp_path / "m.onnx")
     assert results["REPORT"] == str(tmp_path / "m_report.html")

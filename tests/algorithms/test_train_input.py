@@ -11,13 +11,12 @@ from osgeo import gdal
 from qgis.core import (
     QgsApplication,
     QgsProcessing,
-    QgsProcessingException,
     QgsProcessingParameterDefinition,
     QgsRasterLayer,
-    QgsSettings,
     QgsVectorLayer,
 )
 
+from scasnet_qgis import environment
 from scasnet_qgis.common.errors import InputError, SettingError
 from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.labels.labels import classes_of
@@ -28,8 +27,6 @@ from scasnet_qgis.training.settings.config import TrainingConfig
 from scasnet_qgis.training.settings.parsing import band_numbers, start_from, validation_share
 from tests.qgis_ui import fields
 from tests.real_qgis import leftovers
-
-KEY = "Processing/Configuration/SCASNET_TORCH_PYTHON"
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +63,8 @@ def read(algorithm, context, feedback):
 
 def pairs(data):
     return [
-        (each["image"].split("/")[-1], each["labels"].split("/")[-1], each["role"])
-        for each in data.entries
+        (entry["image"].split("/")[-1], entry["labels"].split("/")[-1], entry["role"])
+        for entry in data.entries
     ]
 
 
@@ -80,8 +77,8 @@ def test_each_image_gets_the_labels_that_lie_on_it(read, place):
         ("west.tif", "west_labels.tif", "split"),
         ("east.tif", "east_truth.tif", "split"),
     ]
-    assert all(each["by_place"] for each in data.entries)
-    assert [str(each) for each in data.warnings] == [
+    assert all(entry["by_place"] for entry in data.entries)
+    assert [str(warning) for warning in data.warnings] == [
         "No labels overlap the image far: it is not used."
     ]
 
@@ -103,7 +100,7 @@ def test_first_of_several_labels_is_used_and_the_others_are_named(read, place, t
         LABELS=[str(double), str(place / "west_labels.tif"), str(place / "east_truth.tif")],
     )
     assert pairs(data) == [("west.tif", "double.tif", "split")]
-    assert [str(each) for each in data.warnings] == [
+    assert [str(warning) for warning in data.warnings] == [
         "Several layers of labels overlap the image west: only double is used.",
         "The labels east_truth overlap no image: not used.",
     ]
@@ -128,7 +125,7 @@ def test_classes_of_several_labels_are_merged_by_value(read, place):
         CLASS_FIELD="code",
     )
     found = classes(data)
-    assert [(each["value"], each["name"]) for each in found] == [
+    assert [(entry["value"], entry["name"]) for entry in found] == [
         ("1", "class 1"),
         ("2", "class 2"),
         ("5", "class 5"),
@@ -146,7 +143,7 @@ def test_order_matches_one_by_one(read, place):
         ("west.tif", "east_truth.tif", "split"),
         ("east.tif", "west_labels.tif", "split"),
     ]
-    assert not any(each["by_place"] for each in data.entries)
+    assert not any(entry["by_place"] for entry in data.entries)
     with pytest.raises(SettingError, match=r"2.*1"):
         read(INPUT=images, LABELS=str(place / "east_truth.tif"), MATCH="order")
 
@@ -183,15 +180,13 @@ def test_ground_to_learn_from_and_to_judge_by_is_warned_of(read, place, tmp_path
     }
     apart = read(**parameters, VALIDATION_INPUT=str(place / "east.tif"))
     left_out = "No labels overlap the image far: it is not used."
-    assert [str(each) for each in apart.warnings] == [left_out]
+    assert [str(warning) for warning in apart.warnings] == [left_out]
     (tmp_path / "far.tif").write_bytes((place / "far.tif").read_bytes())
     given = [str(tmp_path / "overlapping.tif"), str(tmp_path / "far.tif")]
-    shared = [str(each) for each in read(**parameters, VALIDATION_INPUT=given).warnings]
-    text = (
-        "The validation image overlapping shows the same area as west, which is learned "
-        "from: where both have labels, the accuracy looks better than it is."
-    )
-    assert shared == [left_out, left_out, text]
+    shared = [str(warning) for warning in read(**parameters, VALIDATION_INPUT=given).warnings]
+    assert shared[:2] == [left_out, left_out]
+    assert "overlapping" in shared[2]
+    assert "west" in shared[2]
 
 
 def test_tiles_that_share_an_edge_are_apart(read, place, tmp_path):
@@ -220,7 +215,7 @@ def test_folders_need_no_layers(read, place, tmp_path):
             "role": "split",
         }
     ]
-    assert [each["value"] for each in classes(data)] == ["1", "2", "5"]
+    assert [entry["value"] for entry in classes(data)] == ["1", "2", "5"]
 
 
 def test_several_paths_in_one_text_are_several_layers(read, place):
@@ -234,8 +229,8 @@ def test_settings_hold_what_was_chosen_and_the_defaults(read, place, algorithm, 
     data = read(**parameters)
     plain = algorithm.config(parameters, context, data, Progress())
     classes = [
-        {"value": each.value, "name": each.name, "color": each.color}
-        for each in classes_of(str(place / "west_labels.tif"))
+        {"value": entry.value, "name": entry.name, "color": entry.color}
+        for entry in classes_of(str(place / "west_labels.tif"))
     ]
     assert plain == TrainingConfig(data=data.entries, classes=classes)
     assert (plain.encoder, plain.width, plain.time_budget) == ("vgg", 0.25, 60.0)
@@ -269,13 +264,7 @@ def test_settings_hold_what_was_chosen_and_the_defaults(read, place, algorithm, 
 
 @pytest.mark.parametrize(
     ("given", "numbers"),
-    [
-        ("", []),
-        (" ", []),
-        ("4", [4]),
-        ("3;2;1", [3, 2, 1]),
-        ("3, 2 ,1", [3, 2, 1]),
-    ],
+    [("", []), (" ", []), ("4", [4]), ("3;2;1", [3, 2, 1]), ("3, 2 ,1", [3, 2, 1])],
 )
 def test_band_numbers_in_any_spelling(given, numbers):
     assert band_numbers(given) == numbers
@@ -331,10 +320,10 @@ def test_start_from_in_the_words_of_the_settings(tmp_path):
 
 
 @pytest.fixture
-def refused(run, place, tmp_path, feedback):
+def refused_training(refused, place, tmp_path):
     """The sentence that a run is refused with; it leaves nothing behind."""
 
-    def refused(**changes) -> str:
+    def call(**changes) -> str:
         parameters = {
             "INPUT": str(place / "west.tif"),
             "LABELS": str(place / "west_labels.tif"),
@@ -342,32 +331,29 @@ def refused(run, place, tmp_path, feedback):
             "REPORT": str(tmp_path / "report.html"),
             **changes,
         }
-        before = {each.name for each in tmp_path.iterdir()}
-        with pytest.raises(QgsProcessingException) as caught:
-            run("scasnet:train", **{key: each for key, each in parameters.items() if each != ()})
-        message = str(caught.value).replace("Unable to execute algorithm\n", "")
-        assert "Traceback" not in message
-        assert "\n" not in message
+        before = {path.name for path in tmp_path.iterdir()}
+        given = {key: value for key, value in parameters.items() if value != ()}
+        sentence = refused("scasnet:train", **given)
         assert leftovers(tmp_path, *before) == []
-        return message
+        return sentence
 
-    return refused
+    return call
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"INPUT": (), "LABELS": ()}, ""),
-        ({"INPUT": ()}, ""),
-        ({"LABELS": ()}, ""),
-        ({"IMAGE_FOLDER": "/tmp", "LABEL_FOLDER": "/tmp"}, ""),
-        ({"INPUT": (), "LABELS": (), "IMAGE_FOLDER": "/tmp"}, ""),
+        ({"INPUT": (), "LABELS": ()}, "two folders"),
+        ({"INPUT": ()}, "two folders"),
+        ({"LABELS": ()}, "no labels"),
+        ({"IMAGE_FOLDER": "/tmp", "LABEL_FOLDER": "/tmp"}, "not both"),
+        ({"INPUT": (), "LABELS": (), "IMAGE_FOLDER": "/tmp"}, "both folders"),
         ({"INPUT": (), "LABELS": (), "IMAGE_FOLDER": "/nowhere", "LABEL_FOLDER": "/tmp"}, "/nowh"),
         ({"INPUT": "/nowhere/a.tif"}, "/nowhere/a.tif"),
         ({"BANDS": "1;9"}, "9"),
         ({"BANDS": "red"}, "red"),
-        ({"VALIDATION": 0}, ""),
-        ({"VALIDATION_LABELS": "LABELS"}, ""),
+        ({"VALIDATION": 0}, "above 0"),
+        ({"VALIDATION_LABELS": "LABELS"}, "no validation images"),
         ({"START_FROM": "/nowhere/m.onnx"}, "/nowhere/m.onnx"),
         ({"START_FROM": __file__}, "test_train_input.py"),
         ({"MODEL": "model.pt"}, ".onnx"),
@@ -375,81 +361,77 @@ def refused(run, place, tmp_path, feedback):
         ({"REPORT": "/nowhere/report.html"}, "/nowhere"),
     ],
 )
-def test_what_cannot_work_is_said_in_one_sentence(refused, place, changes, words):
+def test_what_cannot_work_is_said_in_one_sentence(refused_training, place, changes, words):
     labels = str(place / "west_labels.tif")
-    changes = {key: labels if each == "LABELS" else each for key, each in changes.items()}
-    assert words in refused(**changes)
+    changes = {key: labels if value == "LABELS" else value for key, value in changes.items()}
+    assert words in refused_training(**changes)
 
 
-def test_what_is_learned_from_is_not_judged_by(refused, place):
+def test_what_is_learned_from_is_not_judged_by(refused_training, place):
     """One image with labels of their own for validation is fine, the same labels are not."""
-    sentence = refused(VALIDATION_INPUT=str(place / "west.tif"))
+    sentence = refused_training(VALIDATION_INPUT=str(place / "west.tif"))
     assert "west" in sentence
 
 
-def test_model_is_not_written_over_the_one_it_starts_from(refused, tmp_path):
+def test_model_is_not_written_over_the_one_it_starts_from(refused_training, tmp_path):
     model = tmp_path / "model.onnx"
     model.write_text("somebody's work")
-    assert "model.onnx" in refused(START_FROM=str(model))
+    assert "model.onnx" in refused_training(START_FROM=str(model))
     assert model.read_text() == "somebody's work"
 
 
-def test_polygons_without_a_field_list_theirs(refused):
-    assert "kind, code" in refused(LABELS=[fields.polygons()])
-    assert "kind, code" in refused(LABELS=[fields.polygons()], CLASS_FIELD="cover")
+def test_polygons_without_a_field_list_theirs(refused_training):
+    assert "kind, code" in refused_training(LABELS=[fields.polygons()])
+    assert "kind, code" in refused_training(LABELS=[fields.polygons()], CLASS_FIELD="cover")
 
 
 @pytest.mark.parametrize("kind", ["Point", "LineString"])
-def test_labels_must_be_polygons(refused, kind):
+def test_labels_must_be_polygons(refused_training, kind):
     layer = QgsVectorLayer(f"{kind}?crs=EPSG:32640&field=kind:string", "spots", "memory")
-    assert "spots" in refused(LABELS=[layer], CLASS_FIELD="kind")
+    assert "spots" in refused_training(LABELS=[layer], CLASS_FIELD="kind")
 
 
-def test_layer_without_polygons_is_refused(refused):
+def test_layer_without_polygons_is_refused(refused_training):
     layer = QgsVectorLayer("Polygon?crs=EPSG:32640&field=kind:string", "empty", "memory")
-    assert "empty" in refused(LABELS=[layer], CLASS_FIELD="kind")
+    assert "empty" in refused_training(LABELS=[layer], CLASS_FIELD="kind")
 
 
-def test_labels_elsewhere_are_refused(refused):
+def test_labels_elsewhere_are_refused(refused_training):
     drawn = fields.polygons(shift=90_000)
-    assert "drawn" in refused(LABELS=[drawn], CLASS_FIELD="kind")
+    assert "drawn" in refused_training(LABELS=[drawn], CLASS_FIELD="kind")
 
 
-def test_one_class_is_too_few(refused):
+def test_one_class_is_too_few(refused_training):
     drawn = fields.polygons()
     drawn.setSubsetString("kind = 'lake'")
-    assert "Lake" in refused(LABELS=[drawn], CLASS_FIELD="kind")
+    assert "Lake" in refused_training(LABELS=[drawn], CLASS_FIELD="kind")
 
 
-def test_vector_layer_is_no_image(refused):
+def test_vector_layer_is_no_image(refused_training):
     layer = fields.polygons()
-    assert "drawn" in refused(INPUT=[layer])
+    assert "drawn" in refused_training(INPUT=[layer])
 
 
-def test_raster_that_is_no_file_is_refused(refused):
+def test_raster_that_is_no_file_is_refused(refused_training):
     layer = QgsRasterLayer("type=xyz&url=http://localhost/none/{z}/{x}/{y}.png", "tiles", "wms")
-    assert "tiles" in refused(INPUT=[layer])
+    assert "tiles" in refused_training(INPUT=[layer])
 
 
-def test_missing_pytorch_gives_the_exact_command(refused, provider, feedback):
-    from scasnet_qgis import environment as dependencies
-
-    before = QgsSettings().value(KEY)
-    QgsSettings().setValue(KEY, "/usr/bin/python3")
-    try:
-        message = refused(MODEL=QgsProcessing.TEMPORARY_OUTPUT)
-    finally:
-        QgsSettings().remove(KEY)
-        if before is not None:
-            QgsSettings().setValue(KEY, before)
+def test_missing_pytorch_gives_the_exact_command(refused_training, training_python, feedback):
+    training_python("/usr/bin/python3")
+    message = refused_training(MODEL=QgsProcessing.TEMPORARY_OUTPUT)
     assert "/usr/bin/python3 lacks PyTorch" in message
-    assert feedback.warnings
-    assert all(command in message for command in dependencies.training_commands())
+    assert any("deleted when QGIS closes" in warning for warning in feedback.warnings)
+    assert all(command in message for command in environment.training_commands())
 
 
 def test_rare_settings_are_folded_away(algorithm):
     flag = QgsProcessingParameterDefinition.Flag.FlagAdvanced
-    plain = [each.name() for each in algorithm.parameterDefinitions() if not each.flags() & flag]
+    plain = [
+        parameter.name()
+        for parameter in algorithm.parameterDefinitions()
+        if not parameter.flags() & flag
+    ]
     assert plain == [
         *("INPUT", "LABELS", "CLASS_FIELD", "BANDS", "VALIDATION"),
         *("NETWORK", "START_FROM", "TIME_BUDGET", "EPOCHS", "MODEL_NAME", "MODEL", "REPORT"),

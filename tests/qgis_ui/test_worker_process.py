@@ -12,7 +12,6 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from qgis.core import QgsSettings
 
 from scasnet_qgis import environment as dependencies
 from scasnet_qgis.common.errors import (
@@ -30,25 +29,9 @@ from scasnet_qgis.training.worker.protocol import error_of, error_parts, event_o
 from tests.conftest import Recorder
 from tests.real_qgis import ROOT
 
-KEY = "Processing/Configuration/SCASNET_TORCH_PYTHON"
-
 
 @pytest.fixture
-def interpreter(qgis_app):
-    """Choose the Python that trains."""
-    before = QgsSettings().value(KEY)
-
-    def choose(path: Path | str) -> None:
-        QgsSettings().setValue(KEY, str(path))
-
-    yield choose
-    QgsSettings().remove(KEY)
-    if before is not None:
-        QgsSettings().setValue(KEY, before)
-
-
-@pytest.fixture
-def speaker(interpreter, tmp_path):
+def speaker(training_python, tmp_path):
     """Choose a program that speaks the protocol and then does ``code``."""
 
     def choose(code: str) -> Path:
@@ -65,7 +48,7 @@ def speaker(interpreter, tmp_path):
         program = tmp_path / "speaker"
         program.write_text(textwrap.dedent(start) + textwrap.dedent(code))
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
-        interpreter(program)
+        training_python(program)
         return program
 
     return choose
@@ -249,8 +232,8 @@ def test_error_in_the_log_ends_the_process_too(speaker, tmp_path):
 
 
 @pytest.mark.parametrize("path", ["/nowhere/python3", "/bin/false"])
-def test_interpreter_that_cannot_run_gives_the_commands(interpreter, recorder, path):
-    interpreter(path)
+def test_interpreter_that_cannot_run_gives_the_commands(training_python, recorder, path):
+    training_python(path)
     with pytest.raises(TrainingDependencyError) as caught:
         run_task("train", {}, recorder)
     sentence = sentence_of(caught.value)
@@ -259,12 +242,11 @@ def test_interpreter_that_cannot_run_gives_the_commands(interpreter, recorder, p
 
 
 @pytest.mark.parametrize(("task", "package"), [("train", "PyTorch"), ("export", "onnx")])
-def test_interpreter_without_a_package_gives_the_commands(interpreter, recorder, task, package):
+def test_interpreter_without_a_package_gives_the_commands(training_python, recorder, task, package):
     """A real one: the distribution's own Python has GDAL and numpy, but no PyTorch, no onnx."""
-    interpreter("/usr/bin/python3")
+    training_python("/usr/bin/python3")
     with pytest.raises(
-        TrainingDependencyError,
-        match=rf"/usr/bin/python3.*\b{package}\b",
+        TrainingDependencyError, match=rf"/usr/bin/python3.*\b{package}\b"
     ) as caught:
         run_task(task, {}, recorder)
     sentence = sentence_of(caught.value)
@@ -272,13 +254,9 @@ def test_interpreter_without_a_package_gives_the_commands(interpreter, recorder,
     assert "ScasNet: " in sentence
 
 
-@pytest.fixture
-def real(interpreter):
-    interpreter(sys.executable)
-
-
 @pytest.mark.parametrize("task", ["train", "export"])
-def test_bad_request_of_a_real_task_is_a_sentence(real, recorder, task):
+def test_bad_request_of_a_real_task_is_a_sentence(training_python, recorder, task):
+    training_python(sys.executable)
     with pytest.raises(ScasNetError) as caught:
         run_task(task, {"nonsense": 1}, recorder)
     assert caught.value.sentence
@@ -325,7 +303,7 @@ def test_child_tells_the_same_as_an_event(tmp_path):
 
 LISTENER = """
 import sys, time
-from scasnet_qgis.training import child, tasks
+from scasnet_qgis.training.worker import tasks, worker
 
 def wait(request, progress):
     print("printed by a library")
@@ -335,7 +313,7 @@ def wait(request, progress):
     return {"ended": True}
 
 tasks.TASKS["wait"] = "__main__:wait"
-sys.exit(child.serve("wait", __import__("pathlib").Path(sys.argv[1])))
+sys.exit(worker.serve("wait", __import__("pathlib").Path(sys.argv[1])))
 """
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 
 from scasnet_qgis.common.errors import ModelError
 from scasnet_qgis.common.model_card import PREFIX
@@ -14,6 +12,7 @@ from scasnet_qgis.common.untrusted import clean_name
 from scasnet_qgis.i18n import translate
 from scasnet_qgis.models.model_file import ModelInfo
 from scasnet_qgis.models.onnx_proto import OnnxContents, contents
+from scasnet_qgis.outputs.provenance.fingerprint import sha256_of
 
 # What Deepness and GeoDeep write into their files; most of it goes into the card.
 PEER_KEYS = (
@@ -21,7 +20,6 @@ PEER_KEYS = (
     "standardization_mean", "standardization_std", "seg_thresh", "seg_small_segment",
 )  # fmt: skip
 _MAX_KEYS = 100
-_READ_BYTES = 1 << 20  # bytes
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ class ModelFacts:
     def of(cls, model: ModelInfo, check: Callable[[], None]) -> ModelFacts:
         """Read the whole file; ``check`` is called between its parts and may raise Cancelled."""
         try:
-            digest = _digest(model.path, check)
+            digest = sha256_of(model.path, check)
             size = model.path.stat().st_size
             inside = contents(model.path)
         except (OSError, ValueError) as error:
@@ -58,15 +56,6 @@ class ModelFacts:
     def other_keys(self) -> list[str]:
         known = {*self.own_keys, *self.peer_keys}
         return [key for key in self.inside.keys if key not in known]
-
-
-def _digest(path: Path, check: Callable[[], None]) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while data := file.read(_READ_BYTES):
-            digest.update(data)
-            check()
-    return digest.hexdigest()
 
 
 def as_json(facts: ModelFacts) -> str:

@@ -1,18 +1,28 @@
-"""A model file described in words: for the log, and as a page."""
+"""A model file described in words: for the log of a run, as text, and as a page."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from scasnet_qgis.common.model_card import PREFIX
+from scasnet_qgis.common.model_card import PREFIX, ModelCard
 from scasnet_qgis.common.reports import page as html
 from scasnet_qgis.common.reports.charts import MAX_TABLE_CLASSES
 from scasnet_qgis.common.untrusted import clean_name
 from scasnet_qgis.i18n import translate
 from scasnet_qgis.models.model_file import ModelInfo
-from scasnet_qgis.qgis_ui.about import fact_lines as card_texts
-from scasnet_qgis.qgis_ui.about.fact_lines import Facts
 from scasnet_qgis.qgis_ui.about.model_facts import ModelFacts
+
+Facts = list[tuple[str, str]]
+
+
+def card_text(model: ModelInfo) -> str:
+    """The model's card for the log of a run."""
+    return lines_of([*_identity(model), *_origin(model.card), *_accuracy(model.card)])
+
+
+def lines_of(facts: Facts) -> str:
+    """A line for each fact; further lines of a text are set in, so that none passes for a fact."""
+    return "\n".join(f"{label}: {value}".replace("\n", "\n    ") for label, value in facts)
 
 
 def as_text(facts: ModelFacts) -> str:
@@ -20,12 +30,12 @@ def as_text(facts: ModelFacts) -> str:
     card = facts.model.card
     classes = [(f"{value} {kind.name}", kind.color) for value, kind in enumerate(card.classes, 1)]
     lines = [
-        *card_texts.identity(facts.model),
+        *_identity(facts.model),
         *_network(facts),
         *_values(facts),
-        *card_texts.origin(card),
+        *_origin(card),
         *_description(facts),
-        *card_texts.accuracy(card),
+        *_accuracy(card),
         *_class_accuracy(facts),
         *_confusion(facts),
         *_file(facts),
@@ -33,13 +43,13 @@ def as_text(facts: ModelFacts) -> str:
     ]
     heading = translate("ScasNet", "Map values, classes and colours")
     listed = "; ".join(f"{name} ({color})" for name, color in classes)
-    return card_texts.as_text([*lines, (heading, listed)])
+    return lines_of([*lines, (heading, listed)])
 
 
 def as_html(facts: ModelFacts) -> str:
     """The whole card as a page."""
     model, card = facts.model, facts.model.card
-    first = [*card_texts.identity(model), *card_texts.origin(card), *_description(facts)]
+    first = [*_identity(model), *_origin(card), *_description(facts)]
     sections = [
         html.section(translate("ScasNet", "Model"), html.facts(first)),
         html.section(translate("ScasNet", "Classes"), _class_table(facts)),
@@ -52,6 +62,44 @@ def as_html(facts: ModelFacts) -> str:
     ]
     language = translate("ScasNet", "en")  # the code of the language the texts are in
     return html.page(card.name or model.path.name, *filter(None, sections), lang=language)
+
+
+def _identity(model: ModelInfo) -> Facts:
+    """Name, classes, bands and ground resolution."""
+    card = model.card
+    facts = [
+        (translate("ScasNet", "Model"), card.name or model.path.name),
+        (translate("ScasNet", "Classes"), ", ".join(card.class_names)),
+        (translate("ScasNet", "Bands"), ", ".join(card.bands)),
+    ]
+    if card.resolution:
+        low, high = card.resolution
+        one, text = translate("ScasNet", "{low:g} m"), translate("ScasNet", "{low:g} to {high:g} m")
+        value = (one if f"{low:g}" == f"{high:g}" else text).format(low=low, high=high)
+        facts.append((translate("ScasNet", "Ground resolution"), value))
+    return facts
+
+
+def _origin(card: ModelCard) -> Facts:
+    """Training data, licence and attribution, as far as the card names them."""
+    facts = (
+        (translate("ScasNet", "Training data"), card.training_data),
+        (translate("ScasNet", "Licence"), card.licence),
+        (translate("ScasNet", "Attribution"), card.attribution),
+    )
+    return [(label, value) for label, value in facts if value]
+
+
+def _accuracy(card: ModelCard) -> Facts:
+    """Overall accuracy and mean IoU, where the card has both."""
+    known = card.accuracy
+    if known.get("overall_accuracy") is None or known.get("mean_iou") is None:
+        return []
+    label = translate("ScasNet", "Accuracy on {data}").format(
+        data=known.get("data") or translate("ScasNet", "unnamed data")
+    )
+    text = translate("ScasNet", "overall {oa:.3f}, mean IoU {iou:.3f}")
+    return [(label, text.format(oa=known["overall_accuracy"], iou=known["mean_iou"]))]
 
 
 def _network(facts: ModelFacts) -> Facts:
@@ -103,10 +151,7 @@ def _values(facts: ModelFacts) -> Facts:
         text = translate("ScasNet", "not stated: the model gets values from 0 to 1")
     return [
         (translate("ScasNet", "Input value range"), limits),
-        (
-            translate("ScasNet", "Normalisation"),
-            text.format(means=means, deviations=deviations),
-        ),
+        (translate("ScasNet", "Normalisation"), text.format(means=means, deviations=deviations)),
     ]
 
 
@@ -157,7 +202,7 @@ def _class_table(facts: ModelFacts) -> str:
 
 def _accuracy_section(facts: ModelFacts) -> str:
     card = facts.model.card
-    parts = [html.paragraph(f"{label}: {value}") for label, value in card_texts.accuracy(card)]
+    parts = [html.paragraph(f"{label}: {value}") for label, value in _accuracy(card)]
     confusion = card.accuracy.get("confusion")
     if confusion and len(confusion) == len(card.classes):
         caption = translate(

@@ -58,9 +58,8 @@ def layer_file(
     are saved to a temporary GeoPackage. Raises InputError for rasters that are no file, for
     layers with unsaved edits and for layers that are neither raster nor vector.
     """
-    wkt = layer.crs().toWkt() if layer.crs().isValid() else ""
     if isinstance(layer, QgsRasterLayer):
-        return LayerFile(raster_path(layer), "", False, wkt)
+        return LayerFile(raster_path(layer), "", False, wkt_of(layer))
     if not isinstance(layer, QgsVectorLayer):
         raise InputError(
             translate(
@@ -71,7 +70,12 @@ def layer_file(
         )
     check_saved(layer)
     path, layer_name = _vector_path(layer, context, feedback)
-    return LayerFile(path, layer_name, True, wkt)
+    return LayerFile(path, layer_name, True, wkt_of(layer))
+
+
+def wkt_of(layer: QgsMapLayer) -> str:
+    """The layer's coordinate reference system, "" where it has none."""
+    return str(layer.crs().toWkt()) if layer.crs().isValid() else ""
 
 
 def check_saved(layer: QgsVectorLayer) -> None:
@@ -137,22 +141,13 @@ def _name_of_layer(path: str, number: int) -> str:
 def check_field(layer: QgsVectorLayer, field: str) -> None:
     """Raise SettingError, which lists the fields, where ``field`` is none of the layer's."""
     names = [known.name() for known in layer.fields()]
-    if not field:
-        raise SettingError(
-            translate(
-                "ScasNet",
-                "Choose the class field of layer {name}. Fields: {fields}.",
-            ),
-            name=name_of(layer),
-            fields=", ".join(names) or translate("ScasNet", "no fields"),
-        )
-    if field not in names:
-        raise SettingError(
-            translate("ScasNet", "Layer {name} has no field '{field}': choose one of {fields}."),
-            name=name_of(layer),
-            field=field,
-            fields=", ".join(names) or translate("ScasNet", "no fields"),
-        )
+    if field in names:
+        return
+    text = translate("ScasNet", "Choose the class field of layer {name}. Fields: {fields}.")
+    if field:
+        text = translate("ScasNet", "Layer {name} has no field '{field}': choose one of {fields}.")
+    fields = ", ".join(names) or translate("ScasNet", "no fields")
+    raise SettingError(text, name=name_of(layer), field=field, fields=fields)
 
 
 def classes_of_layer(layer: QgsMapLayer, field: str) -> list[LabelClass]:

@@ -158,27 +158,25 @@ def _error_template(first: _FailedRequest | None) -> str:
     if first is None or first.is_temporary:
         return translate(
             "ScasNet",
-            "The service of the layer {name} does not give its image near {x:.8g}, {y:.8g} "
-            "in {reference} ({problem}): check the connection, and run the same command again "
-            "later, which goes on with what is finished.",
+            "The service of layer {name} returns no image near {x:.8g}, {y:.8g} in {reference} "
+            "({problem}): check the connection, and run again later to resume.",
         )
     if first.status in _ACCESS_DENIED:
         return translate(
             "ScasNet",
-            "The service of the layer {name} refuses its image near {x:.8g}, {y:.8g} in "
-            "{reference} ({problem}): check the login or key of the layer, and what the service "
-            "allows.",
+            "The service of layer {name} denies access near {x:.8g}, {y:.8g} in {reference} "
+            "({problem}): check the login or key of the layer and the terms of the service.",
         )
     if first.status < 400:
         return translate(
             "ScasNet",
-            "The service of the layer {name} answers with something else than an image near "
+            "The service of layer {name} returns no image but another type of content near "
             "{x:.8g}, {y:.8g} in {reference} ({problem}): check the layer's settings, and whether "
             "the service covers the extent.",
         )
     return translate(
         "ScasNet",
-        "The service of the layer {name} has no image near {x:.8g}, {y:.8g} in {reference} "
+        "The service of layer {name} has no image near {x:.8g}, {y:.8g} in {reference} "
         "({problem}): choose an extent that the service covers, or a larger pixel size.",
     )
 

@@ -1,4 +1,4 @@
-"""The map raster and extent parameters, as plain values."""
+"""Raster parameters as plain values: the image, the mask, the map and its reference."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProcessingFeatureSourceDefinition,
     QgsProcessingFeedback,
+    QgsRasterLayer,
     QgsVectorLayer,
 )
 
 from scasnet_qgis.accuracy import sample_file
 from scasnet_qgis.common.errors import InputError, SettingError
+from scasnet_qgis.common.model_card import ModelCard
 from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.i18n import translate
 from scasnet_qgis.labels.class_matching import has_names
@@ -28,14 +30,57 @@ from scasnet_qgis.qgis_ui.layers.layer_files import (
     layer_name_in_file,
     name_of,
     raster_path,
+    wkt_of,
 )
-from scasnet_qgis.qgis_ui.processing.layer_parameters import (
-    CLASS_FIELD,
-    EXTENT,
-    MAP,
-    MASK,
-    REFERENCE,
-)
+from scasnet_qgis.qgis_ui.layers.web_layer import is_web_layer, read_web_layer
+from scasnet_qgis.qgis_ui.processing.parameters import CLASS_FIELD, EXTENT, MAP, MASK, REFERENCE
+
+
+def read_image(
+    algorithm: QgsProcessingAlgorithm,
+    name: str,
+    parameters: dict[str, Any],
+    context: QgsProcessingContext,
+    card: ModelCard,
+) -> dict[str, Any]:
+    """The arguments of an ImageInput for the layer of the parameter ``name`` and the extent.
+
+    A reference system that the user set wins over that of the file. Call it in the main thread;
+    raises InputError and SettingError.
+    """
+    layer = algorithm.parameterAsRasterLayer(parameters, name, context)
+    if layer is None:
+        text = translate("ScasNet", "The image cannot be opened: choose a raster file or layer.")
+        raise InputError(text)
+    extent = _extent(algorithm, parameters, context, layer)
+    if is_web_layer(layer):
+        return read_web_layer(algorithm, parameters, context, layer, extent, card)
+    own = layer.dataProvider().crs()
+    return {
+        "source": layer.source(),
+        "extent": extent,
+        "fallback_wkt": wkt_of(layer),
+        "layer_wins": own.isValid() and own != layer.crs(),
+    }
+
+
+def _extent(
+    algorithm: QgsProcessingAlgorithm,
+    parameters: dict[str, Any],
+    context: QgsProcessingContext,
+    layer: QgsRasterLayer,
+) -> tuple[float, float, float, float] | None:
+    """x_min, y_min, x_max, y_max in the layer's coordinates; None where no extent is given."""
+    if parameters.get(EXTENT) in (None, ""):
+        return None
+    box = algorithm.parameterAsExtent(parameters, EXTENT, context, layer.crs())
+    if box.isNull():
+        text = translate(
+            "ScasNet",
+            "The extent is empty: choose another one, or leave it empty for the whole image.",
+        )
+        raise SettingError(text)
+    return box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum()
 
 
 @dataclass(frozen=True)
@@ -63,17 +108,8 @@ def read_map(
     layer = algorithm.parameterAsRasterLayer(parameters, MAP, context)
     if layer is None:
         raise InputError(translate("ScasNet", "The map cannot be opened: choose a raster file."))
-    path = raster_path(layer)
-    wkt = layer.crs().toWkt() if layer.crs().isValid() else ""
-    extent = None
-    if parameters.get(EXTENT) not in (None, ""):
-        box = algorithm.parameterAsExtent(parameters, EXTENT, context, layer.crs())
-        if box.isNull():
-            raise SettingError(
-                translate("ScasNet", "The extent is empty: choose another extent, or none.")
-            )
-        extent = (box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum())
-    return MapInput(path, wkt, extent, tuple(classes_in_legend(layer, "")))
+    path, extent = raster_path(layer), _extent(algorithm, parameters, context, layer)
+    return MapInput(path, wkt_of(layer), extent, tuple(classes_in_legend(layer, "")))
 
 
 # Quick to search, or soon so; QGIS turns anything else into a GeoPackage.

@@ -31,13 +31,19 @@ from scasnet_qgis.qgis_ui.layers.layer_files import (
     name_of,
     raster_path,
 )
-from scasnet_qgis.qgis_ui.processing import layer_parameters as names
-from scasnet_qgis.qgis_ui.processing.options import read
+from scasnet_qgis.qgis_ui.processing.parameters import (
+    CLASS_FIELD,
+    INPUT,
+    LABELS,
+    VALIDATION_INPUT,
+    VALIDATION_LABELS,
+    read,
+)
 from scasnet_qgis.training.data.options import BY_ORDER, DataOptions
 from scasnet_qgis.training.data.sources import SPLIT, TRAIN, VALIDATION, check_folders
 
 _EDGE = 0.01  # of an image's side; tiles beside each other may share a few pixels
-_LAYERS = (names.INPUT, names.LABELS, names.VALIDATION_INPUT, names.VALIDATION_LABELS)
+_LAYERS = (INPUT, LABELS, VALIDATION_INPUT, VALIDATION_LABELS)
 
 
 @dataclass(frozen=True)
@@ -265,8 +271,8 @@ class TrainingData:
             if shared:
                 text = translate(
                     "ScasNet",
-                    "The validation image {image} shows the same area as {others}, which is "
-                    "learned from: where both have labels, the accuracy looks better than it is.",
+                    "The validation image {image} overlaps training data ({others}): where both "
+                    "have labels, the accuracy is overestimated.",
                 )
                 self.warnings.append(message(text, image=image.name, others=", ".join(shared)))
 
@@ -289,9 +295,9 @@ class TrainingLayers:
         self.check()
         data = TrainingData()
         options = read(self._algorithm, self._parameters, self._context, DataOptions)
-        images, labels = self._images(names.INPUT), self._labels(names.LABELS)
-        validation_images = self._images(names.VALIDATION_INPUT)
-        validation_labels = self._labels(names.VALIDATION_LABELS)
+        images, labels = self._images(INPUT), self._labels(LABELS)
+        validation_images = self._images(VALIDATION_INPUT)
+        validation_labels = self._labels(VALIDATION_LABELS)
         folders = bool(options.image_folder or options.label_folder)
         _check_choice(bool(images), bool(labels), folders)
         if validation_labels and not validation_images:
@@ -337,7 +343,7 @@ class TrainingLayers:
 
     def _labels(self, name: str) -> list[LabelLayer]:
         class_field = self._algorithm.parameterAsString(
-            self._parameters, names.CLASS_FIELD, self._context
+            self._parameters, CLASS_FIELD, self._context
         )
         return [
             LabelLayer.of(layer, str(class_field or ""), self._context, self._feedback)
@@ -350,10 +356,7 @@ class TrainingLayers:
             for given in self._given(name):
                 if isinstance(given, str) and given and not self._opens(given):
                     raise InputError(
-                        translate(
-                            "ScasNet",
-                            "{name} cannot be opened as a layer: check its path.",
-                        ),
+                        translate("ScasNet", "{name} cannot be opened as a layer: check its path."),
                         name=given,
                     )
 

@@ -7,12 +7,7 @@ import re
 import threading
 from typing import Any
 
-from qgis.core import (
-    QgsProcessingAlgorithm,
-    QgsProcessingContext,
-    QgsRasterLayer,
-    QgsRectangle,
-)
+from qgis.core import QgsProcessingAlgorithm, QgsProcessingContext, QgsRasterLayer, QgsRectangle
 from qgis.PyQt.QtCore import QCoreApplication, QEventLoop
 from qgis.PyQt.QtXml import QDomDocument
 
@@ -26,7 +21,7 @@ from scasnet_qgis.mapping.settings import WebLayerOptions
 from scasnet_qgis.qgis_ui.layers.layer_files import name_of
 from scasnet_qgis.qgis_ui.layers.layer_renderer import LayerRenderer
 from scasnet_qgis.qgis_ui.processing.base import FeedbackProgress
-from scasnet_qgis.qgis_ui.processing.options import read
+from scasnet_qgis.qgis_ui.processing.parameters import read
 
 _MAX_RIGHTS = 500  # characters; some services put their whole terms there
 _WEB_TILES = re.compile(r"(?:^|[?&])type=xyz(?:&|$)")
@@ -123,8 +118,7 @@ def _pixel_size(given: float | None, card: ModelCard) -> float:
         raise SettingError(translate("ScasNet", "The pixel size must be greater than 0 m."))
     if card.resolution is None:
         text = translate(
-            "ScasNet",
-            "The model states no ground resolution: enter the pixel size for web layers.",
+            "ScasNet", "The model states no ground resolution: enter the pixel size for web layers."
         )
         raise SettingError(text)
     low, high = card.resolution

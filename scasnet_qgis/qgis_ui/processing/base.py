@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -18,6 +19,8 @@ from qgis.core import (
     QgsProcessingFeedback,
     QgsProcessingOutputDefinition,
     QgsProcessingParameterDefinition,
+    QgsProcessingParameterFileDestination,
+    QgsProcessingUtils,
 )
 from qgis.PyQt.QtGui import QIcon
 
@@ -76,6 +79,13 @@ class ScasNetAlgorithm(QgsProcessingAlgorithm):
     def svgIconPath(self) -> str:
         return paths.icon()
 
+    def keywords(self) -> str:
+        """What the toolbox finds the algorithm by, separated by commas."""
+        return ""
+
+    def tags(self) -> list[str]:
+        return self.keywords().split(",")
+
     def add(
         self, parameter: QgsProcessingParameterDefinition, help_text: str, advanced: bool = False
     ) -> None:
@@ -85,6 +95,36 @@ class ScasNetAlgorithm(QgsProcessingAlgorithm):
             flag = QgsProcessingParameterDefinition.Flag.FlagAdvanced
             parameter.setFlags(parameter.flags() | flag)
         self.addParameter(parameter)
+
+    def add_file(
+        self,
+        name: str,
+        label: str,
+        file_filter: str,
+        help_text: str,
+        *,
+        required: bool = False,
+        by_default: bool = False,
+    ) -> None:
+        """Add a file to be written; ``by_default`` the toolbox makes a temporary one."""
+        made = required or by_default
+        parameter = QgsProcessingParameterFileDestination(
+            name, label, file_filter, None, not required, made
+        )
+        self.add(parameter, help_text)
+
+    def files_of(
+        self, parameters: dict[str, Any], context: QgsProcessingContext, *names: str
+    ) -> dict[str, str]:
+        """The paths of those of the optional files ``names`` that are wanted.
+
+        To be called once: QGIS makes up another name for a temporary file each time.
+        """
+        return {
+            name: str(self.parameterAsFileOutput(parameters, name, context))
+            for name in names
+            if parameters.get(name) not in (None, "")
+        }
 
     def add_outputs(
         self, kind: type[QgsProcessingOutputDefinition], labels: Mapping[str, str]
@@ -193,6 +233,11 @@ def sentence_of(error: ScasNetError) -> str:
         return f"{sentence} {hint.format(command=' && '.join(dependencies.training_commands()))}"
     hint = translate("ScasNet", "Install it with this command, then start QGIS again: {command}")
     return f"{sentence} {hint.format(command=dependencies.runtime_command())}"
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether QGIS deletes the file when it closes."""
+    return Path(QgsProcessingUtils.tempFolder()) in path.parents
 
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # not every system has all of them

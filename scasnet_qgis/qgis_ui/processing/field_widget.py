@@ -15,11 +15,7 @@ from qgis.core import (
     QgsProcessingParameters,
     QgsVectorLayer,
 )
-from qgis.gui import (
-    QgsAbstractProcessingParameterWidgetWrapper,
-    QgsGui,
-    QgsProcessingGui,
-)
+from qgis.gui import QgsAbstractProcessingParameterWidgetWrapper, QgsGui, QgsProcessingGui
 from qgis.PyQt.QtWidgets import QComboBox
 
 

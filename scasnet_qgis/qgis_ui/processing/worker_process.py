@@ -24,7 +24,7 @@ from scasnet_qgis.common.errors import (
     TrainingDependencyError,
     TrainingError,
 )
-from scasnet_qgis.common.messages import Message, message, translate
+from scasnet_qgis.common.messages import message, translate
 from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.training.worker.protocol import error_of, event_of, text_of
 
@@ -57,7 +57,13 @@ def run_task(
     if progress.cancelled:
         raise Cancelled
     if status >= 0 and not process.has_reported:
-        raise _interpreter_error(process.last_lines())
+        text = translate(
+            "ScasNet",
+            "The Python for training, {python}, cannot run this plugin: choose a Python 3.9 or "
+            "newer.",
+        )
+        python = dependencies.python_for_training()
+        raise TrainingDependencyError(text, process.last_lines(), python=python)
     raise _crash_error(task, status, process.last_lines())
 
 
@@ -78,19 +84,13 @@ def _follow(process: _Process, progress: Progress, grace_seconds: float) -> dict
             deadline = time.monotonic() + grace_seconds
         if deadline is not None and time.monotonic() > deadline:
             if outcome is None:
-                progress.warn(_stopped_message(grace_seconds))
+                text = translate(
+                    "ScasNet",
+                    "The training process did not end within {seconds:.0f} seconds and was "
+                    "stopped: run the same again to continue from its last checkpoint.",
+                )
+                progress.warn(message(text, seconds=grace_seconds))
             return outcome
-
-
-def _stopped_message(seconds: float) -> Message:
-    return message(
-        translate(
-            "ScasNet",
-            "The training process did not end within {seconds:.0f} seconds and was stopped: run "
-            "the same again to continue from its last checkpoint.",
-        ),
-        seconds=seconds,
-    )
 
 
 def _forward(event: dict[str, Any], progress: Progress) -> None:
@@ -216,40 +216,20 @@ def _error(event: dict[str, Any]) -> ScasNetError:
     return error
 
 
-def _interpreter_error(detail: str) -> ScasNetError:
-    return TrainingDependencyError(
-        translate(
-            "ScasNet",
-            "The Python for training, {python}, cannot run this plugin: choose a Python 3.9 or "
-            "newer.",
-        ),
-        detail,
-        python=dependencies.python_for_training(),
-    )
-
-
 def _crash_error(task: str, status: int, detail: str) -> ScasNetError:
     """The error for a process that ended without a word."""
-    reason = _exit_reason(status)
-    if task == "train":
-        return TrainingError(
-            translate(
-                "ScasNet",
-                "The training process ended unexpectedly ({reason}): run it again to continue from"
-                " its last checkpoint, with a smaller batch size or tile size if memory was short.",
-            ),
-            detail,
-            reason=reason,
-        )
-    return TrainingError(
-        translate(
-            "ScasNet",
-            "The process ended unexpectedly ({reason}): run it again, with other programs closed "
-            "if memory was short.",
-        ),
-        detail,
-        reason=reason,
+    text = translate(
+        "ScasNet",
+        "The process ended unexpectedly ({reason}): run it again, with other programs closed "
+        "if memory was short.",
     )
+    if task == "train":
+        text = translate(
+            "ScasNet",
+            "The training process ended unexpectedly ({reason}): run it again to continue from"
+            " its last checkpoint, with a smaller batch size or tile size if memory was short.",
+        )
+    return TrainingError(text, detail, reason=_exit_reason(status))
 
 
 def _exit_reason(status: int) -> str:
