@@ -140,19 +140,19 @@ class ClassMapWriter:
         return [
             ClassArea(
                 index + 1,
-                each.name,
-                each.color,
+                model_class.name,
+                model_class.color,
                 int(self._pixels[index + 1]),
                 float(self._areas[index + 1]),
             )
-            for index, each in enumerate(self._classes)
+            for index, model_class in enumerate(self._classes)
         ]
 
     def finish(self, progress: Progress) -> None:
         """Add the rest of the overviews, names and attribute table, and close."""
         self._writer.fill_overviews(progress)
         band = self._writer.dataset.GetRasterBand(1)
-        band.SetCategoryNames(["no data", *(each.name for each in self._classes)])
+        band.SetCategoryNames(["no data", *(model_class.name for model_class in self._classes)])
         band.SetDefaultRAT(_attribute_table(self.areas))
         self._writer.close()
         _check_side_file(self._delivery.working, len(self._classes))
@@ -181,8 +181,8 @@ class ProbabilityWriter:
             mean_of(NO_PROBABILITY),
         )
         stamp(self._writer.dataset, origin or {})
-        for number, each in enumerate(classes, start=1):
-            self._writer.dataset.GetRasterBand(number).SetDescription(each.name)
+        for number, model_class in enumerate(classes, start=1):
+            self._writer.dataset.GetRasterBand(number).SetDescription(model_class.name)
         self._columns = WholeColumns(self._writer)
 
     def write(self, block: FinishedBlock) -> None:
@@ -231,8 +231,8 @@ def rgb(color: str) -> tuple[int, int, int]:
 def _color_table(classes: Sequence[ModelClass]) -> gdal.ColorTable:
     table = gdal.ColorTable()
     table.SetColorEntry(NODATA_LABEL, (0, 0, 0, 0))
-    for value, each in enumerate(classes, start=1):
-        table.SetColorEntry(value, (*rgb(each.color), 255))
+    for value, model_class in enumerate(classes, start=1):
+        table.SetColorEntry(value, (*rgb(model_class.color), 255))
     return table
 
 
@@ -244,10 +244,10 @@ def _attribute_table(areas: Sequence[ClassArea]) -> gdal.RasterAttributeTable:
         table.CreateColumn(name, gdal.GFT_Integer, use)
     table.CreateColumn("Pixels", gdal.GFT_Real, gdal.GFU_PixelCount)
     table.SetRowCount(len(areas))
-    for row, each in enumerate(areas):
-        table.SetValueAsInt(row, 0, each.value)
-        table.SetValueAsString(row, 1, each.name)
-        for column, part in enumerate(rgb(each.color), start=2):
+    for row, area in enumerate(areas):
+        table.SetValueAsInt(row, 0, area.value)
+        table.SetValueAsString(row, 1, area.name)
+        for column, part in enumerate(rgb(area.color), start=2):
             table.SetValueAsInt(row, column, part)
-        table.SetValueAsDouble(row, 5, float(each.pixels))
+        table.SetValueAsDouble(row, 5, float(area.pixels))
     return table

@@ -35,7 +35,7 @@ class Interrupted(Recorder):
 
     @property
     def kept(self) -> list[str]:
-        return [each for each in self.infos if each.startswith(KEPT)]
+        return [line for line in self.infos if line.startswith(KEPT)]
 
 
 def request_in(folder: Path, **changes: Any) -> MapSettings:
@@ -72,4 +72,4 @@ def fresh(request: MapSettings, folder: Path) -> bytes:
 
 
 def left(request: MapSettings) -> list[str]:
-    return sorted(each.name for each in request.output.map.parent.iterdir())
+    return sorted(path.name for path in request.output.map.parent.iterdir())

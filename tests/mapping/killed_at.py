@@ -80,11 +80,11 @@ class Disk:
 
 def lose(folder: Path, log: Path, loss: str) -> None:
     """Do to a folder what a loss of power may do to it, by what the process noted."""
-    entries = [json.loads(each) for each in log.read_text().splitlines()] if log.exists() else []
-    safe = {tuple(each[1:]) for each in entries if each[0] == "file"}
+    entries = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    safe = {tuple(item[1:]) for item in entries if item[0] == "file"}
     if loss in ("names", "some names"):
         _lose_names(entries, every=1 if loss == "names" else 2)
-    for file in [each for each in folder.rglob("*") if each.is_file()]:
+    for file in [path for path in folder.rglob("*") if path.is_file()]:
         status = file.stat()
         if (status.st_ino, status.st_size, status.st_mtime_ns) not in safe:
             _damage(file, status.st_size, loss)
@@ -106,7 +106,7 @@ def _lose_names(entries: list[list[Any]], every: int) -> None:
         if entry[0] == "name":
             waiting.append(entry)
         elif entry[0] == "folder":
-            waiting = [each for each in waiting if str(Path(each[2]).parent) != entry[1]]
+            waiting = [move for move in waiting if str(Path(move[2]).parent) != entry[1]]
     for _, source, target, old in waiting[::-1][::every]:
         if Path(target).exists() and Path(source).parent.is_dir():
             Path(target).rename(source)
@@ -134,15 +134,15 @@ def faults_of(wanted: dict[str, Any], case: dict[str, Any], new: Any, old: Any) 
     """Kill, lose, look, repeat, compare."""
     folder = Path(wanted["output"]).parent
     aside = folder.parent / "aside"
-    for each in (folder, aside):
-        shutil.rmtree(each, ignore_errors=True)
-        each.mkdir()
+    for directory in (folder, aside):
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir()
     if case.get("old"):
         for name in old:
             shutil.copy2(folder.parent / "old" / name, folder / name)
             with (folder / name).open("rb") as file:  # it has been there for long
                 os.fsync(file.fileno())
-    before = {each.stat().st_ino for each in folder.iterdir()}
+    before = {path.stat().st_ino for path in folder.iterdir()}
     _, status = os.waitpid(begun(wanted, case, aside), 0)
     if not os.WIFSIGNALED(status):
         return ["the place was not reached"]
@@ -154,7 +154,7 @@ def faults_of(wanted: dict[str, Any], case: dict[str, Any], new: Any, old: Any) 
         return [*found, "the run that goes on failed"]
     if products_of(wanted) != new:
         found.append("the map of the run that goes on is another one")
-    if any(each.is_dir() for each in folder.iterdir()):
+    if any(path.is_dir() for path in folder.iterdir()):
         found.append("a work folder is left")
     return found
 
@@ -162,8 +162,8 @@ def faults_of(wanted: dict[str, Any], case: dict[str, Any], new: Any, old: Any) 
 def _protect(inodes: set[int], folder: Path, log: Path) -> None:
     """Files of an earlier run are on the disk for long."""
     with log.open("a") as file:
-        for each in folder.rglob("*"):
-            status = each.stat()
+        for path in folder.rglob("*"):
+            status = path.stat()
             if status.st_ino in inodes:
                 entry = ["file", status.st_ino, status.st_size, status.st_mtime_ns]
                 file.write(json.dumps(entry) + "\n")
@@ -181,8 +181,8 @@ def _half(wanted: dict[str, Any], new: Any, old: Any) -> list[str]:
             found.append(f"{path.name} is neither the new nor the old one")
         elif content == new[path.name]:
             there = products_of(wanted)
-            sides = [each for each in new if each.startswith(path.stem)]
-            found += [f"{each} is missing" for each in sides if there.get(each) != new[each]]
+            sides = [name for name in new if name.startswith(path.stem)]
+            found += [f"{side} is missing" for side in sides if there.get(side) != new[side]]
     return found
 
 
@@ -190,12 +190,12 @@ def main(wanted: dict[str, Any]) -> dict[str, list[str]]:
     folder = Path(wanted["output"]).parent
     earlier = {**wanted, "settings": {**wanted["settings"], "min_confidence": 0.3}}
     made = []
-    for each in (wanted, earlier):
+    for values in (wanted, earlier):
         folder.mkdir(exist_ok=True)
-        if not ended_within(started(each), SECONDS):
+        if not ended_within(started(values), SECONDS):
             raise RuntimeError("an uninterrupted run failed")
-        made.append(products_of(each))
-        if each is earlier:
+        made.append(products_of(values))
+        if values is earlier:
             shutil.copytree(folder, folder.parent / "old")
         shutil.rmtree(folder)
     if made[0] == made[1]:

@@ -95,9 +95,9 @@ def products_of(wanted: dict[str, Any]) -> dict[str, Any]:
     """The finished files by name; of the description all but what tells one run from another."""
     folder = Path(wanted["output"]).parent
     return {
-        each.name: described(each) if each.suffix == ".scasnet" else each.read_bytes()
-        for each in folder.iterdir()
-        if each.is_file()
+        path.name: described(path) if path.suffix == ".scasnet" else path.read_bytes()
+        for path in folder.iterdir()
+        if path.is_file()
     }
 
 
@@ -106,7 +106,7 @@ def described(file: Path) -> dict[str, Any]:
     record = from_text(file.read_text(encoding="utf-8"))
     if not record.intact:
         raise RuntimeError(f"{file} is damaged")
-    return {key: each for key, each in record.content.items() if key not in OF_THIS_RUN}
+    return {key: value for key, value in record.content.items() if key not in OF_THIS_RUN}
 
 
 def main(wanted: dict[str, Any]) -> dict[str, Any]:
@@ -133,7 +133,7 @@ def main(wanted: dict[str, Any]) -> dict[str, Any]:
         else:
             kills += 1
     wrong += products_of(wanted) != whole
-    left = sum(each.is_dir() for each in output.parent.iterdir())
+    left = sum(path.is_dir() for path in output.parent.iterdir())
     return {"kills": kills, "finished": finished, "wrong": wrong, "left": left}
 
 

@@ -121,7 +121,7 @@ def test_with_other_settings_the_map_is_begun_anew(request_of, tmp_path, what) -
     request = request_of(**settings)
     progress, _ = mapped(request)
     assert not progress.kept
-    assert sum(reason in each for each in progress.infos) == 1
+    assert sum(reason in line for line in progress.infos) == 1
     assert request.output.map.read_bytes() == fresh(request, tmp_path / "fresh")
 
 
@@ -135,7 +135,7 @@ def test_with_another_image_or_model_the_map_is_begun_anew(
 ) -> None:
     request = request_of()
     interrupted(request)
-    image, reason = tmp_path / "image.tif", "the image is another one, or was changed"
+    image, reason = tmp_path / "image.tif", "the image differs"
     if what == "content":
         status = image.stat()
         content = bytearray(image.read_bytes())
@@ -151,11 +151,11 @@ def test_with_another_image_or_model_the_map_is_begun_anew(
         model = tiny_models.pixelwise(tmp_path / "other.onnx", classes=5, activation=None)
         request = changed(request, model=inspect(model))
     else:
-        reason = "runs on another device"
+        reason = "the device or"
         monkeypatch.setattr(ModelLoader, "_wants_eight_bit", lambda *_: True)
     progress, _ = mapped(request)
     assert not progress.kept
-    assert sum(reason in each for each in progress.infos) == 1
+    assert sum(reason in line for line in progress.infos) == 1
     assert request.output.map.read_bytes() == fresh(request, tmp_path / "fresh")
 
 

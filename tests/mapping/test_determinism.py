@@ -53,7 +53,7 @@ def request_for(image: Path, folder: Path, **settings: Any) -> MapSettings:
 
 def files_of(request: MapSettings) -> dict[str, Any]:
     found = products_of({"output": str(request.output.map)})
-    return {name: each for name, each in found.items() if not name.endswith(".scasnet")}
+    return {name: content for name, content in found.items() if not name.endswith(".scasnet")}
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def test_the_width_of_panels_does_not_matter(tmp_path, monkeypatch) -> None:
         request = request_for(image, folder)
         _, result = mapped(request)
         paths_of = (request.output.map, request.output.probabilities)
-        pixels = [gdal.Open(str(each)).ReadAsArray() for each in paths_of]
+        pixels = [gdal.Open(str(path)).ReadAsArray() for path in paths_of]
         found.append((len(result.plan.panels), pixels))
     assert found[0][0] == 1
     assert found[1][0] > 1

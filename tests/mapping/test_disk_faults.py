@@ -78,7 +78,7 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
     [
         0.1,
         0.85,
-        *(pytest.param(each, marks=pytest.mark.long) for each in (0.02, 0.3, 0.5, 0.7, 0.95)),
+        *(pytest.param(share, marks=pytest.mark.long) for share in (0.02, 0.3, 0.5, 0.7, 0.95)),
     ],
 )
 def test_a_full_disk(request_of, small_disk, tmp_path, share) -> None:
@@ -112,8 +112,8 @@ def _needed(request: MapSettings, tmp_path: Path) -> int:
             most = max(most, (found.f_blocks - found.f_bfree) * found.f_frsize // 1024)
 
     mapped(request, Measuring(2.0))
-    for each in request.output.map.parent.iterdir():
-        each.unlink()
+    for path in request.output.map.parent.iterdir():
+        path.unlink()
     return most
 
 
@@ -141,7 +141,7 @@ SEAMS = {
     "number",
     [
         errno.EIO,
-        *(pytest.param(each, marks=pytest.mark.long) for each in (errno.ENOSPC, errno.EROFS)),
+        *(pytest.param(code, marks=pytest.mark.long) for code in (errno.ENOSPC, errno.EROFS)),
     ],
     ids=errno.errorcode.get,
 )
@@ -330,7 +330,7 @@ def test_a_clock_that_jumps(request_of, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(time, "time", lambda: now() - 365 * 86400)
     progress = Meddling(lambda: monkeypatch.setattr(time, "time", lambda: now() - 730 * 86400), 0.8)
     mapped(request, progress)
-    assert any(each.startswith("Going on") for each in progress.infos)
+    assert len(progress.kept) == 1
     assert request.output.map.read_bytes() == expected
     record = read_record(request.output.map)
     assert record.text("started") <= record.text("ended")

@@ -54,5 +54,5 @@ def test_maps_are_nearly_the_same(
     rounded, result = run(raster, tmp_path / "b", model, **settings)
     np.testing.assert_array_equal(rounded[30:60, 40:90], 0)
     assert (rounded == exact).mean() > AGREEMENT
-    assert [each[1].dtype for each in edited] == [kind]
+    assert [call[1].dtype for call in edited] == [kind]
     assert result.report.computed_tiles > 1

@@ -55,8 +55,8 @@ def test_a_cancelled_run_says_where_its_work_is_and_goes_on(request_of, tmp_path
     progress = interrupted(request)
     folder = work_folder_of(request.output.map)
     assert left(request) == [folder.name]
-    assert sorted(each.name for each in folder.iterdir()) == ["journal", "lock"]
-    assert any(str(folder) in each and "goes on" in each for each in progress.infos)
+    assert sorted(path.name for path in folder.iterdir()) == ["journal", "lock"]
+    assert any(str(folder) in line for line in progress.infos)
     progress, result = mapped(request)
     assert len(progress.kept) == 1
     kept = int(progress.kept[0].split(": ")[1].split("%")[0])
@@ -90,7 +90,7 @@ def test_little_work_is_not_worth_a_folder(request_of, monkeypatch) -> None:
     request = request_of()
     progress = interrupted(request)
     assert left(request) == []
-    assert not any("goes on" in each for each in progress.infos)
+    assert not any("goes on" in line for line in progress.infos)
 
 
 def test_what_several_runs_took_counts_together(request_of, monkeypatch) -> None:
@@ -117,7 +117,7 @@ def test_what_several_runs_took_counts_together(request_of, monkeypatch) -> None
         {"probabilities": "scores.tif", "min_confidence": 0.5, "sieve": 12.0},
         {"overlap": 48},
     ],
-    ids=lambda each: "-".join(each),
+    ids=lambda names: "-".join(names),
 )
 @pytest.mark.parametrize("panel_bytes", [1, 10**8])
 def test_all_settings_go_on(request_of, tmp_path, monkeypatch, settings, panel_bytes) -> None:
@@ -151,7 +151,7 @@ def test_a_mask_goes_on_wherever_it_is_saved(request_of, tmp_path) -> None:
     changed = mask_of(tmp_path / "3.gpkg", box(30, 30, 250, 231))
     progress, _ = mapped(request_of(mask=changed))
     assert not progress.kept
-    assert any("mask" in each for each in progress.infos)
+    assert any("mask" in line for line in progress.infos)
 
 
 def test_another_image_in_the_same_file_begins_anew(request_of, tmp_path) -> None:
@@ -169,7 +169,7 @@ def test_another_image_in_the_same_file_begins_anew(request_of, tmp_path) -> Non
     interrupted(first)
     progress, _ = mapped(second)
     assert not progress.kept
-    assert any("image" in each for each in progress.infos)
+    assert any("image" in line for line in progress.infos)
     assert request.output.map.read_bytes() == fresh(second, tmp_path / "fresh")
 
 

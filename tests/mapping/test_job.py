@@ -78,7 +78,7 @@ def test_every_kind_of_model_gives_each_pixel_its_class(
     expected = direct(image / 255, classes=model.get("classes", CLASSES))
     np.testing.assert_array_equal(labels, expected)
     counts = np.bincount(expected.ravel(), minlength=len(result.areas) + 1)
-    assert [each.pixels for each in result.areas] == counts[1:].tolist()
+    assert [area.pixels for area in result.areas] == counts[1:].tolist()
     assert result.report.computed_tiles == result.plan.count
 
 
@@ -153,7 +153,7 @@ def test_mask_band_says_where_data_is(make_raster, tmp_path):
 def test_chosen_bands_feed_the_model_in_their_order(make_raster, tmp_path, order):
     image = noise()
     labels, _ = run(make_raster(image), tmp_path, bands=order)
-    np.testing.assert_array_equal(labels, direct(image[[each - 1 for each in order]] / 255))
+    np.testing.assert_array_equal(labels, direct(image[[number - 1 for number in order]] / 255))
 
 
 @pytest.mark.fault(

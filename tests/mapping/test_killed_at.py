@@ -18,28 +18,28 @@ from tests.models import tiny_models
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")]
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "resources" / "demo" / "dubai.tif"
-RASTER = "scasnet_qgis.raster"
-DELIVERY = f"{RASTER}.delivery"
+OUTPUTS = "scasnet_qgis.outputs"
+ATOMIC = f"{OUTPUTS}.atomic_output"
 
 # Where a run is killed, and the how manieth call of the place that is.
 PLACES = {
-    "as a row of tiles is kept": (f"{RASTER}.chunks:ChunkWriter.finish", 2),
-    "as a kept row is listed": (f"{RASTER}.journal:Journal.add", 3),
-    "as blocks are written": (f"{RASTER}.products:MapFiles._write_to_all", 4),
-    "as overviews are written": (f"{RASTER}.overviews:Pyramid._write", 1),
-    "as the last overviews are made": (f"{RASTER}.overviews:Pyramid.finish", 1),
+    "as a row of tiles is kept": (f"{OUTPUTS}.chunks:ChunkWriter.finish", 2),
+    "as a kept row is listed": (f"{OUTPUTS}.journal:Journal.add", 3),
+    "as blocks are written": ("scasnet_qgis.mapping.map_files:MapFiles._write_to_all", 4),
+    "as overviews are written": (f"{OUTPUTS}.overviews:Pyramid._write", 1),
+    "as the last overviews are made": (f"{OUTPUTS}.overviews:Pyramid.finish", 1),
     "as the sieve begins": ("scasnet_qgis.mapping.refinements.sieve:Sieve.run", 1),
-    "as sieved rows are copied": (f"{RASTER}.class_map:ClassMapWriter.write_labels", 1),
-    "as a file is closed": (f"{RASTER}.writer:GeoTiffWriter.close", 2),
+    "as sieved rows are copied": (f"{OUTPUTS}.class_map:ClassMapWriter.write_labels", 1),
+    "as a file is closed": (f"{OUTPUTS}.geotiff:GeoTiffWriter.close", 2),
     "as the description is written": ("scasnet_qgis.mapping.record:write_records", 1),
 }
 WHOLE = [
-    *((f"as file {call} goes to the disk", f"{DELIVERY}:fsync_file", call) for call in (1, 3, 5)),
-    *((f"as a folder goes to the disk, {call}", f"{DELIVERY}:fsync_folder", call)
+    *((f"as file {call} goes to the disk", f"{ATOMIC}:fsync_file", call) for call in (1, 3, 5)),
+    *((f"as a folder goes to the disk, {call}", f"{ATOMIC}:fsync_folder", call)
       for call in range(1, 13)),
-    *((f"as name {call} changes", f"{DELIVERY}:_move", call) for call in range(1, 13)),
-    ("as the work folder is removed", f"{RASTER}.work_folder:WorkFolder.remove", 1),
-    ("as the second work folder is removed", f"{RASTER}.work_folder:WorkFolder.remove", 2),
+    *((f"as name {call} changes", f"{ATOMIC}:_move", call) for call in range(1, 13)),
+    ("as the work folder is removed", f"{OUTPUTS}.work_folder:WorkFolder.remove", 1),
+    ("as the second work folder is removed", f"{OUTPUTS}.work_folder:WorkFolder.remove", 2),
 ]  # fmt: skip
 LOSSES = ("empty", "half", "zeros", "names", "some names")
 
@@ -85,7 +85,7 @@ def cases_of(loss: str = "") -> list[dict[str, Any]]:
 
 
 def wrong(found: dict[str, list[str]]) -> dict[str, list[str]]:
-    return {name: each for name, each in found.items() if each}
+    return {name: problems for name, problems in found.items() if problems}
 
 
 def some(cases: list[dict[str, Any]], step: int) -> list[dict[str, Any]]:
@@ -121,7 +121,7 @@ def test_a_run_that_is_killed_at_a_named_place(killed, step: int) -> None:
     [
         ("zeros", 15),
         ("some names", 13),
-        *(pytest.param(each, 1, marks=pytest.mark.long, id=f"{each}, all") for each in LOSSES),
+        *(pytest.param(loss, 1, marks=pytest.mark.long, id=f"{loss}, all") for loss in LOSSES),
     ],
 )
 def test_a_loss_of_power(killed, loss: str, step: int) -> None:

@@ -65,7 +65,7 @@ def test_the_map_is_what_the_model_gives(
     image[:, 30:70, 40:90] = NODATA
     found, result = run(make_raster(image, nodata=NODATA), tmp_path, model, **settings)
     assert result.report.computed_tiles == result.plan.count
-    assert [(each.gives_labels, each.eight_bit) for each in opened] == [(True, on_a_card)]
+    assert [(backend.gives_labels, backend.eight_bit) for backend in opened] == [(True, on_a_card)]
     wanted = direct(image / 255, (image != NODATA).any(axis=0), (model.get("classes") or 8))
     np.testing.assert_array_equal(found, wanted)
 
@@ -86,7 +86,7 @@ def test_scores_come_where_they_are_needed(
     if "probabilities" in settings:
         settings = {**settings, "probabilities": tmp_path / settings["probabilities"]}
     run(make_raster(noise(192, 256)), tmp_path, **settings)
-    assert [each.gives_labels for each in opened] == [False]
+    assert [backend.gives_labels for backend in opened] == [False]
 
 
 def test_scores_come_where_they_are_resampled(
@@ -95,7 +95,7 @@ def test_scores_come_where_they_are_resampled(
     raster = make_raster(patches(), geotransform=placed())
     _, result = run_at(raster, tmp_path, FINE, tile_size=512)
     assert result.plan.count == 1
-    assert [each.gives_labels for each in opened] == [False]
+    assert [backend.gives_labels for backend in opened] == [False]
 
 
 def test_such_a_map_goes_on_where_it_was_interrupted(
@@ -108,4 +108,4 @@ def test_such_a_map_goes_on_where_it_was_interrupted(
     progress, _ = mapped(request)
     assert progress.kept
     assert request.output.map.read_bytes() == fresh(request, tmp_path / "fresh")
-    assert all(each.gives_labels for each in opened)
+    assert all(backend.gives_labels for backend in opened)

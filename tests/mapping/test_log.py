@@ -42,7 +42,7 @@ def test_what_is_left_of_an_interrupted_run(recorder: Recorder) -> None:
     log_kept(0.7, plan, 2, recorder)
     log_kept(0.0, plan, 0, recorder)
     log_kept(1.0, plan, 3, recorder)
-    assert [numbers(line) for line in recorder.infos] == [[70, 6, 2, 2], [100, 6, 0]]
+    assert [numbers(line) for line in recorder.infos] == [[70, 2, 6, 2], [100, 0, 6]]
 
 
 @pytest.mark.parametrize(

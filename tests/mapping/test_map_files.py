@@ -54,7 +54,7 @@ def write_all(products: MapFiles, scores: np.ndarray) -> None:
 
 
 def no_thread() -> bool:
-    return NAME not in {each.name for each in threading.enumerate()}
+    return NAME not in {thread.name for thread in threading.enumerate()}
 
 
 def test_every_block_arrives(tmp_path: Path, scores: np.ndarray, recorder: Recorder) -> None:
@@ -67,7 +67,7 @@ def test_every_block_arrives(tmp_path: Path, scores: np.ndarray, recorder: Recor
     labels = scores.argmax(axis=0) + 1
     np.testing.assert_array_equal(gdal.Open(str(paths[0])).ReadAsArray(), labels)
     np.testing.assert_array_equal(gdal.Open(str(paths[1])).ReadAsArray(), scores)
-    assert [each.pixels for each in counts.areas] == [(labels == 1).sum(), (labels == 2).sum()]
+    assert [area.pixels for area in counts.areas] == [(labels == 1).sum(), (labels == 2).sum()]
     assert recorder.fractions == sorted(recorder.fractions)
 
 

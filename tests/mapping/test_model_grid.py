@@ -120,7 +120,7 @@ def test_what_is_told(
     grid = raster(size, size)
     log_resolution(seen(grid) if wanted else None, DUBAI, grid, grid.whole, recorder)
     assert len(recorder.infos) == told
-    assert all(f"{size:g} m" in each for each in recorder.infos)
+    assert all(f"{size:g} m" in line for line in recorder.infos)
     assert len(recorder.warnings) == warning
 
 

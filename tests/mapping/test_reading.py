@@ -19,19 +19,20 @@ COUNTERS = Path("/proc/self/io")
 MAP_ONE = """
 import sys
 from pathlib import Path
-from scasnet_qgis.core.progress import Progress
-from scasnet_qgis.mapping import make_map
+from scasnet_qgis.common.progress import Progress
+from scasnet_qgis.mapping.job import make_map
 from scasnet_qgis.models.model_file import inspect
+from tests.map_settings import map_settings
 
 def read_so_far():
     lines = Path("/proc/self/io").read_text().splitlines()
     return int(dict(line.split(": ") for line in lines)["rchar"])
 
 raster, target, model = sys.argv[1:]
-request = map_settings(raster, inspect(model), Path(target), threads=2, tile_size=512, overlap=64)
-make_map(request, Progress(), lambda path, classes: None)  # whatever is imported is so by now
+settings = map_settings(raster, inspect(model), Path(target), threads=2, tile_size=512, overlap=64)
+make_map(settings, Progress(), lambda path, classes: None)  # whatever is imported is so by now
 before = read_so_far()
-make_map(request, Progress(), lambda path, classes: None)
+make_map(settings, Progress(), lambda path, classes: None)
 print(read_so_far() - before, Path(target).stat().st_size)
 """
 

@@ -74,7 +74,7 @@ def test_the_description_says_what_was_done(request_of, tmp_path) -> None:
     assert (record.count("input", "rows"), record.count("input", "cols")) == (150, 170)
     assert record.text("input", "crs") == "EPSG:32640"
     assert record.texts("input", "geotransform")[1] == "0.5"
-    assert [each.count("number") for each in record.parts("input", "bands")] == [1, 2, 3]
+    assert [band.count("number") for band in record.parts("input", "bands")] == [1, 2, 3]
     assert (record.count("map", "rows"), record.count("map", "cols")) == (80, 100)
     assert record.texts("area", "extent") == ["500010", "3999950", "500060", "3999990"]
     assert record.text("model", "sha256") == sha256(request.model.path)
@@ -88,7 +88,7 @@ def test_the_description_says_what_was_done(request_of, tmp_path) -> None:
     ).group(1)
     assert record.at("warnings") == []
     pixels = gdal.Open(str(request.output.map)).ReadAsArray()
-    counts = [each.count("pixels") for each in record.parts("map", "classes")]
+    counts = [area.count("pixels") for area in record.parts("map", "classes")]
     assert counts == [int((pixels == value).sum()) for value in range(1, 5)]
     for part, file in zip(record.parts("files"), (request.output.map, tmp_path / "p.tif")):
         assert part.text("sha256") == sha256(file)
@@ -180,7 +180,7 @@ def test_the_same_gives_the_same_bytes(
     for each in both:
         mapped(each)
     if "tile_size" in changes:  # which is stamped, and weights of the blending round differently
-        maps = [gdal.Open(str(each.output.map)).ReadAsArray() for each in both]
+        maps = [gdal.Open(str(settings.output.map)).ReadAsArray() for settings in both]
         np.testing.assert_array_equal(*maps)
         return
     assert both[0].output.map.read_bytes() == both[1].output.map.read_bytes()
@@ -221,8 +221,8 @@ def test_the_map_itself_names_its_model_but_no_time_and_no_path(request_of, tmp_
     found = read_stamp(request.output.map)
     assert found["MODEL_SHA256"] == sha256(request.model.path)
     classes = json.loads(found["CLASSES"])
-    assert [each["name"] for each in classes] == request.model.card.class_names
-    assert [each["value"] for each in classes] == [1, 2, 3, 4]
+    assert [entry["name"] for entry in classes] == request.model.card.class_names
+    assert [entry["value"] for entry in classes] == [1, 2, 3, 4]
     assert str(tmp_path) not in json.dumps(found)
     assert not re.search(r"20\d\d-\d\d", json.dumps(found))
     assert gdal.Open(str(request.output.map)).GetMetadata(DOMAIN) == found
@@ -324,4 +324,4 @@ def test_a_cancelled_run_leaves_the_old_map_with_its_description(request_of, rec
     with pytest.raises(Cancelled):
         make_map(changed(request, sieve=4.0), recorder, stop)
     assert before == (request.output.map.read_bytes(), record_file(request.output.map).read_bytes())
-    assert np.all([each.name[0] != "." for each in request.output.map.parent.iterdir()])
+    assert np.all([path.name[0] != "." for path in request.output.map.parent.iterdir()])

@@ -129,7 +129,7 @@ def test_small_patches_are_merged(make_raster, tmp_path):
     np.testing.assert_array_equal(labels, sieved(plain, MinArea(12), 1000))
     assert (labels != plain).sum() == result.counts.refined["merged_pixels"] > 1000
     counts = np.bincount(labels.ravel(), minlength=CLASSES + 1)
-    assert [each.pixels for each in result.areas] == counts[1:].tolist()
+    assert [area.pixels for area in result.areas] == counts[1:].tolist()
     assert result.nodata_pixels == counts[0] == 1500
 
 
@@ -155,7 +155,7 @@ def test_uncertain_pixels_get_no_class(make_raster, tmp_path):
     np.testing.assert_array_equal(labels, np.where(sure, plain, 0))
     assert result.counts.refined["uncertain_pixels"] == (~sure & (plain > 0)).sum() > 1000
     assert result.nodata_pixels == 2500
-    assert sum(each.pixels for each in result.areas) == (labels > 0).sum()
+    assert sum(area.pixels for area in result.areas) == (labels > 0).sum()
     np.testing.assert_allclose(scores[:, 50:, 50:].sum(axis=0), 1, atol=1e-4)
 
 

@@ -133,7 +133,7 @@ def test_an_output_that_is_anothers_probabilities(request_of, tmp_path, first_ha
     first, second = (plain, with_scores) if first_has == "map" else (with_scores, plain)
     expected = fresh(first, tmp_path / "fresh")
     mapped(first, Beside(lambda: refused(second)))
-    assert first.output.read_bytes() == expected
+    assert first.output.map.read_bytes() == expected
     assert not list((tmp_path / "out").glob(".*"))
 
 
@@ -144,14 +144,14 @@ def test_an_output_that_is_anothers_probabilities(request_of, tmp_path, first_ha
 )
 def test_an_output_that_is_anothers_input(request_of, tmp_path) -> None:
     reading = request_of()
-    image = Path(reading.source)
+    image = Path(reading.image.source)
     writing = changed(request_of(), source=str(tmp_path / "copy.tif"), output=image)
     (tmp_path / "copy.tif").write_bytes(image.read_bytes())
     expected = fresh(writing, tmp_path / "fresh")
     with pytest.raises(InputError, match=r"image\.tif"):
         mapped(reading, Beside(lambda: mapped(writing)))
     assert image.read_bytes() == expected
-    assert not reading.output.exists()
+    assert not reading.output.map.exists()
 
 
 @pytest.mark.fault(

@@ -11,14 +11,14 @@ from scasnet_qgis.outputs.atomic_files import atomic_files, check_targets
 
 
 def names(folder: Path) -> list[str]:
-    return sorted(each.name for each in folder.iterdir())
+    return sorted(path.name for path in folder.iterdir())
 
 
 def write(targets: list[Path], text: str, fail: bool = False) -> None:
     with atomic_files(targets) as working:
         for target in targets:
             working[target].write_text(text)
-        assert not any(each.exists() and each.read_text() == text for each in targets)
+        assert not any(target.exists() and target.read_text() == text for target in targets)
         if fail:
             raise KeyError("stop")
 
@@ -27,7 +27,7 @@ def test_all_files_appear_together(tmp_path) -> None:
     targets = [tmp_path / "a.html", tmp_path / "b.csv"]
     write(targets, "new")
     assert names(tmp_path) == ["a.html", "b.csv"]
-    assert [each.read_text() for each in targets] == ["new", "new"]
+    assert [target.read_text() for target in targets] == ["new", "new"]
 
 
 def test_a_failure_leaves_what_was_there(tmp_path) -> None:

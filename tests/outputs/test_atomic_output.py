@@ -29,7 +29,7 @@ def fill(delivery: AtomicOutput, text: str = "new") -> AtomicOutput:
 
 
 def names(folder: Path) -> set[str]:
-    return {each.name for each in folder.iterdir()}
+    return {path.name for path in folder.iterdir()}
 
 
 def test_nothing_has_the_name_until_it_is_published(tmp_path: Path) -> None:
@@ -59,14 +59,14 @@ def test_the_raster_takes_its_name_last(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_an_old_map_goes_with_all_its_side_files(tmp_path: Path) -> None:
     output = tmp_path / "map.tif"
-    for each in (output, *side_files(output), tmp_path / "other.tif"):
-        each.write_text("old")
+    for path in (output, *side_files(output), tmp_path / "other.tif"):
+        path.write_text("old")
     delivery = fill(AtomicOutput(output))
     assert output.read_text() == "old"
     delivery.publish()
     assert names(tmp_path) == {"map.tif", "other.tif", *SIDES}
     assert {(tmp_path / name).read_text() for name in ("map.tif", *SIDES)} == {"new"}
-    assert "map.tif.ovr" in {each.name for each in side_files(output)}
+    assert "map.tif.ovr" in {side.name for side in side_files(output)}
 
 
 def test_discard_leaves_no_trace_and_the_old_map(tmp_path: Path) -> None:
@@ -167,8 +167,8 @@ def test_a_move_that_fails_brings_the_old_maps_back(
     monkeypatch.setattr(Path, "replace", fails)
     with pytest.raises(OutputError, match=failing):
         publish(deliveries)
-    for each in deliveries:
-        each.discard()
+    for atomic in deliveries:
+        atomic.discard()
     assert names(tmp_path) == {"map.tif", "probabilities.tif", *SIDES}
     assert {(tmp_path / name).read_text() for name in names(tmp_path)} == {"old"}
 
@@ -176,7 +176,7 @@ def test_a_move_that_fails_brings_the_old_maps_back(
 KILLED = """
 import os, sys
 from pathlib import Path
-from scasnet_qgis.raster.delivery import AtomicOutput, publish
+from scasnet_qgis.outputs.atomic_output import AtomicOutput, publish
 delivery = AtomicOutput(Path(sys.argv[1]))
 delivery.working.write_text("new")
 (delivery.folder / "map.qml").write_text("new")

@@ -103,7 +103,7 @@ def test_the_map_says_what_its_values_are(
         (63, 127, 181, 255),
     ]
     assert band.GetOverviewCount() == 2
-    assert {each.name for each in tmp_path.iterdir()} == {
+    assert {path.name for path in tmp_path.iterdir()} == {
         "map.tif",
         "map.tif.aux.xml",
         "scores.tif",
@@ -159,9 +159,9 @@ def test_areas(
 ) -> None:
     writer = make(tmp_path, grid_of(placed, epsg), scores, valid)
     labels = truth(scores, valid)
-    for value, (area, each) in enumerate(zip(writer.areas, CLASSES), start=1):
+    for value, (area, model_class) in enumerate(zip(writer.areas, CLASSES), start=1):
         count = int((labels == value).sum())
-        assert (area.value, area.name, area.color) == (value, each.name, each.color)
+        assert (area.value, area.name, area.color) == (value, model_class.name, model_class.color)
         assert area.pixels == count
         assert area.area == pytest.approx(count * unit)
     assert sum(area.pixels for area in writer.areas) == valid.sum()
@@ -184,10 +184,10 @@ def test_the_probabilities(tmp_path: Path, scores: np.ndarray, valid: np.ndarray
     make(tmp_path, grid_of(), scores, valid)
     dataset = gdal.Open(str(tmp_path / "scores.tif"))
     assert dataset.RasterCount == 3
-    for number, each in enumerate(CLASSES, start=1):
+    for number, model_class in enumerate(CLASSES, start=1):
         band = dataset.GetRasterBand(number)
         assert (band.DataType, band.GetNoDataValue()) == (gdal.GDT_Float32, -1.0)
-        assert band.GetDescription() == each.name
+        assert band.GetDescription() == model_class.name
         expected = np.where(valid, scores[number - 1], -1.0)
         np.testing.assert_array_equal(band.ReadAsArray(), expected)
     assert dataset.GetRasterBand(1).GetOverviewCount() == 2
@@ -257,7 +257,7 @@ def test_blocks_of_any_size_arrive_whole_and_once(
     scores = np.random.default_rng(2).random((count, rows, cols), dtype=np.float32)
     delivery, reference = AtomicOutput(tmp_path / "parts.tif"), AtomicOutput(tmp_path / "whole.tif")
     writer, whole = (
-        ProbabilityWriter(each, Grid(rows, cols, None), CLASSES) for each in (delivery, reference)
+        ProbabilityWriter(output, Grid(rows, cols, None), CLASSES) for output in (delivery, reference)
     )
     for left, top in product(range(0, cols, panel_cols), range(0, rows, steps[0])):
         panel = (left, min(panel_cols, cols - left))
@@ -268,11 +268,11 @@ def test_blocks_of_any_size_arrive_whole_and_once(
             part[:] = 9  # the blender may use it again
             waiting = writer._columns._waiting
             assert waiting is None or waiting.shape[2] < 256
-            assert all(each.shape[1] < 256 for each in writer._writer._waiting.values())
+            assert all(rows_waiting.shape[1] < 256 for rows_waiting in writer._writer._waiting.values())
     assert not writer._writer._waiting
     whole.write(FinishedBlock(Window(0, 0, rows, cols), scores, np.ones((rows, cols), bool)))
-    for each in (writer, whole):
-        each._writer.close()
+    for opened in (writer, whole):
+        opened._writer.close()
     np.testing.assert_array_equal(gdal.Open(str(delivery.working)).ReadAsArray(), scores)
     assert delivery.working.stat().st_size == reference.working.stat().st_size
     delivery.discard()

@@ -204,7 +204,7 @@ def test_a_full_disk_shows_while_writing(tmp_path: Path) -> None:
 FAILING_CLOSE = """
 import gc, resource, sys
 from osgeo import gdal
-from scasnet_qgis.raster.overviews import close
+from scasnet_qgis.outputs.overviews import close
 gdal.UseExceptions()
 dataset = gdal.GetDriverByName("GTiff").Create(sys.argv[1], 2000, 2000)
 dataset.GetRasterBand(1).Fill(7)

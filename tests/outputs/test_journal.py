@@ -225,7 +225,7 @@ def test_a_row_of_tiles_that_is_not_complete_is_not_listed(tmp_path: Path) -> No
     keeper.abandon()
     keeper.add(first, (3, 0))
     keeper.add(second, (4, 5))
-    assert [each.refined for each in Journal(journal.folder).chunks] == [(7, 5)]
+    assert [chunk.refined for chunk in Journal(journal.folder).chunks] == [(7, 5)]
     assert journal.seconds > 0
 
 

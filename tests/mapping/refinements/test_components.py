@@ -101,10 +101,10 @@ def test_joined_numbers_get_the_lowest_of_their_set(pairs: list[tuple[int, int]]
     sets = [{number} for number in range(30)]
     for a, b in pairs:
         union = sets[a] | sets[b]
-        for each in union:
-            sets[each] = union
+        for member in union:
+            sets[member] = union
     one, other = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
-    assert join(30, one, other).tolist() == [min(each) for each in sets]
+    assert join(30, one, other).tolist() == [min(members) for members in sets]
 
 
 @pytest.mark.parametrize("shape", ["chain", "star"])

@@ -94,7 +94,7 @@ def expected(values: np.ndarray, smallest: MinArea) -> np.ndarray:
             larger = [keys[number[at]] for at in beside if at in number]
             border = Counter(-minus for size, minus in larger if (size, minus) > own)
             if border:
-                best = min(border, key=lambda each: (-border[each], each))
+                best = min(border, key=lambda neighbour: (-border[neighbour], neighbour))
                 result[tuple(np.transpose(pixels))] = best
         if (result == values).all():
             return values
@@ -137,7 +137,7 @@ def test_a_real_map(limit: int, window: int) -> None:
     result = sieved(values, smallest, window)
     np.testing.assert_array_equal(result, expected(values, smallest))
     left = [pixels for size, _, pixels in patches(result, smallest) if size < limit]
-    assert [len(each) for each in left] == ([15] if limit > 15 else []), "only the island stays"
+    assert [len(patch) for patch in left] == ([15] if limit > 15 else []), "only the island stays"
     assert (result != values).sum() > 300
 
 

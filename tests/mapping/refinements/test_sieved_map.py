@@ -73,8 +73,8 @@ def found(folder: Path, name: str = "map.tif") -> np.ndarray:
 def counted(labels: np.ndarray) -> list[ClassArea]:
     counts = np.bincount(labels.ravel(), minlength=4).tolist()
     return [
-        ClassArea(value, each.name, each.color, counts[value], counts[value] * 0.25)
-        for value, each in enumerate(CLASSES, start=1)
+        ClassArea(value, model_class.name, model_class.color, counts[value], counts[value] * 0.25)
+        for value, model_class in enumerate(CLASSES, start=1)
     ]
 
 
@@ -94,12 +94,12 @@ def test_the_map_is_sieved_and_so_are_areas_names_and_overviews(
     assert band.GetCategoryNames() == ["no data", "building", "road", "water"]
     table = band.GetDefaultRAT()
     pixels = [table.GetValueAsInt(row, 5) for row in range(3)]
-    assert pixels == [each.pixels for each in counts.areas]
+    assert pixels == [area.pixels for area in counts.areas]
     coarse = band.GetOverview(0).ReadAsArray()
     assert (coarse == labels[::2, ::2]).mean() > 0.98
     assert any(f"{merged:,}" in text for text in recorder.infos)
     assert recorder.fractions == sorted(recorder.fractions)
-    names = sorted(each.name for each in tmp_path.iterdir())
+    names = sorted(path.name for path in tmp_path.iterdir())
     assert names == ["map.tif", "map.tif.aux.xml", "scores.tif"]
 
 
