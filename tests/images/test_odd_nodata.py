@@ -68,7 +68,7 @@ def test_black_corners(make_raster: MakeRaster, tmp_path: Path) -> None:
         path = warped(source, tmp_path / f"{number}.tif", *options)
         found = [str(warning) for warning in RasterReader(path, RGB, (), Progress()).warnings]
         assert len(found) == warnings
-        assert all("black" in each for each in found)
+        assert all("black" in warning for warning in found)
 
 
 @pytest.mark.parametrize(
