@@ -10,11 +10,7 @@ from osgeo import gdal
 from scasnet_qgis.common.errors import InputError, SettingError
 from scasnet_qgis.common.messages import translate
 
-_COLOUR_NAMES = {
-    gdal.GCI_RedBand: "red",
-    gdal.GCI_GreenBand: "green",
-    gdal.GCI_BlueBand: "blue",
-}
+_COLOUR_NAMES = {gdal.GCI_RedBand: "red", gdal.GCI_GreenBand: "green", gdal.GCI_BlueBand: "blue"}
 _NEAR_INFRARED = ("nir", "near infrared", "near-infrared", "infrared")
 
 
@@ -100,8 +96,7 @@ def _check_chosen(chosen: list[int], count: int, needed: int) -> list[int]:
         if not 1 <= number <= count:
             raise SettingError(
                 translate(
-                    "ScasNet",
-                    "Band {number} does not exist: the image has bands 1 to {count}.",
+                    "ScasNet", "Band {number} does not exist: the image has bands 1 to {count}."
                 ),
                 number=number,
                 count=count,

@@ -117,8 +117,7 @@ class Grid:
         if inverse is None:
             raise InputError(
                 translate(
-                    "ScasNet",
-                    "The raster has an invalid geotransform: georeference it first.",
+                    "ScasNet", "The raster has an invalid geotransform: georeference it first."
                 )
             )
         corners = [

@@ -77,8 +77,7 @@ def mask_rule(dataset: gdal.Dataset, bands: Sequence[int], progress: Progress) -
         return MaskRule("values", nodata=tuple(float(value) for value in values))
     if any(value is not None for value in values):
         text = translate(
-            "ScasNet",
-            "Only some of the used bands have a nodata value: it is ignored.",
+            "ScasNet", "Only some of the used bands have a nodata value: it is ignored."
         )
         progress.warn(message(text))
     return MaskRule("none")

@@ -121,8 +121,7 @@ def _reading(window: Window | None = None) -> Iterator[None]:
     except (RuntimeError, AttributeError, TypeError) as error:
         if window is None:
             text = translate(
-                "ScasNet",
-                "The raster cannot be read: the file is damaged or no longer reachable.",
+                "ScasNet", "The raster cannot be read: the file is damaged or no longer reachable."
             )
             raise InputError(text, str(error)) from error
         text = translate(
@@ -192,8 +191,7 @@ class RasterReader:
                 yield gaps
         if is_rescaled(self._dataset, self.bands):
             text = translate(
-                "ScasNet",
-                "Scale and offset of the file are not applied: stored values are used.",
+                "ScasNet", "Scale and offset of the file are not applied: stored values are used."
             )
             yield message(text)
 

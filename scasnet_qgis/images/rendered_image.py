@@ -101,10 +101,7 @@ def _metres_per_unit(extent: Extent, wkt: str) -> tuple[float, float]:
     found = middle.metres_per_unit(0.0)
     if found is None or min(found) <= 0:
         raise InputError(
-            translate(
-                "ScasNet",
-                "The CRS of the layer has no length unit: assign another CRS.",
-            )
+            translate("ScasNet", "The CRS of the layer has no length unit: assign another CRS.")
         )
     return found
 

@@ -115,8 +115,7 @@ def _excluded_indices(reference: Sequence[LabelClass], left_out: str) -> set[int
         if not found:
             raise SettingError(
                 translate(
-                    "ScasNet",
-                    "The class {name} cannot be ignored: the reference has {classes}.",
+                    "ScasNet", "The class {name} cannot be ignored: the reference has {classes}."
                 ),
                 name=part,
                 classes=_class_list(reference),

@@ -97,9 +97,6 @@ def _is_raster(source: str) -> bool:
 
 def _no_field(source: str) -> InputError:
     return InputError(
-        translate(
-            "ScasNet",
-            "Labels {source} are a vector layer: choose the class field.",
-        ),
+        translate("ScasNet", "Labels {source} are a vector layer: choose the class field."),
         source=source,
     )

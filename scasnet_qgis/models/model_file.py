@@ -17,13 +17,7 @@ from scasnet_qgis.common.messages import Message, message, translate
 from scasnet_qgis.common.model_card import ModelCard, from_metadata
 from scasnet_qgis.common.untrusted import parse
 from scasnet_qgis.models.arena import release, use_shared
-from scasnet_qgis.models.runtime import (
-    CPU,
-    onnxruntime,
-    open_session,
-    quiet_options,
-    run_options,
-)
+from scasnet_qgis.models.runtime import CPU, onnxruntime, open_session, quiet_options, run_options
 from scasnet_qgis.models.vetting import vet
 
 if TYPE_CHECKING:

@@ -62,8 +62,7 @@ def vet(path: Path) -> None:
     except (OSError, ValueError) as error:
         raise ModelError(
             translate(
-                "ScasNet",
-                "{name} is not an ONNX model, or is incomplete: choose another file.",
+                "ScasNet", "{name} is not an ONNX model, or is incomplete: choose another file."
             ),
             str(error),
             name=path.name,
@@ -164,10 +163,7 @@ class _Vetting:
     def _check_order(self, nodes: Sequence[tuple[set[bytes], list[bytes]]]) -> None:
         if has_cycle(nodes):
             raise ModelError(
-                translate(
-                    "ScasNet",
-                    "The graph of {name} has a cycle: choose another model.",
-                ),
+                translate("ScasNet", "The graph of {name} has a cycle: choose another model."),
                 name=self._path.name,
             )
 
@@ -326,8 +322,7 @@ class _Tensors:
     def _missing(self, location: str, detail: str) -> ModelError:
         return ModelError(
             translate(
-                "ScasNet",
-                "The weights of {name} are missing: put the file '{file}' beside it.",
+                "ScasNet", "The weights of {name} are missing: put the file '{file}' beside it."
             ),
             detail,
             name=self._path.name,

@@ -73,10 +73,7 @@ def test_a_rotated_extent_covers_its_window() -> None:
     assert found.intersect(window) == window
 
 
-@pytest.mark.fault(
-    "An extent that does not overlap the image.",
-    "One sentence.",
-)
+@pytest.mark.fault("An extent that does not overlap the image.", "One sentence.")
 @pytest.mark.parametrize("placed", [NORTH_UP, SOUTH_UP, ROTATED, None])
 def test_an_extent_outside(placed: tuple[float, ...] | None) -> None:
     with pytest.raises(InputError):
@@ -145,10 +142,7 @@ def test_metres() -> None:
         assert grid.resolution == pytest.approx(0.5)
 
 
-@pytest.mark.fault(
-    "A reference system in feet.",
-    "Areas are in square metres.",
-)
+@pytest.mark.fault("A reference system in feet.", "Areas are in square metres.")
 @pytest.mark.parametrize(
     "reference", [wkt(2263), f'LOCAL_CS["site",UNIT["US survey foot",{1200 / 3937}]]']
 )
@@ -182,10 +176,7 @@ def test_mercator_with_a_standard_parallel_is_true_there() -> None:
     assert grid.resolution == pytest.approx(1.0, rel=1e-3)
 
 
-@pytest.mark.fault(
-    "An image in degrees.",
-    "Areas depend on the latitude, row by row.",
-)
+@pytest.mark.fault("An image in degrees.", "Areas depend on the latitude, row by row.")
 @pytest.mark.parametrize("up", [-1, 1])
 def test_degrees_depend_on_the_latitude(up: int) -> None:
     """Peers take the pixel size of EPSG:4326 for metres."""
@@ -204,11 +195,7 @@ def test_degrees_depend_on_the_latitude(up: int) -> None:
 )
 @pytest.mark.parametrize(
     ("placed", "reference", "unit"),
-    [
-        (NORTH_UP, "", "map units squared"),
-        (None, "", "pixels"),
-        (None, wkt(32640), "pixels"),
-    ],
+    [(NORTH_UP, "", "map units squared"), (None, "", "pixels"), (None, wkt(32640), "pixels")],
 )
 def test_where_nothing_tells_metres_none_are_claimed(
     placed: tuple[float, ...] | None, reference: str, unit: str

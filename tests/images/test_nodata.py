@@ -63,8 +63,7 @@ def test_near_infrared_flagged_as_alpha_is_data(
 
 
 @pytest.mark.fault(
-    "An alpha band of 0 and full, 8-bit or 16-bit.",
-    "Where it is 0 there is no data.",
+    "An alpha band of 0 and full, 8-bit or 16-bit.", "Where it is 0 there is no data."
 )
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_a_real_alpha_is_a_mask(
@@ -125,8 +124,7 @@ def test_only_the_bands_that_are_read_count(make_raster: MakeRaster, image: np.n
 
 
 @pytest.mark.fault(
-    "A nodata value that the file's type rounds.",
-    "It is compared as the type rounds it.",
+    "A nodata value that the file's type rounds.", "It is compared as the type rounds it."
 )
 @pytest.mark.parametrize(
     ("dtype", "nodata"),
@@ -161,10 +159,7 @@ def test_nan_in_every_band_is_no_data_and_in_one_band_is(
     np.testing.assert_array_equal(valid, hole)
 
 
-@pytest.mark.fault(
-    "A nodata value that the file's type cannot hold.",
-    "All pixels hold data.",
-)
+@pytest.mark.fault("A nodata value that the file's type cannot hold.", "All pixels hold data.")
 def test_a_nodata_value_that_the_type_cannot_hold(
     make_raster: MakeRaster, image: np.ndarray
 ) -> None:

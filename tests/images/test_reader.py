@@ -50,8 +50,7 @@ def test_windows_have_the_values_and_the_type_of_the_file(
 
 
 @pytest.mark.fault(
-    "The bands have several data types.",
-    "All are read in the type that holds every value.",
+    "The bands have several data types.", "All are read in the type that holds every value."
 )
 def test_bands_of_several_types(make_raster: MakeRaster, tmp_path: Path) -> None:
     parts = [noise(np.uint8)[0], noise(np.uint16, 0, 60000)[1], noise(np.int32, 0, 2**31)[2]]
@@ -138,19 +137,13 @@ def test_complex_numbers_are_refused(make_raster: MakeRaster) -> None:
         reader_of(make_raster(noise(np.complex64)))
 
 
-@pytest.mark.fault(
-    "The image does not exist.",
-    "One sentence.",
-)
+@pytest.mark.fault("The image does not exist.", "One sentence.")
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none\.tif"):
         open_raster(str(tmp_path / "none.tif"))
 
 
-@pytest.mark.fault(
-    "The image is an empty, a cut or another kind of file.",
-    "One sentence.",
-)
+@pytest.mark.fault("The image is an empty, a cut or another kind of file.", "One sentence.")
 @pytest.mark.parametrize("content", [b"", b"a letter, no raster", b"II*\0" + bytes(200)])
 def test_a_file_that_is_no_raster(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "letter.tif"
@@ -178,8 +171,7 @@ PACKED = ("COMPRESS=DEFLATE", "TILED=YES", "BLOCKXSIZE=64", "BLOCKYSIZE=64")
 
 
 @pytest.mark.fault(
-    "The image's blocks are damaged.",
-    "One sentence says where, by row and column; no map is left.",
+    "The image's blocks are damaged.", "One sentence says where, by row and column; no map is left."
 )
 def test_a_damaged_file_says_where(make_raster: MakeRaster, damage: Callable[[str], str]) -> None:
     reader = reader_of(damage(make_raster(noise(np.uint8), options=PACKED)))
@@ -196,10 +188,7 @@ def test_a_damaged_file_whose_percentiles_are_wanted(
         reader.scaling(CARD)
 
 
-@pytest.mark.fault(
-    "The image's alpha band is damaged.",
-    "One sentence, before the run begins.",
-)
+@pytest.mark.fault("The image's alpha band is damaged.", "One sentence, before the run begins.")
 def test_a_damaged_alpha(make_raster: MakeRaster, damage: Callable[[str], str]) -> None:
     meaning = (gdal.GCI_RedBand, gdal.GCI_GreenBand, gdal.GCI_BlueBand, gdal.GCI_AlphaBand)
     source = damage(make_raster(noise(np.uint8, bands=4), meaning=meaning, options=PACKED))
@@ -259,8 +248,7 @@ def test_reading_for_percentiles_can_be_cancelled(make_raster: MakeRaster) -> No
 
 
 @pytest.mark.fault(
-    "A 16-bit image that is nearly all nodata.",
-    "Its percentiles are those of the small rest.",
+    "A 16-bit image that is nearly all nodata.", "Its percentiles are those of the small rest."
 )
 def test_a_small_island_of_data_is_found(make_raster: MakeRaster) -> None:
     image = np.zeros((3, 3000, 3000), np.uint16)

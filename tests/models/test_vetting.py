@@ -85,7 +85,9 @@ def test_weights_that_are_not_there(tmp_path: Path, location: str) -> None:
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes")
 def test_weights_in_a_pipe(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "weights.bin")
-    assert "weights of m.onnx are missing" in refusal(made.external(tmp_path / "m.onnx", "weights.bin"))
+    assert "weights of m.onnx are missing" in refusal(
+        made.external(tmp_path / "m.onnx", "weights.bin")
+    )
 
 
 def test_weights_beside_the_model(tmp_path: Path) -> None:
@@ -248,10 +250,7 @@ def test_pipes_and_devices_are_no_models(tmp_path: Path) -> None:
         assert "is not a file" in refusal(path, inspect)
 
 
-@pytest.mark.fault(
-    "a model that wants tiles that no memory holds",
-    "refused in one sentence",
-)
+@pytest.mark.fault("a model that wants tiles that no memory holds", "refused in one sentence")
 @pytest.mark.parametrize("size", [(2**31, 2**31), (60_000, 60_000), (2**40, "w")])
 @pytest.mark.parametrize("output", ["stated", None])
 def test_tiles_that_no_memory_holds(
@@ -272,10 +271,7 @@ def test_bands_that_no_memory_holds(tmp_path: Path) -> None:
     assert "more than the memory" in refusal(path, inspect)
 
 
-@pytest.mark.fault(
-    "a model that computes without end",
-    "stopped and refused in one sentence",
-)
+@pytest.mark.fault("a model that computes without end", "stopped and refused in one sentence")
 def test_a_model_that_computes_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model_file, "_PROBE_SECONDS", 0.2)
     path = made.endless_loop(tmp_path / "m.onnx")
@@ -305,10 +301,7 @@ def test_a_model_that_gives_no_maps(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.fault(
-    "a model file that is cut off at any place",
-    "refused in one sentence",
-)
+@pytest.mark.fault("a model file that is cut off at any place", "refused in one sentence")
 def test_every_cut_of_a_model_is_refused(tmp_path: Path) -> None:
     whole = tiny.pixelwise(tmp_path / "m.onnx").read_bytes()
     for end in range(0, len(whole) - 4, 3):  # what comes last is its version, which may lack
@@ -350,10 +343,7 @@ def test_without_a_circle_there_is_an_order(nodes: list[tuple[set[bytes], list[b
 
 
 def test_operators_are_counted_where_functions_are_called() -> None:
-    inner, outer = (
-        Counter({("", "Relu"): 3}),
-        Counter({("own", "in"): 2, ("", "Add"): 1}),
-    )
+    inner, outer = (Counter({("", "Relu"): 3}), Counter({("own", "in"): 2, ("", "Add"): 1}))
     functions = {("own", "in"): inner, ("own", "out"): outer}
     main = Counter({("own", "out"): 5, ("", "Conv"): 4})
     assert operators_in(main, functions) == 5 * (2 * 3 + 1) + 4

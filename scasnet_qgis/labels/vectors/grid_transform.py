@@ -67,10 +67,7 @@ def inverse_of(grid: Grid) -> tuple[float, ...]:
     inverse = gdal.InvGeoTransform(grid.geotransform or NO_PLACE)
     if inverse is None:
         raise InputError(
-            translate(
-                "ScasNet",
-                "The raster has an invalid geotransform: georeference it first.",
-            )
+            translate("ScasNet", "The raster has an invalid geotransform: georeference it first.")
         )
     return tuple(inverse)
 

@@ -257,8 +257,7 @@ def no_polygons(source: str, features: int, kinds: Collection[str]) -> InputErro
     if not features:
         return InputError(
             translate(
-                "ScasNet",
-                "Mask {source} contains no polygons: draw some, or remove the mask.",
+                "ScasNet", "Mask {source} contains no polygons: draw some, or remove the mask."
             ),
             source=source,
         )
