@@ -13,7 +13,7 @@ from qgis.core import (
     QgsRasterLayer,
 )
 
-from scasnet_qgis.images.rendered_image import RenderedImage, rendered_grid
+from scasnet_qgis.images.rendered_layer import RenderedImage, rendered_grid
 from scasnet_qgis.outputs.provenance.run_record import Record
 from scasnet_qgis.qgis_ui.about.run_facts import sections
 from scasnet_qgis.qgis_ui.layers.layer_renderer import LayerRenderer

@@ -11,8 +11,13 @@ from osgeo import osr
 from scasnet_qgis.common.errors import Cancelled, InputError, SettingError
 from scasnet_qgis.common.model_card import ModelCard, ModelClass
 from scasnet_qgis.images.grid import Grid
-from scasnet_qgis.images.rendered_image import BLOCK, Extent, RenderedImage, rendered_grid
-from scasnet_qgis.images.rendered_layer import RenderedLayer
+from scasnet_qgis.images.rendered_layer import (
+    BLOCK,
+    Extent,
+    RenderedImage,
+    RenderedLayer,
+    rendered_grid,
+)
 from scasnet_qgis.tiling.windows import Window
 
 ZOOM_17 = 2 * 20037508.342789244 / 256 / 2**17

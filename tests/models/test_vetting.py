@@ -23,6 +23,7 @@ from scasnet_qgis.models.vetting import MAX_FUNCTION_DEPTH, has_cycle, operators
 from tests.models import strangers as made
 from tests.models import tiny_models as tiny
 
+TOO_LARGE = "too large or too deeply nested"
 KERNEL = b"\0" * 36  # what a tiny model keeps in another file
 
 
@@ -182,12 +183,12 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
         "'EPContext' of 'com.microsoft'",
     ),
     "functions that call each other twice": (
-        lambda path: made.functions(path, 16), "too large or too deeply nested",
+        lambda path: made.functions(path, 16), TOO_LARGE,
     ),
-    "functions deep inside each other": (lambda path: made.functions(path, 30), "too large or too deeply nested"),
-    "a function that calls itself": (lambda path: made.functions(path, 3, True), "too large or too deeply nested"),
-    "branches inside branches": (lambda path: made.nested(path, 25), "too large or too deeply nested"),
-    "endless operators": (made.many_operators, "too large or too deeply nested"),
+    "functions deep inside each other": (lambda path: made.functions(path, 30), TOO_LARGE),
+    "a function that calls itself": (lambda path: made.functions(path, 3, True), TOO_LARGE),
+    "branches inside branches": (lambda path: made.nested(path, 25), TOO_LARGE),
+    "endless operators": (made.many_operators, TOO_LARGE),
     "sparse weights": (made.sparse, "sparse weights"),
     "sizes of 0": (lambda path: tiny.pixelwise(path, size=(0, 0)), "a size of 0 for 'image'"),
     "negative sizes": (lambda path: tiny.pixelwise(path, size=(-4, -4)), "a size of -4"),
@@ -203,7 +204,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "a field beyond numbers": (
         lambda path: path.write_bytes(b"\xba\x80\x80\x80\x10\x00"), "not an ONNX model",
     ),
-    "endless fields": (lambda path: path.write_bytes(b"\x08\x08" * 500_000), "too large or too deeply nested"),
+    "endless fields": (lambda path: path.write_bytes(b"\x08\x08" * 500_000), TOO_LARGE),
 }  # fmt: skip
 
 

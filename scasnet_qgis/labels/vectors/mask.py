@@ -1,13 +1,14 @@
-"""The mask layer: which pixels have their centre in one of its polygons."""
+"""The mask layer: which pixels have their centre in one of its polygons, and its digest."""
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from array import array
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Callable
 
 import numpy as np
 from osgeo import gdal, ogr, osr
@@ -63,7 +64,7 @@ class AreaOfInterest:
         self._source, self._grid = source, grid
         self._area = grid.whole if area is None else area
         self._lock = threading.Lock()  # a layer has one position at a time
-        with self._reading():
+        with _reading(self._source):
             self._dataset = gdal.OpenEx(source, gdal.OF_VECTOR)
             self._layer = self._choose_layer(layer)
             self._reference = crs_of_layer(self._layer)
@@ -84,17 +85,10 @@ class AreaOfInterest:
         """
         if window.intersect(self._covered).empty:
             return np.zeros((window.rows, window.cols), dtype=np.bool_)
-        with self._lock, self._reading():
+        with self._lock, _reading(self._source):
             shapes = ((1, polygon) for polygon in self._polygons(window))
             covered = self._shapes.burnt(window, shapes) != 0
         return None if covered.all() else covered
-
-    def _reading(self) -> AbstractContextManager[None]:
-        text = translate(
-            "ScasNet",
-            "The mask {source} cannot be read: choose another layer, or save it as a GeoPackage.",
-        )
-        return reading(text, self._source)
 
     def _choose_layer(self, name: str) -> ogr.Layer:
         layers = layers_with_geometry(self._dataset)
@@ -126,7 +120,7 @@ class AreaOfInterest:
         indexed = bool(self._layer.TestCapability(ogr.OLCFastSpatialFilter))
         envelopes = _EnvelopeIndex()
         extent: Bounds | None = None
-        with self._reading():
+        with _reading(self._source):
             for feature in self._features(bounds):
                 progress.check()
                 for polygon in _polygons_in(feature.GetGeometryRef()):
@@ -161,7 +155,7 @@ class AreaOfInterest:
     def _no_overlap(self, progress: Progress) -> InputError:
         """What is wrong with a layer of which nothing lies in the area."""
         features, extent, kinds = 0, None, set()
-        with self._reading():
+        with _reading(self._source):
             for feature in self._features(None):
                 progress.check()
                 features += 1
@@ -176,6 +170,36 @@ class AreaOfInterest:
         raster = Place(bounds_of(corners, curved=False), reference_of(self._grid.wkt))
         mask = Place(extent, self._reference)
         return elsewhere(self._source, mask, raster, is_part=self._area != self._grid.whole)
+
+
+def _reading(source: str) -> AbstractContextManager[None]:
+    text = translate(
+        "ScasNet",
+        "The mask {source} cannot be read: choose another layer, or save it as a GeoPackage.",
+    )
+    return reading(text, source)
+
+
+def layer_digest(source: str, layer: str, check: Callable[[], None]) -> str:
+    """SHA-256 of the shapes and the reference system; attributes do not count.
+
+    A scratch layer of QGIS is saved to another file for each run, which holds the time of day.
+    ``layer`` may be "" where there is only one with shapes; ``check`` may raise Cancelled.
+    Raises InputError where the layer cannot be read.
+    """
+    digest = hashlib.sha256()
+    with _reading(source):
+        dataset = gdal.OpenEx(source, gdal.OF_VECTOR)
+        for candidate in layers_with_geometry(dataset):
+            if layer not in ("", candidate.GetName()):
+                continue
+            reference = candidate.GetSpatialRef()
+            digest.update((reference.ExportToWkt() if reference else "").encode())
+            for feature in read_features(candidate, None, field_names(candidate)):
+                check()
+                geometry = feature.GetGeometryRef()
+                digest.update(b"" if geometry is None else bytes(geometry.ExportToIsoWkb()))
+    return digest.hexdigest()
 
 
 class _EnvelopeIndex:
