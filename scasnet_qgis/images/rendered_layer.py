@@ -69,7 +69,8 @@ def rendered_grid(
     ``web`` maps meet: extents that overlap share their pixels, and blocks are made of whole tiles.
     Raises InputError where the reference system has no unit of length.
     """
-    width, height = _pixel_size(extent, wkt, wanted)
+    y, x = _metres_per_unit(extent, wkt)
+    width, height = wanted / x, wanted / y  # square on the ground
     # QGIS takes the tiles whose pixels are nearest in width.
     native = min(natives, key=lambda size: abs(size - width)) if natives else 0.0
     own = _is_near(native, width) and _is_near(native, height)
@@ -82,7 +83,6 @@ def rendered_grid(
     )
     placed = (cols[0] * width, width, 0.0, -rows[0] * height, 0.0, -height)
     grid = Grid(rows[1] - rows[0], cols[1] - cols[0], placed, wkt)
-    y, x = _metres_per_unit(extent, wkt)
     tiles = BLOCK**2 * width * height / (SERVICE_TILE * native) ** 2 if native else 1.0
     metres = (x * y) ** 0.5
     return RenderedGrid(
@@ -105,12 +105,6 @@ def _metres_per_unit(extent: Extent, wkt: str) -> tuple[float, float]:
             translate("ScasNet", "The CRS of the layer has no length unit: assign another CRS.")
         )
     return found
-
-
-def _pixel_size(extent: Extent, wkt: str, wanted: float) -> tuple[float, float]:
-    """Width and height in map units of a pixel that is square on the ground."""
-    y, x = _metres_per_unit(extent, wkt)
-    return wanted / x, wanted / y
 
 
 def _is_near(native: float, size: float) -> bool:

@@ -143,26 +143,19 @@ def _mismatch(reference: Sequence[LabelClass], mapped: Sequence[LabelClass]) -> 
         return InputError(
             translate("ScasNet", "The reference has no classes that could be compared.")
         )
-    if _counts_from_zero(reference, mapped):
-        return InputError(
-            translate(
-                "ScasNet",
-                "The classes do not match: the reference has {reference}; the map has {mapped}. "
-                "The reference seems to count its classes from 0 and the map from 1: add 1 to its "
-                "values first (Raster > Raster Calculator).",
-            ),
-            reference=_class_list(reference),
-            mapped=_class_list(mapped),
-        )
-    return InputError(
-        translate(
-            "ScasNet",
-            "The classes do not match: the reference has {reference}; the map has {mapped}. Give "
-            "the same classes the same names, or ignore those that the map does not have.",
-        ),
-        reference=_class_list(reference),
-        mapped=_class_list(mapped),
+    text = translate(
+        "ScasNet",
+        "The classes do not match: the reference has {reference}; the map has {mapped}. Give "
+        "the same classes the same names, or ignore those that the map does not have.",
     )
+    if _counts_from_zero(reference, mapped):
+        text = translate(
+            "ScasNet",
+            "The classes do not match: the reference has {reference}; the map has {mapped}. "
+            "The reference seems to count its classes from 0 and the map from 1: add 1 to its "
+            "values first (Raster > Raster Calculator).",
+        )
+    return InputError(text, reference=_class_list(reference), mapped=_class_list(mapped))
 
 
 def _counts_from_zero(reference: Sequence[LabelClass], mapped: Sequence[LabelClass]) -> bool:

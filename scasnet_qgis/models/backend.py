@@ -242,7 +242,17 @@ class OnnxBackend:
             except Exception as error:  # its exceptions have no common class of their own
                 if any(words in str(error).lower() for words in _NO_MEMORY):
                     raise MemoryError(str(error)) from error
-                raise failed(self.info.path.name, inputs.shape, str(error)) from error
+                raise ModelError(
+                    translate(
+                        "ScasNet",
+                        "{name} fails on tiles of {rows} x {cols} pixels: choose another tile "
+                        "size or device.",
+                    ),
+                    str(error),
+                    name=self.info.path.name,
+                    rows=inputs.shape[2],
+                    cols=inputs.shape[3],
+                ) from error
 
     def _outputs(
         self, model: LoadedModel, inputs: NDArray[Any]
@@ -359,19 +369,6 @@ def no_memory(shape: tuple[int, ...], detail: str) -> ModelError:
             "size, a smaller batch size or fewer threads.",
         ),
         detail,
-        rows=shape[2],
-        cols=shape[3],
-    )
-
-
-def failed(name: str, shape: tuple[int, ...], detail: str) -> ModelError:
-    return ModelError(
-        translate(
-            "ScasNet",
-            "{name} fails on tiles of {rows} x {cols} pixels: choose another tile size or device.",
-        ),
-        detail,
-        name=name,
         rows=shape[2],
         cols=shape[3],
     )

@@ -292,7 +292,8 @@ def image_bands(name: str, shape: list[Dimension], stated: int) -> int:
             name=name,
         )
     bands, cols = shape[1], shape[3]
-    if isinstance(cols, int) and cols <= _MAX_BANDS_LAST < _at_least(bands):
+    few_bands = isinstance(bands, int) and bands <= _MAX_BANDS_LAST
+    if isinstance(cols, int) and cols <= _MAX_BANDS_LAST and not few_bands:
         raise ModelError(
             translate(
                 "ScasNet",
@@ -303,10 +304,6 @@ def image_bands(name: str, shape: list[Dimension], stated: int) -> int:
             name=name,
         )
     return bands if isinstance(bands, int) else stated
-
-
-def _at_least(dimension: Dimension) -> int:
-    return dimension if isinstance(dimension, int) else _MAX_BANDS_LAST + 1
 
 
 def check_output(name: str, shape: list[Dimension], is_float: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from array import array
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Callable
@@ -60,7 +60,13 @@ class AreaOfInterest:
         progress: Progress | None = None,
     ) -> None:
         if not has_place(grid):
-            raise raster_without_place()
+            raise InputError(
+                translate(
+                    "ScasNet",
+                    "The raster is not georeferenced, so that no mask can be used: remove the mask,"
+                    " or use the Georeferencer first.",
+                )
+            )
         self._source, self._grid = source, grid
         self._area = grid.whole if area is None else area
         self._lock = threading.Lock()  # a layer has one position at a time
@@ -94,25 +100,21 @@ class AreaOfInterest:
         layers = layers_with_geometry(self._dataset)
         matching = [layer for layer in layers if name in ("", layer.GetName())]
         if len(matching) != 1:
-            raise which_layer(self._source, [layer.GetName() for layer in layers])
+            raise InputError(
+                translate("ScasNet", "Choose the mask layer of {source}. Layers: {names}."),
+                source=self._source,
+                names=", ".join(layer.GetName() for layer in layers) or "none",
+            )
         return matching[0]
 
     def _warn_without_crs(self, progress: Progress) -> None:
         """Warn where the layer or the raster does not say where on earth it is."""
-        if self._reference is None and self._grid.wkt:
-            text = translate(
-                "ScasNet",
-                "The mask {source} has no coordinate reference system: that of the raster is "
-                "assumed.",
-            )
-            progress.warn(message(text, source=self._source))
-        elif self._reference is not None and not self._grid.wkt:
-            text = translate(
-                "ScasNet",
-                "The raster has no coordinate reference system: that of the mask {source} is "
-                "assumed.",
-            )
-            progress.warn(message(text, source=self._source))
+        if (self._reference is None) != bool(self._grid.wkt):
+            return
+        text = translate("ScasNet", "Mask {source} has no CRS: that of the raster is assumed.")
+        if not self._grid.wkt:
+            text = translate("ScasNet", "The raster has no CRS: that of mask {source} is assumed.")
+        progress.warn(message(text, source=self._source))
 
     def _covered_window(self, progress: Progress) -> Window:
         """Go once over the features that may touch the area; raises InputError if none does."""
@@ -165,11 +167,11 @@ class AreaOfInterest:
                 for polygon in _polygons_in(geometry):
                     extent = joined(extent, envelope_of(polygon))
         if extent is None:
-            return no_polygons(self._source, features, kinds)
+            return _no_polygons(self._source, features, kinds)
         corners = outline(self._grid, self._area)
-        raster = Place(bounds_of(corners, curved=False), reference_of(self._grid.wkt))
-        mask = Place(extent, self._reference)
-        return elsewhere(self._source, mask, raster, is_part=self._area != self._grid.whole)
+        raster = _Place(bounds_of(corners, curved=False), reference_of(self._grid.wkt))
+        mask = _Place(extent, self._reference)
+        return _elsewhere(self._source, mask, raster, is_part=self._area != self._grid.whole)
 
 
 def _reading(source: str) -> AbstractContextManager[None]:
@@ -234,7 +236,7 @@ def _polygons_in(geometry: ogr.Geometry | None) -> Iterator[ogr.Geometry]:
 
 
 @dataclass(frozen=True)
-class Place:
+class _Place:
     """Bounds in a reference system; None where it is not known."""
 
     bounds: Bounds
@@ -258,54 +260,27 @@ class Place:
         return f"{self.reference.GetAuthorityName(None)}:{code} {name}".strip() if code else name
 
 
-def raster_without_place() -> InputError:
-    return InputError(
-        translate(
-            "ScasNet",
-            "The raster is not georeferenced, so that no mask can be used: remove the mask,"
-            " or use the Georeferencer first.",
-        )
-    )
-
-
-def which_layer(source: str, names: Sequence[str]) -> InputError:
-    return InputError(
-        translate("ScasNet", "Choose the mask layer of {source}. Layers: {names}."),
-        source=source,
-        names=", ".join(names) or "none",
-    )
-
-
-def no_polygons(source: str, features: int, kinds: Collection[str]) -> InputError:
+def _no_polygons(source: str, features: int, kinds: Collection[str]) -> InputError:
     """``kinds`` are the names of the geometries that are there instead."""
-    if not features:
-        return InputError(
-            translate(
-                "ScasNet", "Mask {source} contains no polygons: draw some, or remove the mask."
-            ),
-            source=source,
-        )
-    if not kinds:
-        return InputError(
-            translate(
-                "ScasNet",
-                "The geometries of the mask {source} are empty: choose a layer with polygons, or "
-                "leave the mask out.",
-            ),
-            source=source,
-        )
-    return InputError(
-        translate(
-            "ScasNet",
-            "Mask {source} contains {kinds}, not polygons: choose a polygon layer, or make "
-            "one with Buffer.",
-        ),
-        source=source,
-        kinds=", ".join(sorted(kinds)),
+    text = translate(
+        "ScasNet",
+        "Mask {source} contains {kinds}, not polygons: choose a polygon layer, or make "
+        "one with Buffer.",
     )
+    if not features:
+        text = translate(
+            "ScasNet", "Mask {source} contains no polygons: draw some, or remove the mask."
+        )
+    elif not kinds:
+        text = translate(
+            "ScasNet",
+            "The geometries of mask {source} are empty: choose a layer with polygons, or "
+            "remove the mask.",
+        )
+    return InputError(text, source=source, kinds=", ".join(sorted(kinds)))
 
 
-def elsewhere(source: str, mask: Place, raster: Place, *, is_part: bool) -> InputError:
+def _elsewhere(source: str, mask: _Place, raster: _Place, *, is_part: bool) -> InputError:
     """The mask lies beside the raster, or beside the extent that is mapped (``is_part``)."""
     if is_part:
         text = translate(
