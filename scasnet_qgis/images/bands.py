@@ -138,16 +138,16 @@ def expand_palette(dataset: gdal.Dataset, chosen: Sequence[int]) -> gdal.Dataset
         raise InputError(
             translate(
                 "ScasNet",
-                "The raster has several bands and a colour palette, so that it cannot be told what "
-                "its colours are: convert it first with Raster > Conversion > PCT to RGB.",
+                "The raster has several bands and a colour palette: convert it with "
+                "Raster > Conversion > PCT to RGB first.",
             )
         )
     if len(chosen) > 1 and set(chosen) == {1}:
         raise SettingError(
             translate(
                 "ScasNet",
-                "The raster's only band holds numbers of a colour palette, which become red, green "
-                "and blue by themselves: leave the bands empty.",
+                "The raster's only band has a colour palette, which is read as red, "
+                "green and blue: leave the bands empty.",
             )
         )
     rgb = _to_rgb(dataset)

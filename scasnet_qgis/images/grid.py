@@ -108,9 +108,8 @@ class Grid:
             raise InputError(
                 translate(
                     "ScasNet",
-                    "The raster has only ground control points, so that no extent can be "
-                    "used: leave the extent empty, or warp the raster first (Raster > "
-                    "Projections > Warp).",
+                    "The raster has only ground control points: leave the extent "
+                    "empty, or warp the raster first (Raster > Projections > Warp).",
                 )
             )
         inverse = list(inverse_of(self))

@@ -92,9 +92,8 @@ def refuse_masks(
             raise InputError(
                 translate(
                     "ScasNet",
-                    "The raster has too few bands: band {number} is left for the model's band "
-                    "'{name}', but it is a transparency mask; choose a raster with the bands "
-                    "{names}.",
+                    "The raster has too few bands: only band {number}, a transparency mask, is "
+                    "left for the model's band '{name}'; choose a raster with the bands {names}.",
                 ),
                 number=number,
                 name=name,

@@ -149,7 +149,7 @@ def _not_opened(source: str, detail: str) -> InputError:
             "convert the raster to GeoTIFF first.",
         )
     if os.path.sep in source and not source.startswith("/vsi") and not Path(source).exists():
-        text = translate("ScasNet", "The raster {source} does not exist.")
+        text = translate("ScasNet", "Raster {source} does not exist.")
     return InputError(text, detail, source=source, driver=driver or "")
 
 
@@ -299,8 +299,8 @@ def _common_type(dataset: gdal.Dataset, bands: Sequence[int]) -> int:
         raise InputError(
             translate(
                 "ScasNet",
-                "The raster holds signed bytes, which this GDAL reads as other values: convert it "
-                "to Int16 first (Raster > Conversion > Translate).",
+                "The raster has signed bytes, which this GDAL version misreads: "
+                "convert it to Int16 first (Raster > Conversion > Translate).",
             )
         )
     return int(gdal_types.pop()) if len(gdal_types) == 1 else int(gdal.GDT_Float64)

@@ -279,8 +279,8 @@ class RenderedLayer:
         return SettingError(
             translate(
                 "ScasNet",
-                "Percentiles are taken from all of an image, which the layer {name} would have to "
-                "be fetched for: give the range as values, or none, which is 0 to 255.",
+                "Percentiles need the whole image, but layer {name} is a web layer: "
+                "set the input value range as values, or leave it empty for 0 to 255.",
             ),
             name=self.name,
         )
@@ -330,7 +330,7 @@ class RenderedLayer:
     def _log_rendering(self, needed: int, progress: Progress) -> None:
         text = translate(
             "ScasNet",
-            "The layer {name} is rendered with pixels of {size:.3g} m on the ground, for about "
+            "Layer {name} is rendered with pixels of {size:.3g} m on the ground: about "
             "{needed:,} request(s) to its service ({provider}).",
         )
         size = self.place.resolution
@@ -341,8 +341,8 @@ class RenderedLayer:
         if source > COARSE * size:
             text = translate(
                 "ScasNet",
-                "The finest pixels that the service has for this are {source:.3g} m: those of "
-                "{size:.3g} m show no more than they do.",
+                "The finest pixels of the service are {source:.3g} m: rendering them "
+                "at {size:.3g} m adds no detail.",
             )
             progress.warn(message(text, source=source, size=size))
         if self.rights:
@@ -351,7 +351,7 @@ class RenderedLayer:
         else:
             text = translate(
                 "ScasNet",
-                "The layer states no attribution: the terms of use of its service apply, also to "
-                "what is made from its images.",
+                "The layer has no attribution: check the terms of use of its service "
+                "before you publish the map.",
             )
             progress.warn(message(text))

@@ -131,8 +131,7 @@ def _refuse_duplicates(used: list[LabelClass], mapped: Sequence[LabelClass], by_
     if duplicates:
         raise InputError(
             translate(
-                "ScasNet",
-                "Several classes of the map are called {name}: give each a name of its own.",
+                "ScasNet", "Several classes of the map are named {name}: rename all but one."
             ),
             name=duplicates[0],
         )
@@ -140,9 +139,7 @@ def _refuse_duplicates(used: list[LabelClass], mapped: Sequence[LabelClass], by_
 
 def _mismatch(reference: Sequence[LabelClass], mapped: Sequence[LabelClass]) -> InputError:
     if not reference:
-        return InputError(
-            translate("ScasNet", "The reference has no classes that could be compared.")
-        )
+        return InputError(translate("ScasNet", "The reference has no classes to compare."))
     text = translate(
         "ScasNet",
         "The classes do not match: the reference has {reference}; the map has {mapped}. Give "

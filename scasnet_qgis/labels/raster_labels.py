@@ -24,11 +24,7 @@ from scasnet_qgis.labels.label_class import (
     too_many_classes,
     value_text,
 )
-from scasnet_qgis.labels.vectors.grid_transform import (
-    has_place,
-    reference_of,
-    window_on,
-)
+from scasnet_qgis.labels.vectors.grid_transform import has_place, reference_of, window_on
 from scasnet_qgis.tiling.windows import Window
 
 if TYPE_CHECKING:
@@ -46,8 +42,8 @@ def open_labels(source: str) -> gdal.Dataset:
         raise InputError(
             translate(
                 "ScasNet",
-                "The labels {source} have {count} bands: choose a raster with one band that "
-                "holds a number for each class.",
+                "Labels {source} have {count} bands: choose a raster with one band of "
+                "class values.",
             ),
             source=source,
             count=dataset.RasterCount,
@@ -98,8 +94,8 @@ class RasterLabels:
             raise InputError(
                 translate(
                     "ScasNet",
-                    "The raster or its labels {source} are not georeferenced: georeference "
-                    "them, or match labels by order.",
+                    "The raster or its labels {source} are not georeferenced: "
+                    "georeference them, or match labels by order.",
                 ),
                 source=self._source,
             )

@@ -119,8 +119,8 @@ class OnnxBackend:
         if self.info.fixed_size and self.info.margin * 4 == self.info.fixed_size[0]:
             text = translate(
                 "ScasNet",
-                "The model's output is half as large as its input and is taken for the middle of "
-                "the tile: check that the map is not too coarse.",
+                "The model's output is half as large as its input and is taken as the "
+                "centre of the tile: check that the map is not too coarse.",
             )
             self.warnings.append(message(text))
 
@@ -199,8 +199,8 @@ class OnnxBackend:
             raise ModelError(
                 translate(
                     "ScasNet",
-                    "{name} gives scores of another size for tiles of {rows} x {cols} pixels: "
-                    "choose another tile size.",
+                    "{name} outputs scores of another size for tiles of {rows} x "
+                    "{cols} pixels: choose another tile size.",
                 ),
                 f"{inputs.shape} became {scores.shape}",
                 name=self.info.path.name,
@@ -213,8 +213,8 @@ class OnnxBackend:
             raise ModelError(
                 translate(
                     "ScasNet",
-                    "{name} gives no valid scores for a tile: the model is damaged or this device "
-                    "computes it wrongly, so try the device 'cpu'.",
+                    "{name} outputs no valid scores for a tile: the model is damaged "
+                    "or fails on this device; try the device 'cpu'.",
                 ),
                 name=self.info.path.name,
             )

@@ -179,8 +179,8 @@ def _check_amount(file: Path, shape: list[Dimension], bands: int, size: tuple[in
         raise ModelError(
             translate(
                 "ScasNet",
-                "{name} wants {batch} images of {bands} bands with {rows} x {cols} pixels at a "
-                "time, more than the memory is made for: choose a model for smaller tiles.",
+                "{name} needs a batch of {batch} tiles with {bands} bands and {rows} x "
+                "{cols} pixels, which is too large: choose a model for smaller tiles.",
             ),
             name=file.name,
             batch=batch,
@@ -249,7 +249,7 @@ def _probed(name: str, session: Any, shape: tuple[int, ...], input_type: str) ->
         raise ModelError(
             translate(
                 "ScasNet",
-                "{name} computes for more than {seconds} seconds on a small tile: choose a "
+                "{name} takes more than {seconds} seconds for a small tile: choose a "
                 "smaller model.",
             ),
             error.detail,
@@ -349,7 +349,7 @@ def margin_of(name: str, size: Sequence[int], result: Sequence[int]) -> int:
     """How many pixels an output of ``result`` rows and cols lacks on each side of ``size``."""
     missing = [before - after for before, after in zip(size, result)]
     if min(result) < 1 or min(missing) < 0 or missing[0] != missing[1] or missing[0] % 2:
-        text = translate("ScasNet", "which does not lie evenly inside it")
+        text = translate("ScasNet", "which is not centred in the tile")
         _refuse(name, size, result, message(text))
     # A coarse map of every fourth, eighth ... pixel would else pass for the middle of the tile.
     ratios = [before / after for before, after in zip(size, result)]
@@ -367,7 +367,7 @@ def _refuse_coarse(name: str, size: Sequence[int], result: Sequence[int]) -> NoR
 def _refuse(name: str, size: Sequence[int], result: Sequence[int], what: Message) -> NoReturn:
     raise ModelError(
         translate(
-            "ScasNet", "{name} turns {rows} x {cols} pixels into {out_rows} x {out_cols}, {what}."
+            "ScasNet", "{name} outputs {out_rows} x {out_cols} pixels for {rows} x {cols}, {what}."
         ),
         name=name,
         rows=size[0],
@@ -424,8 +424,8 @@ def probe(
         raise ModelError(
             translate(
                 "ScasNet",
-                "{name} gives {maps} maps for {images} images: choose a model that gives one for "
-                "each.",
+                "{name} outputs {maps} maps for {images} tiles: choose a model with "
+                "one map per tile.",
             ),
             name=name,
             maps=result.shape[0],

@@ -172,8 +172,8 @@ class ModelLoader:
             return LoadedModel(session, plain.provider, plain.activation, graph)
         text = translate(
             "ScasNet",
-            "Pixels and scores go to and from the device in single precision, which takes longer "
-            "than in 8 bit ({reason}).",
+            "Data is transferred to the device in single precision, which is slower "
+            "than 8 bit ({reason}).",
         )
         self.notes.append(message(text, reason=reason))
         return plain

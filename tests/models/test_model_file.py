@@ -99,7 +99,7 @@ MAKERS: dict[str, tuple[Callable[[Path], object], str]] = {
     "class numbers": (tiny.class_numbers, "outputs class numbers"),
     "bands last": (lambda path: tiny.bands_last(path, input_too=True), "has its bands last"),
     "classes last": (lambda path: tiny.bands_last(path, input_too=False), "has its classes last"),
-    "uneven": (tiny.uneven, "does not lie evenly"),
+    "uneven": (tiny.uneven, "is not centred in the tile"),
     "coarse": (lambda path: tiny.coarse(path, 4, (64, 64)), "coarser map"),
     "coarse and free": (lambda path: tiny.coarse(path, 2, ("h", "w")), "coarser map"),
     "too many classes": (lambda path: tiny.pixelwise(path, classes=300), "at most 254"),

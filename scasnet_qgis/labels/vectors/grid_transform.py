@@ -55,8 +55,7 @@ def _no_transformation(detail: str) -> InputError:
     return InputError(
         translate(
             "ScasNet",
-            "The coordinate reference system of the layer cannot be transformed to that of the "
-            "raster: save the layer in the raster's system.",
+            "The layer cannot be transformed to the CRS of the raster: reproject the layer first.",
         ),
         detail,
     )

@@ -63,8 +63,8 @@ class AreaOfInterest:
             raise InputError(
                 translate(
                     "ScasNet",
-                    "The raster is not georeferenced, so that no mask can be used: remove the mask,"
-                    " or use the Georeferencer first.",
+                    "The raster is not georeferenced: remove the mask, or use the "
+                    "Georeferencer first.",
                 )
             )
         self._source, self._grid = source, grid
@@ -176,8 +176,7 @@ class AreaOfInterest:
 
 def _reading(source: str) -> AbstractContextManager[None]:
     text = translate(
-        "ScasNet",
-        "The mask {source} cannot be read: choose another layer, or save it as a GeoPackage.",
+        "ScasNet", "Mask {source} cannot be read: choose another layer, or save it as a GeoPackage."
     )
     return reading(text, source)
 
@@ -285,14 +284,13 @@ def _elsewhere(source: str, mask: _Place, raster: _Place, *, is_part: bool) -> I
     if is_part:
         text = translate(
             "ScasNet",
-            "The mask {source} does not overlap the extent: it covers {there}, but the extent is "
-            "{here}; choose another extent, or none.",
+            "Mask {source} does not overlap the extent: it covers {there}, the extent "
+            "{here}; change or clear the extent.",
         )
     else:
         text = translate(
             "ScasNet",
-            "The mask {source} does not overlap the raster: it covers {there}, but the raster "
-            "{here}; choose another layer, or correct the coordinate reference system of one of "
-            "them.",
+            "Mask {source} does not overlap the raster: it covers {there}, the raster "
+            "{here}; choose another layer, or correct the CRS of one of them.",
         )
     return InputError(text, source=source, there=mask.text, here=raster.text)
