@@ -105,29 +105,6 @@ def test_a_nodata_value_for_some_bands(
 
 
 @pytest.mark.fault(
-    "A nodata value that occurs in one or two bands as a real value (a black car).",
-    "Such pixels are mapped.",
-)
-def test_a_real_value(make_raster: MakeRaster, tmp_path: Path) -> None:
-    image = noise(90, 80)
-    image[0, :30], image[1, 20:60] = 0, 0
-    image[:, 70:] = 0
-    valid = np.ones((90, 80), bool)
-    valid[70:] = False
-    labels, _ = run(make_raster(image, nodata=0), tmp_path)
-    np.testing.assert_array_equal(labels, direct(image / 255, valid))
-
-
-@pytest.mark.fault("NaN as the nodata value.", "Where all bands are NaN there is no data.")
-def test_nan_as_nodata(make_raster: MakeRaster, tmp_path: Path) -> None:
-    image = noise(90, 80).astype(np.float32)
-    image[:, 30:60] = np.nan
-    valid = np.isfinite(image[0])
-    labels, _ = run(make_raster(image, nodata=np.nan), tmp_path)
-    np.testing.assert_array_equal(labels, direct(np.nan_to_num(image) / 255, valid))
-
-
-@pytest.mark.fault(
     "Near infrared that the file flags as alpha, in a real image of NAIP.",
     "It is taken as data and a warning says so; a model with near infrared gets it.",
 )

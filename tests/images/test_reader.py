@@ -62,12 +62,6 @@ def test_bands_of_several_types(make_raster: MakeRaster, tmp_path: Path) -> None
     assert not reader.is_byte
 
 
-def test_8_bit_values_are_scaled_by_the_card(make_raster: MakeRaster) -> None:
-    scaling = reader_of(make_raster(noise(np.uint8, 20, 90))).scaling(CARD)
-    assert (scaling.low, scaling.high) == ((0.0,) * 3, (255.0,) * 3)
-    assert scaling.fill == CARD.mean
-
-
 @pytest.mark.parametrize("dtype", [np.uint16, np.float32])
 def test_other_values_are_scaled_by_percentiles(make_raster: MakeRaster, dtype: Any) -> None:
     """Peers divide by 255, or stretch each tile by itself, which shows as seams."""
@@ -86,21 +80,19 @@ def test_other_values_are_scaled_by_percentiles(make_raster: MakeRaster, dtype: 
         np.testing.assert_array_equal(part, whole[(slice(None), *at)])
 
 
-def test_a_card_of_another_range_wins(make_raster: MakeRaster) -> None:
-    card = ModelCard("test", CLASSES, value_range=(0.0, 10000.0))
-    scaling = reader_of(make_raster(noise(np.uint16, 0, 500))).scaling(card)
-    assert scaling.high == (10000.0,) * 3
-
-
 HOLE = np.arange(COLS)[None, :].repeat(ROWS, axis=0) >= 60  # True where there is data
 
 
+@pytest.mark.fault(
+    "Infinities in an image whose percentiles are wanted.", "They do not count for the percentiles."
+)
 @pytest.mark.parametrize(
     ("dtype", "nodata", "how"),
     [
         (np.uint16, 0, {"nodata": 0}),
         (np.float32, 0.1, {"nodata": 0.1}),
         (np.float32, np.nan, {}),
+        (np.float32, np.inf, {}),
         (np.uint16, 0, {"mask": HOLE}),
     ],
 )
@@ -122,19 +114,6 @@ def test_a_constant_or_empty_raster_has_percentiles(make_raster: MakeRaster) -> 
     for image in (np.full((3, 9, 9), 700, np.uint16), np.full((3, 9, 9), np.nan, np.float32)):
         scaling = reader_of(make_raster(image)).scaling(CARD)
         assert all(low < high for low, high in zip(scaling.low, scaling.high))
-
-
-def test_one_bit_is_black_and_white(make_raster: MakeRaster) -> None:
-    """Not almost black and black, as it would be over 255."""
-    image = noise(np.uint8, 0, 2)
-    reader = reader_of(make_raster(image, options=("NBITS=1",)))
-    scaled = reader.scaling(CARD)(*reader.read(reader.grid.whole))
-    np.testing.assert_array_equal(scaled, image.astype(np.float32))
-
-
-def test_complex_numbers_are_refused(make_raster: MakeRaster) -> None:
-    with pytest.raises(InputError, match="complex"):
-        reader_of(make_raster(noise(np.complex64)))
 
 
 @pytest.mark.fault("The image does not exist.", "One sentence.")
@@ -194,14 +173,6 @@ def test_a_damaged_alpha(make_raster: MakeRaster, damage: Callable[[str], str]) 
     source = damage(make_raster(noise(np.uint8, bands=4), meaning=meaning, options=PACKED))
     with pytest.raises(InputError):
         reader_of(source)
-
-
-def test_a_vrt_whose_source_is_gone(make_raster: MakeRaster, tmp_path: Path) -> None:
-    source = make_raster(noise(np.uint8))
-    gdal.BuildVRT(str(tmp_path / "all.vrt"), [source])
-    Path(source).unlink()
-    with pytest.raises(InputError):
-        reader_of(str(tmp_path / "all.vrt")).read(Window(0, 0, 9, 9))
 
 
 class Watched(RasterReader):
