@@ -25,12 +25,12 @@ from scasnet_qgis.common.confusion_matrix import ConfusionMatrix
 from scasnet_qgis.common.errors import InputError, SettingError
 from scasnet_qgis.common.messages import Message, message, translate
 from scasnet_qgis.common.progress import Progress
-from scasnet_qgis.images.grid import Grid
+from scasnet_qgis.images.grid import Grid, inverse_of
 from scasnet_qgis.labels.class_matching import LEFT_OUT, ClassMatch
 from scasnet_qgis.labels.label_class import IGNORE, LabelClass, reading_labels, value_text
 from scasnet_qgis.labels.labels import Labels
 from scasnet_qgis.labels.vector_labels import ClassField
-from scasnet_qgis.labels.vectors.grid_transform import inverse_of, reference_of, transformation
+from scasnet_qgis.labels.vectors.grid_transform import reference_of, transformation
 from scasnet_qgis.tiling.windows import Window
 
 if TYPE_CHECKING:

@@ -108,19 +108,11 @@ class Grid:
             raise InputError(
                 translate(
                     "ScasNet",
-                    "The raster has only ground control points, so that no extent can be "
-                    "used: leave the extent empty, or warp the raster first (Raster > "
-                    "Projections > Warp).",
+                    "The raster has only ground control points: leave the extent "
+                    "empty, or warp the raster first (Raster > Projections > Warp).",
                 )
             )
-        inverse = gdal.InvGeoTransform(self.geotransform or NO_PLACE)
-        if inverse is None:
-            raise InputError(
-                translate(
-                    "ScasNet",
-                    "The raster has an invalid geotransform: georeference it first.",
-                )
-            )
+        inverse = list(inverse_of(self))
         corners = [
             gdal.ApplyGeoTransform(inverse, x, y) for x in (x_min, x_max) for y in (y_min, y_max)
         ]
@@ -233,6 +225,16 @@ def is_regular(geotransform: Sequence[float]) -> bool:
     if not all(map(isfinite, geotransform)):
         return False
     return gdal.InvGeoTransform(geotransform) is not None
+
+
+def inverse_of(grid: Grid) -> tuple[float, ...]:
+    """The geotransform from map coordinates to columns and rows; raises InputError for none."""
+    inverse = gdal.InvGeoTransform(grid.geotransform or NO_PLACE)
+    if inverse is None:
+        raise InputError(
+            translate("ScasNet", "The raster has an invalid geotransform: georeference it first.")
+        )
+    return tuple(inverse)
 
 
 WGS84_MAJOR_AXIS = 6378137.0  # metres

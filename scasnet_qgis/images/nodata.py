@@ -77,8 +77,7 @@ def mask_rule(dataset: gdal.Dataset, bands: Sequence[int], progress: Progress) -
         return MaskRule("values", nodata=tuple(float(value) for value in values))
     if any(value is not None for value in values):
         text = translate(
-            "ScasNet",
-            "Only some of the used bands have a nodata value: it is ignored.",
+            "ScasNet", "Only some of the used bands have a nodata value: it is ignored."
         )
         progress.warn(message(text))
     return MaskRule("none")
@@ -93,9 +92,8 @@ def refuse_masks(
             raise InputError(
                 translate(
                     "ScasNet",
-                    "The raster has too few bands: band {number} is left for the model's band "
-                    "'{name}', but it is a transparency mask; choose a raster with the bands "
-                    "{names}.",
+                    "The raster has too few bands: only band {number}, a transparency mask, is "
+                    "left for the model's band '{name}'; choose a raster with the bands {names}.",
                 ),
                 number=number,
                 name=name,

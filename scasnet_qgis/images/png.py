@@ -32,7 +32,7 @@ def png_bytes(pixels: NDArray[np.uint8]) -> bytes:
         return _content(name)
     except RuntimeError as error:
         raise OutputError(
-            translate("ScasNet", "A picture of the report cannot be made by this GDAL."), str(error)
+            translate("ScasNet", "This GDAL cannot write the PNG images of the report."), str(error)
         ) from error
     finally:
         for path in (name, f"{name}.aux.xml"):

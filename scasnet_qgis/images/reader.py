@@ -1,10 +1,12 @@
-"""Reads windows of a raster file with GDAL."""
+"""Opens raster files and mosaics, and reads windows of them with GDAL."""
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +17,14 @@ from scasnet_qgis.common.errors import InputError
 from scasnet_qgis.common.messages import Message, message, translate
 from scasnet_qgis.common.model_card import ModelCard
 from scasnet_qgis.common.progress import Progress
-from scasnet_qgis.images.bands import advised_bands, assign_bands
+from scasnet_qgis.images.bands import (
+    advised_bands,
+    assign_bands,
+    expand_palette,
+    is_expanded,
+    is_paletted,
+)
 from scasnet_qgis.images.grid import Grid, is_regular
-from scasnet_qgis.images.mosaic import check_sources, holes_warning
 from scasnet_qgis.images.nodata import (
     MaskRule,
     black_corners_warning,
@@ -27,7 +34,6 @@ from scasnet_qgis.images.nodata import (
     read_mask,
     refuse_masks,
 )
-from scasnet_qgis.images.palette import expand_palette, is_expanded, is_paletted
 from scasnet_qgis.images.value_scaling import ValueRange, bits_of, is_rescaled, scaling_of
 from scasnet_qgis.tiling.scaling import Scaling
 from scasnet_qgis.tiling.windows import Window
@@ -37,6 +43,8 @@ if TYPE_CHECKING:
 
 _OPTION_PREFIX = "|option:"  # what QGIS puts before each option of a layer
 _OPTIONAL_DRIVERS = {".ecw": "ECW", ".sid": "MrSID", ".jp2": "JP2OpenJPEG", ".nc": "netCDF"}
+_SOURCE = re.compile(r"<(?:SourceFilename|SourceDataset)([^>]*)>([^<]*)</")
+_NOT_A_PATH = re.compile(r"/vsi|[A-Za-z0-9_]{2,}:|\s*$")  # of another kind, or of a driver
 _MAX_BLOCK_ROWS = 512  # rows; of larger ones, a file in one piece say, no whole ones are read
 
 
@@ -71,7 +79,7 @@ def open_image(source: str, chosen: Sequence[int]) -> gdal.Dataset:
     ``chosen`` are the user's band numbers. Raises InputError and SettingError.
     """
     dataset = open_raster(source)
-    check_sources(dataset, source)
+    _check_sources(dataset, source)
     if not is_paletted(dataset):
         return dataset
     with _reading():
@@ -95,6 +103,38 @@ def files_of(source: str) -> list[str]:
     return list(found)
 
 
+def _check_sources(dataset: gdal.Dataset, source: str) -> None:
+    """Raise InputError where a file of the mosaic is gone.
+
+    Reading would say so too, but perhaps after hours. Files of mosaics in mosaics are left to that.
+    """
+    for path in _source_files(dataset):
+        if not path.exists():
+            raise InputError(
+                translate(
+                    "ScasNet",
+                    "Mosaic {source} refers to a missing file, {missing}: restore it, or "
+                    "rebuild the mosaic without it.",
+                ),
+                source=source,
+                missing=str(path),
+            )
+
+
+def _source_files(dataset: gdal.Dataset) -> Iterator[Path]:
+    if dataset.GetDriver().ShortName != "VRT":
+        return
+    folder = Path(dataset.GetDescription()).parent
+    seen = set()
+    for text in dataset.GetMetadata_List("xml:VRT") or []:
+        for attributes, escaped in _SOURCE.findall(text):
+            name = unescape(escaped)
+            if name in seen or _NOT_A_PATH.match(name):
+                continue
+            seen.add(name)
+            yield folder / name if 'relativeToVRT="1"' in attributes else Path(name)
+
+
 def _not_opened(source: str, detail: str) -> InputError:
     text = translate(
         "ScasNet",
@@ -109,7 +149,7 @@ def _not_opened(source: str, detail: str) -> InputError:
             "convert the raster to GeoTIFF first.",
         )
     if os.path.sep in source and not source.startswith("/vsi") and not Path(source).exists():
-        text = translate("ScasNet", "The raster {source} does not exist.")
+        text = translate("ScasNet", "Raster {source} does not exist.")
     return InputError(text, detail, source=source, driver=driver or "")
 
 
@@ -121,8 +161,7 @@ def _reading(window: Window | None = None) -> Iterator[None]:
     except (RuntimeError, AttributeError, TypeError) as error:
         if window is None:
             text = translate(
-                "ScasNet",
-                "The raster cannot be read: the file is damaged or no longer reachable.",
+                "ScasNet", "The raster cannot be read: the file is damaged or no longer reachable."
             )
             raise InputError(text, str(error)) from error
         text = translate(
@@ -187,13 +226,12 @@ class RasterReader:
             )
             yield message(text)
         if self.rule.kind == "none":
-            gaps = holes_warning(self._dataset) or black_corners_warning(self.grid, self.read)
+            gaps = _holes_warning(self._dataset) or black_corners_warning(self.grid, self.read)
             if gaps is not None:
                 yield gaps
         if is_rescaled(self._dataset, self.bands):
             text = translate(
-                "ScasNet",
-                "Scale and offset of the file are not applied: stored values are used.",
+                "ScasNet", "Scale and offset of the file are not applied: stored values are used."
             )
             yield message(text)
 
@@ -261,8 +299,8 @@ def _common_type(dataset: gdal.Dataset, bands: Sequence[int]) -> int:
         raise InputError(
             translate(
                 "ScasNet",
-                "The raster holds signed bytes, which this GDAL reads as other values: convert it "
-                "to Int16 first (Raster > Conversion > Translate).",
+                "The raster has signed bytes, which this GDAL version misreads: "
+                "convert it to Int16 first (Raster > Conversion > Translate).",
             )
         )
     return int(gdal_types.pop()) if len(gdal_types) == 1 else int(gdal.GDT_Float64)
@@ -271,3 +309,20 @@ def _common_type(dataset: gdal.Dataset, bands: Sequence[int]) -> int:
 def _is_signed_byte(band: gdal.Band) -> bool:
     """Before GDAL 3.7 had a type for them."""
     return band.GetMetadataItem("PIXELTYPE", "IMAGE_STRUCTURE") == "SIGNEDBYTE"
+
+
+def _holes_warning(dataset: gdal.Dataset) -> Message | None:
+    """A sentence where parts of a mosaic that lie in none of its files would be mapped."""
+    if dataset.GetDriver().ShortName != "VRT" or not dataset.GetDescription():
+        return None
+    flags, _ = dataset.GetRasterBand(1).GetDataCoverageStatus(
+        0, 0, dataset.RasterXSize, dataset.RasterYSize
+    )
+    if not flags & gdal.GDAL_DATA_COVERAGE_STATUS_EMPTY:
+        return None
+    text = translate(
+        "ScasNet",
+        "The mosaic has gaps and no nodata value: they are mapped as black. Rebuild it with"
+        " a nodata value or an alpha band to exclude them.",
+    )
+    return message(text)

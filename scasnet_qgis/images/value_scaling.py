@@ -169,8 +169,8 @@ def _limits_by_values(sample: list[NDArray[Any]]) -> tuple[Limits, Message]:
         if _fills_range(sample, limits, top):
             text = translate(
                 "ScasNet",
-                "The raster holds values from 0 to {top:g} like an 8-bit image: it is scaled by "
-                "0 to {top:g}.",
+                "The raster has values from 0 to {top:g} like an 8-bit image: it is "
+                "scaled by 0 to {top:g}.",
             )
             return [(0.0, top)] * len(sample), message(text, top=top)
     text = translate(

@@ -115,8 +115,7 @@ def _excluded_indices(reference: Sequence[LabelClass], left_out: str) -> set[int
         if not found:
             raise SettingError(
                 translate(
-                    "ScasNet",
-                    "The class {name} cannot be ignored: the reference has {classes}.",
+                    "ScasNet", "The class {name} cannot be ignored: the reference has {classes}."
                 ),
                 name=part,
                 classes=_class_list(reference),
@@ -132,8 +131,7 @@ def _refuse_duplicates(used: list[LabelClass], mapped: Sequence[LabelClass], by_
     if duplicates:
         raise InputError(
             translate(
-                "ScasNet",
-                "Several classes of the map are called {name}: give each a name of its own.",
+                "ScasNet", "Several classes of the map are named {name}: rename all but one."
             ),
             name=duplicates[0],
         )
@@ -141,29 +139,20 @@ def _refuse_duplicates(used: list[LabelClass], mapped: Sequence[LabelClass], by_
 
 def _mismatch(reference: Sequence[LabelClass], mapped: Sequence[LabelClass]) -> InputError:
     if not reference:
-        return InputError(
-            translate("ScasNet", "The reference has no classes that could be compared.")
-        )
-    if _counts_from_zero(reference, mapped):
-        return InputError(
-            translate(
-                "ScasNet",
-                "The classes do not match: the reference has {reference}; the map has {mapped}. "
-                "The reference seems to count its classes from 0 and the map from 1: add 1 to its "
-                "values first (Raster > Raster Calculator).",
-            ),
-            reference=_class_list(reference),
-            mapped=_class_list(mapped),
-        )
-    return InputError(
-        translate(
-            "ScasNet",
-            "The classes do not match: the reference has {reference}; the map has {mapped}. Give "
-            "the same classes the same names, or ignore those that the map does not have.",
-        ),
-        reference=_class_list(reference),
-        mapped=_class_list(mapped),
+        return InputError(translate("ScasNet", "The reference has no classes to compare."))
+    text = translate(
+        "ScasNet",
+        "The classes do not match: the reference has {reference}; the map has {mapped}. Give "
+        "the same classes the same names, or ignore those that the map does not have.",
     )
+    if _counts_from_zero(reference, mapped):
+        text = translate(
+            "ScasNet",
+            "The classes do not match: the reference has {reference}; the map has {mapped}. "
+            "The reference seems to count its classes from 0 and the map from 1: add 1 to its "
+            "values first (Raster > Raster Calculator).",
+        )
+    return InputError(text, reference=_class_list(reference), mapped=_class_list(mapped))
 
 
 def _counts_from_zero(reference: Sequence[LabelClass], mapped: Sequence[LabelClass]) -> bool:

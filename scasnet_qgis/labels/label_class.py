@@ -102,8 +102,7 @@ def reading_labels(source: str) -> AbstractContextManager[None]:
     """Turn what GDAL raises, or what follows from its None, into an InputError."""
     return reading(
         translate(
-            "ScasNet",
-            "The labels {source} cannot be read: the file is damaged or no longer reachable.",
+            "ScasNet", "Labels {source} cannot be read: the file is damaged or no longer reachable."
         ),
         source,
     )

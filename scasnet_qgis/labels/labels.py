@@ -79,13 +79,12 @@ def classes_of(
 
 
 def _is_vector(source: str, layer: str, field: str) -> bool:
-    if layer and not field:
-        raise _no_field(source)
-    if field:
-        return True
-    if is_vector(file_of(source)) and not _is_raster(source):
-        raise _no_field(source)
-    return False
+    if not field and (layer or (is_vector(file_of(source)) and not _is_raster(source))):
+        raise InputError(
+            translate("ScasNet", "Labels {source} are a vector layer: choose the class field."),
+            source=source,
+        )
+    return bool(field)
 
 
 def _is_raster(source: str) -> bool:
@@ -93,13 +92,3 @@ def _is_raster(source: str) -> bool:
         return gdal.OpenEx(file_of(source), gdal.OF_RASTER) is not None
     except RuntimeError:
         return False
-
-
-def _no_field(source: str) -> InputError:
-    return InputError(
-        translate(
-            "ScasNet",
-            "Labels {source} are a vector layer: choose the class field.",
-        ),
-        source=source,
-    )

@@ -12,7 +12,7 @@ from scasnet_qgis.common.errors import InputError
 from scasnet_qgis.common.messages import translate
 from scasnet_qgis.common.model_card import MAX_CLASSES
 from scasnet_qgis.common.progress import Progress
-from scasnet_qgis.images.grid import Grid
+from scasnet_qgis.images.grid import Grid, inverse_of
 from scasnet_qgis.images.reader import open_raster
 from scasnet_qgis.labels.label_class import (
     IGNORE,
@@ -24,12 +24,7 @@ from scasnet_qgis.labels.label_class import (
     too_many_classes,
     value_text,
 )
-from scasnet_qgis.labels.vectors.grid_transform import (
-    has_place,
-    inverse_of,
-    reference_of,
-    window_on,
-)
+from scasnet_qgis.labels.vectors.grid_transform import has_place, reference_of, window_on
 from scasnet_qgis.tiling.windows import Window
 
 if TYPE_CHECKING:
@@ -47,8 +42,8 @@ def open_labels(source: str) -> gdal.Dataset:
         raise InputError(
             translate(
                 "ScasNet",
-                "The labels {source} have {count} bands: choose a raster with one band that "
-                "holds a number for each class.",
+                "Labels {source} have {count} bands: choose a raster with one band of "
+                "class values.",
             ),
             source=source,
             count=dataset.RasterCount,
@@ -81,14 +76,26 @@ class RasterLabels:
         )
         if not by_place or not (has_place(self._source_grid) or has_place(self._grid)):
             if not same_size:
-                raise self._differs_in_size()
+                raise InputError(
+                    translate(
+                        "ScasNet",
+                        "Labels {source} have {own_cols} x {own_rows} pixels, but the raster has "
+                        "{cols} x {rows}: both must have the same size unless they are matched "
+                        "by position.",
+                    ),
+                    source=self._source,
+                    own_cols=self._source_grid.cols,
+                    own_rows=self._source_grid.rows,
+                    cols=self._grid.cols,
+                    rows=self._grid.rows,
+                )
             return 0, 0
         if not (has_place(self._source_grid) and has_place(self._grid)):
             raise InputError(
                 translate(
                     "ScasNet",
-                    "The raster or its labels {source} are not georeferenced: georeference "
-                    "them, or match labels by order.",
+                    "The raster or its labels {source} are not georeferenced: "
+                    "georeference them, or match labels by order.",
                 ),
                 source=self._source,
             )
@@ -96,20 +103,6 @@ class RasterLabels:
         if source_crs is not None and grid_crs is not None and not source_crs.IsSame(grid_crs):
             return None
         return _pixel_offset(self._source_grid, self._grid)
-
-    def _differs_in_size(self) -> InputError:
-        return InputError(
-            translate(
-                "ScasNet",
-                "The labels {source} have {own_cols} x {own_rows} pixels, but their raster has "
-                "{cols} x {rows}: both must be of one size unless they are matched by place.",
-            ),
-            source=self._source,
-            own_cols=self._source_grid.cols,
-            own_rows=self._source_grid.rows,
-            cols=self._grid.cols,
-            rows=self._grid.rows,
-        )
 
     def labelled_window(self) -> Window | None:
         if self._offset_in_grid is None:

@@ -126,19 +126,13 @@ class ClassField:
         matching = [layer for layer in layers if name in ("", layer.GetName())]
         if len(matching) != 1:
             raise InputError(
-                translate(
-                    "ScasNet",
-                    "Choose the label layer of {source}. Layers: {names}.",
-                ),
+                translate("ScasNet", "Choose the label layer of {source}. Layers: {names}."),
                 source=self.source,
                 names=", ".join(layer.GetName() for layer in layers) or "none",
             )
         if ogr.GT_Flatten(matching[0].GetGeomType()) in LINES:
             raise InputError(
-                translate(
-                    "ScasNet",
-                    "Labels {source} are lines: choose a polygon layer.",
-                ),
+                translate("ScasNet", "Labels {source} are lines: choose a polygon layer."),
                 source=self.source,
             )
         return matching[0]

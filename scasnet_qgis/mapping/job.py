@@ -13,7 +13,7 @@ from scasnet_qgis.common.messages import translate
 from scasnet_qgis.common.model_card import ModelClass
 from scasnet_qgis.common.progress import Progress, Stage
 from scasnet_qgis.images.gdal_session import gdal_session, grow_cache
-from scasnet_qgis.labels.vectors.digest import layer_digest
+from scasnet_qgis.labels.vectors.mask import layer_digest
 from scasnet_qgis.mapping.context import RunContext
 from scasnet_qgis.mapping.inputs import (
     check_not_inputs,

@@ -14,7 +14,7 @@ from scasnet_qgis.common.options import given, stamps
 from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.common.redaction import without_secrets
 from scasnet_qgis.images.reader import files_of
-from scasnet_qgis.labels.vectors.digest import layer_digest
+from scasnet_qgis.labels.vectors.mask import layer_digest
 from scasnet_qgis.mapping import repeat_command as mapping_repeat
 from scasnet_qgis.mapping.context import RunContext
 from scasnet_qgis.mapping.map_files import MapCounts
@@ -72,7 +72,7 @@ class RunRecord:
         return self._model
 
     def watch_mask(self, digest: str) -> None:
-        """``digest`` is that of the polygons (see ``labels/vectors/digest.py``)."""
+        """``digest`` is that of the polygons (see ``labels/vectors/mask.py``)."""
         image, check = self._image, self.progress.check
 
         def same(_before: Fingerprint) -> bool:

@@ -119,8 +119,8 @@ class OnnxBackend:
         if self.info.fixed_size and self.info.margin * 4 == self.info.fixed_size[0]:
             text = translate(
                 "ScasNet",
-                "The model's output is half as large as its input and is taken for the middle of "
-                "the tile: check that the map is not too coarse.",
+                "The model's output is half as large as its input and is taken as the "
+                "centre of the tile: check that the map is not too coarse.",
             )
             self.warnings.append(message(text))
 
@@ -199,8 +199,8 @@ class OnnxBackend:
             raise ModelError(
                 translate(
                     "ScasNet",
-                    "{name} gives scores of another size for tiles of {rows} x {cols} pixels: "
-                    "choose another tile size.",
+                    "{name} outputs scores of another size for tiles of {rows} x "
+                    "{cols} pixels: choose another tile size.",
                 ),
                 f"{inputs.shape} became {scores.shape}",
                 name=self.info.path.name,
@@ -213,8 +213,8 @@ class OnnxBackend:
             raise ModelError(
                 translate(
                     "ScasNet",
-                    "{name} gives no valid scores for a tile: the model is damaged or this device "
-                    "computes it wrongly, so try the device 'cpu'.",
+                    "{name} outputs no valid scores for a tile: the model is damaged "
+                    "or fails on this device; try the device 'cpu'.",
                 ),
                 name=self.info.path.name,
             )
@@ -242,7 +242,17 @@ class OnnxBackend:
             except Exception as error:  # its exceptions have no common class of their own
                 if any(words in str(error).lower() for words in _NO_MEMORY):
                     raise MemoryError(str(error)) from error
-                raise failed(self.info.path.name, inputs.shape, str(error)) from error
+                raise ModelError(
+                    translate(
+                        "ScasNet",
+                        "{name} fails on tiles of {rows} x {cols} pixels: choose another tile "
+                        "size or device.",
+                    ),
+                    str(error),
+                    name=self.info.path.name,
+                    rows=inputs.shape[2],
+                    cols=inputs.shape[3],
+                ) from error
 
     def _outputs(
         self, model: LoadedModel, inputs: NDArray[Any]
@@ -359,19 +369,6 @@ def no_memory(shape: tuple[int, ...], detail: str) -> ModelError:
             "size, a smaller batch size or fewer threads.",
         ),
         detail,
-        rows=shape[2],
-        cols=shape[3],
-    )
-
-
-def failed(name: str, shape: tuple[int, ...], detail: str) -> ModelError:
-    return ModelError(
-        translate(
-            "ScasNet",
-            "{name} fails on tiles of {rows} x {cols} pixels: choose another tile size or device.",
-        ),
-        detail,
-        name=name,
         rows=shape[2],
         cols=shape[3],
     )

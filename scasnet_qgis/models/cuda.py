@@ -128,17 +128,13 @@ class BoundRuns:
 
     def _take(self, inputs: NDArray[Any], outputs: Sequence[Output]) -> _Buffers:
         """Idle buffers of these shapes; those of other shapes are freed."""
-        kept: _Buffers | None = None
         with self._state:
+            fitting = [buffers for buffers in self._idle if buffers.fit(inputs, outputs)]
             for buffers in self._idle:
-                if kept is None and buffers.fit(inputs, outputs):
-                    kept = buffers
-            rest = [buffers for buffers in self._idle if buffers is not kept]
-            self._idle = [buffers for buffers in rest if buffers.fit(inputs, outputs)]
-            for buffers in rest:
-                if buffers not in self._idle:
+                if buffers not in fitting:
                     buffers.unlock(self._locks)
-            return kept or _Buffers(inputs, outputs, self._locks)
+            self._idle = fitting[1:]
+            return fitting[0] if fitting else _Buffers(inputs, outputs, self._locks)
 
     def close(self) -> None:
         """Free the buffers; no run may go on."""

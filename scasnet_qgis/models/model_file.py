@@ -17,13 +17,7 @@ from scasnet_qgis.common.messages import Message, message, translate
 from scasnet_qgis.common.model_card import ModelCard, from_metadata
 from scasnet_qgis.common.untrusted import parse
 from scasnet_qgis.models.arena import release, use_shared
-from scasnet_qgis.models.runtime import (
-    CPU,
-    onnxruntime,
-    open_session,
-    quiet_options,
-    run_options,
-)
+from scasnet_qgis.models.runtime import CPU, onnxruntime, open_session, quiet_options, run_options
 from scasnet_qgis.models.vetting import vet
 
 if TYPE_CHECKING:
@@ -185,8 +179,8 @@ def _check_amount(file: Path, shape: list[Dimension], bands: int, size: tuple[in
         raise ModelError(
             translate(
                 "ScasNet",
-                "{name} wants {batch} images of {bands} bands with {rows} x {cols} pixels at a "
-                "time, more than the memory is made for: choose a model for smaller tiles.",
+                "{name} needs a batch of {batch} tiles with {bands} bands and {rows} x "
+                "{cols} pixels, which is too large: choose a model for smaller tiles.",
             ),
             name=file.name,
             batch=batch,
@@ -255,7 +249,7 @@ def _probed(name: str, session: Any, shape: tuple[int, ...], input_type: str) ->
         raise ModelError(
             translate(
                 "ScasNet",
-                "{name} computes for more than {seconds} seconds on a small tile: choose a "
+                "{name} takes more than {seconds} seconds for a small tile: choose a "
                 "smaller model.",
             ),
             error.detail,
@@ -298,7 +292,8 @@ def image_bands(name: str, shape: list[Dimension], stated: int) -> int:
             name=name,
         )
     bands, cols = shape[1], shape[3]
-    if isinstance(cols, int) and cols <= _MAX_BANDS_LAST < _at_least(bands):
+    few_bands = isinstance(bands, int) and bands <= _MAX_BANDS_LAST
+    if isinstance(cols, int) and cols <= _MAX_BANDS_LAST and not few_bands:
         raise ModelError(
             translate(
                 "ScasNet",
@@ -309,10 +304,6 @@ def image_bands(name: str, shape: list[Dimension], stated: int) -> int:
             name=name,
         )
     return bands if isinstance(bands, int) else stated
-
-
-def _at_least(dimension: Dimension) -> int:
-    return dimension if isinstance(dimension, int) else _MAX_BANDS_LAST + 1
 
 
 def check_output(name: str, shape: list[Dimension], is_float: bool) -> None:
@@ -358,7 +349,7 @@ def margin_of(name: str, size: Sequence[int], result: Sequence[int]) -> int:
     """How many pixels an output of ``result`` rows and cols lacks on each side of ``size``."""
     missing = [before - after for before, after in zip(size, result)]
     if min(result) < 1 or min(missing) < 0 or missing[0] != missing[1] or missing[0] % 2:
-        text = translate("ScasNet", "which does not lie evenly inside it")
+        text = translate("ScasNet", "which is not centred in the tile")
         _refuse(name, size, result, message(text))
     # A coarse map of every fourth, eighth ... pixel would else pass for the middle of the tile.
     ratios = [before / after for before, after in zip(size, result)]
@@ -376,7 +367,7 @@ def _refuse_coarse(name: str, size: Sequence[int], result: Sequence[int]) -> NoR
 def _refuse(name: str, size: Sequence[int], result: Sequence[int], what: Message) -> NoReturn:
     raise ModelError(
         translate(
-            "ScasNet", "{name} turns {rows} x {cols} pixels into {out_rows} x {out_cols}, {what}."
+            "ScasNet", "{name} outputs {out_rows} x {out_cols} pixels for {rows} x {cols}, {what}."
         ),
         name=name,
         rows=size[0],
@@ -433,8 +424,8 @@ def probe(
         raise ModelError(
             translate(
                 "ScasNet",
-                "{name} gives {maps} maps for {images} images: choose a model that gives one for "
-                "each.",
+                "{name} outputs {maps} maps for {images} tiles: choose a model with "
+                "one map per tile.",
             ),
             name=name,
             maps=result.shape[0],

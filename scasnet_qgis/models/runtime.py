@@ -195,7 +195,7 @@ def wheel_clash() -> Message | None:
         return None
     text = translate(
         "ScasNet",
-        "The packages {names} are installed into one folder and have overwritten one another's "
-        "files, so that devices may be missing: uninstall all of them, then install one.",
+        "The packages {names} overwrite each other's files, so devices may be missing: "
+        "uninstall all of them, then install one.",
     )
     return message(text, names=", ".join(names))

@@ -37,10 +37,7 @@ if TYPE_CHECKING:
 _PROBE = 256  # pixels; enough to see what a model gives, and quick
 _POLL_SECONDS = 0.1
 # Tiles of one size come again and again, but a try of every algorithm takes memory and seconds.
-_CUDA_OPTIONS = {
-    "arena_extend_strategy": "kSameAsRequested",
-    "cudnn_conv_algo_search": "HEURISTIC",
-}
+_CUDA_OPTIONS = {"arena_extend_strategy": "kSameAsRequested", "cudnn_conv_algo_search": "HEURISTIC"}
 
 
 @dataclass
@@ -112,8 +109,7 @@ class ModelLoader:
             names = {"device": short_name(provider), "other": short_name(following)}
             self.warnings.append(message(text, **names, reason=reason))
         raise ModelError(
-            translate("ScasNet", "No device can run {name}."),
-            name=self.info.path.name,
+            translate("ScasNet", "No device can run {name}."), name=self.info.path.name
         )
 
     def _on_processor(self) -> LoadedModel:
@@ -176,8 +172,8 @@ class ModelLoader:
             return LoadedModel(session, plain.provider, plain.activation, graph)
         text = translate(
             "ScasNet",
-            "Pixels and scores go to and from the device in single precision, which takes longer "
-            "than in 8 bit ({reason}).",
+            "Data is transferred to the device in single precision, which is slower "
+            "than 8 bit ({reason}).",
         )
         self.notes.append(message(text, reason=reason))
         return plain

@@ -55,11 +55,7 @@ def tile_limit(info: ModelInfo, threads: int) -> int:
 
 
 def workers_for(
-    threads: int,
-    tile_size: tuple[int, int],
-    batch: int,
-    tiles: int | None,
-    pixel_bytes: int,
+    threads: int, tile_size: tuple[int, int], batch: int, tiles: int | None, pixel_bytes: int
 ) -> int:
     """How many of ``threads`` can each have ``batch`` tiles of their own, by memory and by tiles.
 

@@ -50,8 +50,8 @@ def vet(path: Path) -> None:
             raise ModelError(
                 translate(
                     "ScasNet",
-                    "{name} has {size:.1f} GiB, but no ONNX file has more than 2: choose another "
-                    "file, or one that keeps its weights in a file of their own.",
+                    "{name} has {size:.1f} GiB, but ONNX files are limited to 2: "
+                    "choose another file, or one with its weights in a separate file.",
                 ),
                 name=path.name,
                 size=size / 2**30,
@@ -62,8 +62,7 @@ def vet(path: Path) -> None:
     except (OSError, ValueError) as error:
         raise ModelError(
             translate(
-                "ScasNet",
-                "{name} is not an ONNX model, or is incomplete: choose another file.",
+                "ScasNet", "{name} is not an ONNX model, or is incomplete: choose another file."
             ),
             str(error),
             name=path.name,
@@ -164,10 +163,7 @@ class _Vetting:
     def _check_order(self, nodes: Sequence[tuple[set[bytes], list[bytes]]]) -> None:
         if has_cycle(nodes):
             raise ModelError(
-                translate(
-                    "ScasNet",
-                    "The graph of {name} has a cycle: choose another model.",
-                ),
+                translate("ScasNet", "The graph of {name} has a cycle: choose another model."),
                 name=self._path.name,
             )
 
@@ -178,8 +174,8 @@ class _Vetting:
                 raise ModelError(
                     translate(
                         "ScasNet",
-                        "{name} states a size of {size} for '{end}', but sizes begin at 1: export "
-                        "it again, with a name for each size that may vary.",
+                        "{name} has a dimension of size {size} in '{end}': export it "
+                        "again, with dynamic axes where sizes vary.",
                     ),
                     name=self._path.name,
                     size=dimension.dim_value,
@@ -190,8 +186,8 @@ class _Vetting:
         return ModelError(
             translate(
                 "ScasNet",
-                "{name} holds sparse weights, which are not supported: export it again with plain "
-                "ones.",
+                "{name} has sparse weights, which are not supported: export it again "
+                "with dense ones.",
             ),
             name=self._path.name,
         )
@@ -326,8 +322,7 @@ class _Tensors:
     def _missing(self, location: str, detail: str) -> ModelError:
         return ModelError(
             translate(
-                "ScasNet",
-                "The weights of {name} are missing: put the file '{file}' beside it.",
+                "ScasNet", "The weights of {name} are missing: put the file '{file}' beside it."
             ),
             detail,
             name=self._path.name,

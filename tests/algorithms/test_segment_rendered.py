@@ -10,7 +10,7 @@ import pytest
 from osgeo import gdal
 from qgis.core import QgsCoordinateReferenceSystem, QgsRasterLayer
 
-from scasnet_qgis.images.rendered_image import RenderedImage, rendered_grid
+from scasnet_qgis.images.rendered_layer import RenderedImage, rendered_grid
 from scasnet_qgis.outputs.provenance.run_record import Record
 from scasnet_qgis.qgis_ui.about.map_report import sections
 from scasnet_qgis.qgis_ui.layers.layer_renderer import LayerRenderer

@@ -72,10 +72,7 @@ def test_names_that_are_no_text() -> None:
     data = seeds("model")[0].replace(*NO_TEXT)
     assert data != seeds("model")[0]
     TARGETS["model"](data)
-    with (
-        file_of(data, ".onnx") as path,
-        pytest.raises(ModelError, match=r"stranger\.onnx"),
-    ):
+    with file_of(data, ".onnx") as path, pytest.raises(ModelError, match=r"stranger\.onnx"):
         inspect(path)
 
 
@@ -87,8 +84,5 @@ def test_many_bands() -> None:
         assert tracemalloc.get_traced_memory()[1] < 64e6
     finally:
         tracemalloc.stop()
-    with (
-        file_of(MANY_BANDS, ".onnx") as path,
-        pytest.raises(ModelError, match="255"),
-    ):
+    with file_of(MANY_BANDS, ".onnx") as path, pytest.raises(ModelError, match="255"):
         inspect(path)

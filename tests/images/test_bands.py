@@ -76,8 +76,7 @@ def test_chosen_bands_win(make_raster: MakeRaster, chosen: list[int]) -> None:
 
 
 @pytest.mark.fault(
-    "A band is chosen that does not exist.",
-    "One sentence says which ones there are.",
+    "A band is chosen that does not exist.", "One sentence says which ones there are."
 )
 @pytest.mark.parametrize("number", [0, -1, 5])
 def test_a_band_that_does_not_exist(make_raster: MakeRaster, number: int) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from osgeo import gdal, osr
 
 from scasnet_qgis.common.errors import InputError
@@ -73,10 +75,7 @@ def test_a_rotated_extent_covers_its_window() -> None:
     assert found.intersect(window) == window
 
 
-@pytest.mark.fault(
-    "An extent that does not overlap the image.",
-    "One sentence.",
-)
+@pytest.mark.fault("An extent that does not overlap the image.", "One sentence.")
 @pytest.mark.parametrize("placed", [NORTH_UP, SOUTH_UP, ROTATED, None])
 def test_an_extent_outside(placed: tuple[float, ...] | None) -> None:
     with pytest.raises(InputError):
@@ -145,10 +144,7 @@ def test_metres() -> None:
         assert grid.resolution == pytest.approx(0.5)
 
 
-@pytest.mark.fault(
-    "A reference system in feet.",
-    "Areas are in square metres.",
-)
+@pytest.mark.fault("A reference system in feet.", "Areas are in square metres.")
 @pytest.mark.parametrize(
     "reference", [wkt(2263), f'LOCAL_CS["site",UNIT["US survey foot",{1200 / 3937}]]']
 )
@@ -182,10 +178,7 @@ def test_mercator_with_a_standard_parallel_is_true_there() -> None:
     assert grid.resolution == pytest.approx(1.0, rel=1e-3)
 
 
-@pytest.mark.fault(
-    "An image in degrees.",
-    "Areas depend on the latitude, row by row.",
-)
+@pytest.mark.fault("An image in degrees.", "Areas depend on the latitude, row by row.")
 @pytest.mark.parametrize("up", [-1, 1])
 def test_degrees_depend_on_the_latitude(up: int) -> None:
     """Peers take the pixel size of EPSG:4326 for metres."""
@@ -204,11 +197,7 @@ def test_degrees_depend_on_the_latitude(up: int) -> None:
 )
 @pytest.mark.parametrize(
     ("placed", "reference", "unit"),
-    [
-        (NORTH_UP, "", "map units squared"),
-        (None, "", "pixels"),
-        (None, wkt(32640), "pixels"),
-    ],
+    [(NORTH_UP, "", "map units squared"), (None, "", "pixels"), (None, wkt(32640), "pixels")],
 )
 def test_where_nothing_tells_metres_none_are_claimed(
     placed: tuple[float, ...] | None, reference: str, unit: str
@@ -242,5 +231,25 @@ def test_the_whole_earth_has_its_known_area() -> None:
     assert total == pytest.approx(510_065_621.7e6, rel=1e-6)
 
 
-def test_rows_beyond_a_pole_are_the_pole_s() -> None:
-    assert metres_per_degree(90.2) == metres_per_degree(90)
+latitudes = st.floats(-90, 90)
+
+
+@given(latitudes)
+def test_north_and_south_are_alike_and_bounded(latitude: float) -> None:
+    down, right = metres_per_degree(latitude)
+    assert metres_per_degree(-latitude) == pytest.approx((down, right))
+    assert 110_500 < down < 111_700
+    assert -1e-6 < right < 111_400
+
+
+@given(latitudes, latitudes)
+def test_degrees_of_longitude_shrink_towards_the_poles(one: float, other: float) -> None:
+    near, far = sorted((abs(one), abs(other)))
+    assert metres_per_degree(near)[1] >= metres_per_degree(far)[1]
+    assert metres_per_degree(near)[0] <= metres_per_degree(far)[0]
+
+
+@pytest.mark.parametrize("pole", [-90.0, 90.0])
+def test_beyond_a_pole_is_the_pole(pole: float) -> None:
+    """A raster's edge may lie there by a rounding."""
+    assert metres_per_degree(1.01 * pole) == metres_per_degree(pole)

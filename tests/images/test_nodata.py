@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import pytest
-from osgeo import gdal
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from osgeo import gdal, gdal_array
 
 from scasnet_qgis.common.progress import Progress
+from scasnet_qgis.images.nodata import mask_rule, read_mask
 from scasnet_qgis.images.reader import RasterReader
 from scasnet_qgis.tiling.windows import Window
 from tests.conftest import MakeRaster, Recorder
@@ -63,8 +68,7 @@ def test_near_infrared_flagged_as_alpha_is_data(
 
 
 @pytest.mark.fault(
-    "An alpha band of 0 and full, 8-bit or 16-bit.",
-    "Where it is 0 there is no data.",
+    "An alpha band of 0 and full, 8-bit or 16-bit.", "Where it is 0 there is no data."
 )
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_a_real_alpha_is_a_mask(
@@ -104,6 +108,10 @@ def test_a_mask_band_beside_an_infrared_alpha(
     np.testing.assert_array_equal(valid, hole)
 
 
+@pytest.mark.fault(
+    "A nodata value that occurs in one or two bands as a real value (a black car).",
+    "Such pixels are mapped.",
+)
 @pytest.mark.parametrize("nodata", [0, 255])
 def test_a_black_car_is_data(make_raster: MakeRaster, image: np.ndarray, nodata: int) -> None:
     """Nodata is where all the bands hold it, not where one or two do."""
@@ -125,8 +133,7 @@ def test_only_the_bands_that_are_read_count(make_raster: MakeRaster, image: np.n
 
 
 @pytest.mark.fault(
-    "A nodata value that the file's type rounds.",
-    "It is compared as the type rounds it.",
+    "A nodata value that the file's type rounds.", "It is compared as the type rounds it."
 )
 @pytest.mark.parametrize(
     ("dtype", "nodata"),
@@ -149,6 +156,7 @@ def test_nodata_is_what_the_file_s_type_makes_of_it(
     np.testing.assert_array_equal(valid, hole)
 
 
+@pytest.mark.fault("NaN as the nodata value.", "Where all bands are NaN there is no data.")
 @pytest.mark.parametrize("kind", ["none", "values", "mask"])
 def test_nan_in_every_band_is_no_data_and_in_one_band_is(
     make_raster: MakeRaster, image: np.ndarray, hole: np.ndarray, kind: str
@@ -161,10 +169,7 @@ def test_nan_in_every_band_is_no_data_and_in_one_band_is(
     np.testing.assert_array_equal(valid, hole)
 
 
-@pytest.mark.fault(
-    "A nodata value that the file's type cannot hold.",
-    "All pixels hold data.",
-)
+@pytest.mark.fault("A nodata value that the file's type cannot hold.", "All pixels hold data.")
 def test_a_nodata_value_that_the_type_cannot_hold(
     make_raster: MakeRaster, image: np.ndarray
 ) -> None:
@@ -180,3 +185,65 @@ def test_no_mark_at_all(make_raster: MakeRaster, image: np.ndarray) -> None:
     kind, valid = masked(make_raster(image[:3]))
     assert kind == "none"
     assert valid.all()
+
+
+@st.composite
+def rasters(draw: st.DrawFn) -> tuple[np.ndarray, list[float | None]]:
+    """Pixels [bands, rows, cols] of few values, and each band's nodata value or None."""
+    kind = draw(st.sampled_from([np.uint8, np.int16, np.uint16, np.float32]))
+    values = st.sampled_from([0, 1, 255])
+    if kind is np.float32:
+        values = values | st.just(float("nan"))
+    shape = (draw(st.integers(1, 3)), draw(st.integers(1, 7)), draw(st.integers(1, 7)))
+    nodata = st.sampled_from([0.0, 1.0, 255.0])
+    if kind is np.float32:
+        nodata = nodata | st.just(float("nan"))
+    nodata_values = draw(st.lists(st.none() | nodata, min_size=shape[0], max_size=shape[0]))
+    return draw(arrays(kind, shape, elements=values)), nodata_values
+
+
+def holds_data(pixel: list[float], nodata: list[float | None]) -> bool:
+    """By its values: not where all are NaN, nor where each is its band's nodata value."""
+    if all(math.isnan(value) for value in pixel):
+        return False
+    if any(value is None for value in nodata):
+        return True
+    return not all(
+        value == none or (math.isnan(value) and math.isnan(none))
+        for value, none in zip(pixel, nodata)
+    )
+
+
+@pytest.mark.usefixtures("session")
+@settings(max_examples=150, deadline=None)
+@given(rasters(), st.data())
+def test_pixels_without_data_are_those_of_the_rule(
+    drawn: tuple[np.ndarray, list[float | None]], data: st.DataObject
+) -> None:
+    pixels, nodata = drawn
+    count, rows, cols = pixels.shape
+    kind = gdal_array.NumericTypeCodeToGDALTypeCode(pixels.dtype.type)
+    dataset = gdal.GetDriverByName("MEM").Create("", cols, rows, count, kind)
+    for number, (plane, none) in enumerate(zip(pixels, nodata), start=1):
+        dataset.GetRasterBand(number).WriteArray(plane)
+        if none is not None:
+            dataset.GetRasterBand(number).SetNoDataValue(none)
+    bands = data.draw(st.permutations(range(1, count + 1)))
+    bands = bands[: data.draw(st.integers(1, count))]
+    rule = mask_rule(dataset, bands, Progress())
+    row, col = data.draw(st.integers(0, rows - 1)), data.draw(st.integers(0, cols - 1))
+    window = Window(row, col, rows - row, cols - col)
+    used = [number - 1 for number in bands]
+    part = pixels[used, row:, col:]
+    found = read_mask(dataset, rule, bands, window, part)
+    expected = np.array(
+        [
+            [holds_data(part[:, r, c].tolist(), [nodata[band] for band in used])]
+            for r, c in np.ndindex(*part.shape[1:])
+        ]
+    ).reshape(part.shape[1:])
+    if found is None:
+        assert expected.all()
+    else:
+        assert not found.all()
+        np.testing.assert_array_equal(found, expected)

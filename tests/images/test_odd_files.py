@@ -18,7 +18,7 @@ from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.images.reader import RasterReader
 from scasnet_qgis.mapping.job import make_map
 from scasnet_qgis.models.model_file import inspect
-from tests.conftest import MakeRaster, Recorder
+from tests.conftest import MakeRaster
 from tests.map_settings import map_settings
 from tests.mapping.test_job import direct, noise, run
 from tests.models import tiny_models
@@ -55,14 +55,12 @@ def test_holes_of_a_mosaic(make_raster: MakeRaster, tmp_path: Path) -> None:
     "A mosaic with such parts and without a nodata value.",
     "They read as black and are mapped; a warning says so and what to do.",
 )
-def test_holes_without_nodata(make_raster: MakeRaster, tmp_path: Path, recorder: Recorder) -> None:
+def test_holes_without_nodata(make_raster: MakeRaster, tmp_path: Path) -> None:
     source = str(mosaic(make_raster, tmp_path))
-    model = tiny_models.pixelwise(tmp_path / "tiny.onnx", classes=8)
-    request = map_settings(source, inspect(model), tmp_path / "map.tif", threads=1)
-    make_map(request, recorder, lambda _path, _classes: None)
-    labels = gdal.Open(str(request.output.map)).ReadAsArray()
+    labels, _ = run(source, tmp_path)
     np.testing.assert_array_equal(labels, direct(with_gap() / 255))
-    assert recorder.warnings
+    (warning,) = RasterReader(source, RGB, (), Progress()).warnings
+    assert "mosaic has gaps" in str(warning)
 
 
 @pytest.mark.fault(

@@ -11,7 +11,7 @@ from osgeo import gdal
 
 from scasnet_qgis.common.errors import InputError, SettingError
 from scasnet_qgis.common.progress import Progress
-from scasnet_qgis.images.palette import is_expanded
+from scasnet_qgis.images.bands import is_expanded
 from scasnet_qgis.images.reader import RasterReader, open_image, open_raster
 from tests.conftest import MakeRaster
 from tests.mapping.test_job import direct, noise, run

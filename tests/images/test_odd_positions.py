@@ -9,15 +9,13 @@ import pytest
 from osgeo import gdal, osr
 
 from scasnet_qgis.common.errors import InputError
+from scasnet_qgis.common.progress import Progress
 from scasnet_qgis.images.grid import Grid
-from scasnet_qgis.mapping.job import make_map
-from scasnet_qgis.models.model_file import inspect
+from scasnet_qgis.images.reader import RasterReader
 from scasnet_qgis.outputs.provenance.stamp import read_record
 from scasnet_qgis.tiling.windows import Window
-from tests.conftest import MakeRaster, Recorder
-from tests.map_settings import map_settings
+from tests.conftest import MakeRaster
 from tests.mapping.test_job import direct, noise, run
-from tests.models import tiny_models
 
 IMAGE = noise(90, 80)
 METRES = (500000.0, 0.5, 0.0, 4000000.0, 0.0, -0.5)
@@ -161,14 +159,13 @@ def test_a_geotransform_beside_control_points(make_raster: MakeRaster) -> None:
     "place", [(5.0, 0.0, 0.0, 5.0, 0.0, 0.0), (5.0, 1.0, 1.0, 5.0, 1.0, 1.0)], ids=["point", "line"]
 )
 def test_a_degenerate_geotransform(
-    make_raster: MakeRaster, tmp_path: Path, recorder: Recorder, place: tuple[float, ...]
+    make_raster: MakeRaster, tmp_path: Path, place: tuple[float, ...]
 ) -> None:
     source = make_raster(IMAGE, geotransform=place)
-    model = tiny_models.pixelwise(tmp_path / "tiny.onnx", classes=8)
-    request = map_settings(source, inspect(model), tmp_path / "map.tif", threads=1)
-    result = make_map(request, recorder, lambda _path, _classes: None)
-    found = gdal.Open(str(request.output.map))
-    np.testing.assert_array_equal(found.ReadAsArray(), direct(IMAGE / 255))
+    labels, result = run(source, tmp_path)
+    np.testing.assert_array_equal(labels, direct(IMAGE / 255))
+    found = gdal.Open(str(tmp_path / "map.tif"))
     assert found.GetGeoTransform(can_return_null=True) is None
     assert result.area_unit == "pixels"
-    assert recorder.warnings
+    (warning,) = RasterReader(source, ("red", "green", "blue"), (), Progress()).warnings
+    assert "invalid geotransform" in str(warning)

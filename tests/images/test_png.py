@@ -41,4 +41,4 @@ def test_nothing_is_left_behind(session) -> None:
 def test_too_many_planes_are_one_sentence(session) -> None:
     with pytest.raises(OutputError):
         png_bytes(np.zeros((7, 9, 9), np.uint8))
-    assert not [each for each in gdal.ReadDir("/vsimem/") or [] if each.startswith("scasnet")]
+    assert not [name for name in gdal.ReadDir("/vsimem/") or [] if name.startswith("scasnet")]

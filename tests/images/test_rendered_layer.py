@@ -11,8 +11,13 @@ from osgeo import osr
 from scasnet_qgis.common.errors import Cancelled, InputError, SettingError
 from scasnet_qgis.common.model_card import ModelCard, ModelClass
 from scasnet_qgis.images.grid import Grid
-from scasnet_qgis.images.rendered_image import BLOCK, Extent, RenderedImage, rendered_grid
-from scasnet_qgis.images.rendered_layer import RenderedLayer
+from scasnet_qgis.images.rendered_layer import (
+    BLOCK,
+    Extent,
+    RenderedImage,
+    RenderedLayer,
+    rendered_grid,
+)
 from scasnet_qgis.tiling.windows import Window
 
 ZOOM_17 = 2 * 20037508.342789244 / 256 / 2**17
@@ -140,7 +145,7 @@ def test_colours_are_no_values_of_other_sensors(recorder) -> None:
     image: RenderedImage = layer_at().open(("red", "green", "blue"), (), recorder)
     card = ModelCard("m", (ModelClass("a", "#000000"),), value_range=(0.0, 10000.0))
     assert image.scaling(card).high == (255.0,) * 3
-    assert any("10000" in each for each in recorder.warnings)
+    assert any("10000" in warning for warning in recorder.warnings)
     with pytest.raises(InputError, match="3"):
         layer_at().open(("red", "green", "blue", "nir"), (), recorder)
 
@@ -157,7 +162,7 @@ def test_requests_are_counted_before_they_are_made(
 ) -> None:
     area = Window(0, 0, 1200, 1100)
     layer_at(limit=needed).begin(area, inside, recorder)
-    assert any(f" {needed} " in each for each in recorder.infos)
+    assert any(f" {needed} " in info for info in recorder.infos)
     if needed > 1:
         with pytest.raises(SettingError, match=rf"\b{needed}\b.*{needed - 1}"):
             layer_at(limit=needed - 1).begin(area, inside, recorder)
@@ -165,7 +170,7 @@ def test_requests_are_counted_before_they_are_made(
 
 def test_attribution_is_told_or_asked_for(recorder) -> None:
     layer_at(rights=("A", "B")).begin(Window(0, 0, 9, 9), None, recorder)
-    assert any("A; B" in each for each in recorder.infos)
+    assert any("A; B" in info for info in recorder.infos)
     assert recorder.warnings == []
     layer_at().begin(Window(0, 0, 9, 9), None, recorder)
     assert len(recorder.warnings) == 1

@@ -237,6 +237,6 @@ def test_classes_of_a_layer(tmp_path):
     assert [(entry.value, entry.name) for entry in classes_of(source, field="cover")] == [
         ("9", "class 9"), ("10", "class 10"), ("wood", "wood"),
     ]  # fmt: skip
-    many = write_layer(tmp_path / "b.gpkg", [(str(each), place) for each in range(300)])
+    many = write_layer(tmp_path / "b.gpkg", [(str(number), place) for number in range(300)])
     with pytest.raises(InputError, match="254"):
         classes_of(many, field="cover")

@@ -79,7 +79,7 @@ MAKERS: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda path: path.write_bytes(tiny.pixelwise(path).read_bytes()[:150]),
         "not an ONNX model",
     ),
-    "two inputs": (tiny.two_inputs, "wants 2 inputs"),
+    "two inputs": (tiny.two_inputs, "has 2 inputs and 1 outputs"),
     "flat input": (
         lambda path: tiny.save(
             path, [tiny.helper.make_node("Relu", ["x"], ["scores"])], {}, {"x": ["n", 9]}, ["n", 9]
@@ -90,19 +90,16 @@ MAKERS: dict[str, tuple[Callable[[Path], object], str]] = {
     "classifier": (lambda path: tiny.reshaped(path, [1, 1728]), "not a segmentation model"),
     "says detector": (
         lambda path: tiny.pixelwise(path, metadata={"model_type": '"Detector"'}),
-        "calls itself a detector",
+        "is a detector, not",
     ),
     "regressor": (
         lambda path: tiny.pixelwise(path, classes=1, metadata={"model_type": "Regressor"}),
-        "calls itself a regressor",
+        "is a regressor, not",
     ),
-    "class numbers": (tiny.class_numbers, "class numbers instead of class scores"),
-    "bands last": (lambda path: tiny.bands_last(path, input_too=True), "wants its bands last"),
-    "classes last": (
-        lambda path: tiny.bands_last(path, input_too=False),
-        "gives its classes last",
-    ),
-    "uneven": (tiny.uneven, "does not lie evenly"),
+    "class numbers": (tiny.class_numbers, "outputs class numbers"),
+    "bands last": (lambda path: tiny.bands_last(path, input_too=True), "has its bands last"),
+    "classes last": (lambda path: tiny.bands_last(path, input_too=False), "has its classes last"),
+    "uneven": (tiny.uneven, "is not centred in the tile"),
     "coarse": (lambda path: tiny.coarse(path, 4, (64, 64)), "coarser map"),
     "coarse and free": (lambda path: tiny.coarse(path, 2, ("h", "w")), "coarser map"),
     "too many classes": (lambda path: tiny.pixelwise(path, classes=300), "at most 254"),

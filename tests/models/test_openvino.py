@@ -26,7 +26,7 @@ import json, sys, threading, time
 sys.path.append({str(PACKAGES)!r})
 import numpy as np
 from scasnet_qgis import paths
-from scasnet_qgis.core.errors import Cancelled
+from scasnet_qgis.common.errors import Cancelled
 from scasnet_qgis.models import openvino_session
 from scasnet_qgis.models.backend import OnnxBackend
 from scasnet_qgis.models.model_file import inspect

@@ -47,7 +47,7 @@ def model(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
         "source": folder / "free.onnx",
         "output": folder / "narrow.onnx",
         "precision": request.param,
-        "raster": folder / "image.tif",
+        "raster": str(folder / "image.tif"),
         "fixed_size": SIZE,
     }
     export_task(wanted, Progress())

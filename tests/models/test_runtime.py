@@ -112,7 +112,7 @@ def test_packages_of_one_folder_clash(tmp_path: Path, monkeypatch: pytest.Monkey
     found = installed_wheels(package)
     assert found == {"onnxruntime": "1.0", "onnxruntime-gpu": "1.1"}
     monkeypatch.setattr(runtimes, "_loaded_wheels", lambda: found)
-    assert "onnxruntime, onnxruntime-gpu are installed into one folder" in str(wheel_clash())
+    assert "onnxruntime, onnxruntime-gpu overwrite each other" in str(wheel_clash())
 
 
 def test_packages_of_other_folders_do_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 CHILD = """
 import resource, sys
 import numpy as np
-from scasnet_qgis.core.errors import ModelError
+from scasnet_qgis.common.errors import ModelError
 from scasnet_qgis.models.backend import OnnxBackend
 from scasnet_qgis.models.model_file import inspect
 
@@ -82,7 +82,7 @@ def answer(script: str, model: Path) -> list[str]:
 def test_fewer_tiles_at_a_time_where_memory_is_short(tmp_path: Path) -> None:
     """A layer of eight tiles holds 134 MB here."""
     warnings, single = answer(SHORT, tiny.slow(tmp_path / "m.onnx", layers=3))
-    assert "not enough memory for 8 tiles" in warnings
+    assert "Not enough memory for a batch of 8 tiles" in warnings
     assert "smaller tile size" in single
     assert "4096 x 4096" in single
 

@@ -139,9 +139,8 @@ class ShapeRasterizer:
             raise InputError(
                 translate(
                     "ScasNet",
-                    "A polygon of {source} cannot be brought to the raster's coordinate reference "
-                    "system: repair it with Vector geometry > Fix geometries, or clip it to the "
-                    "raster.",
+                    "A polygon of {source} cannot be transformed to the CRS of the "
+                    "raster: use Fix geometries, or clip it to the raster.",
                 ),
                 str(error),
                 source=self._source,

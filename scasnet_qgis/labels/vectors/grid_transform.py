@@ -9,7 +9,7 @@ from osgeo import gdal, osr
 
 from scasnet_qgis.common.errors import InputError
 from scasnet_qgis.common.messages import translate
-from scasnet_qgis.images.grid import NO_PLACE, Grid
+from scasnet_qgis.images.grid import NO_PLACE, Grid, inverse_of
 from scasnet_qgis.tiling.windows import Window
 
 Point = tuple[float, float]
@@ -55,24 +55,10 @@ def _no_transformation(detail: str) -> InputError:
     return InputError(
         translate(
             "ScasNet",
-            "The coordinate reference system of the layer cannot be transformed to that of the "
-            "raster: save the layer in the raster's system.",
+            "The layer cannot be transformed to the CRS of the raster: reproject the layer first.",
         ),
         detail,
     )
-
-
-def inverse_of(grid: Grid) -> tuple[float, ...]:
-    """The geotransform from map coordinates to columns and rows."""
-    inverse = gdal.InvGeoTransform(grid.geotransform or NO_PLACE)
-    if inverse is None:
-        raise InputError(
-            translate(
-                "ScasNet",
-                "The raster has an invalid geotransform: georeference it first.",
-            )
-        )
-    return tuple(inverse)
 
 
 def outline(grid: Grid, window: Window) -> list[Point]:

@@ -1,13 +1,14 @@
-"""The mask layer: which pixels have their centre in one of its polygons."""
+"""The mask layer: which pixels have their centre in one of its polygons, and its digest."""
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from array import array
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Callable
 
 import numpy as np
 from osgeo import gdal, ogr, osr
@@ -59,11 +60,17 @@ class AreaOfInterest:
         progress: Progress | None = None,
     ) -> None:
         if not has_place(grid):
-            raise raster_without_place()
+            raise InputError(
+                translate(
+                    "ScasNet",
+                    "The raster is not georeferenced: remove the mask, or use the "
+                    "Georeferencer first.",
+                )
+            )
         self._source, self._grid = source, grid
         self._area = grid.whole if area is None else area
         self._lock = threading.Lock()  # a layer has one position at a time
-        with self._reading():
+        with _reading(self._source):
             self._dataset = gdal.OpenEx(source, gdal.OF_VECTOR)
             self._layer = self._choose_layer(layer)
             self._reference = crs_of_layer(self._layer)
@@ -84,41 +91,30 @@ class AreaOfInterest:
         """
         if window.intersect(self._covered).empty:
             return np.zeros((window.rows, window.cols), dtype=np.bool_)
-        with self._lock, self._reading():
+        with self._lock, _reading(self._source):
             shapes = ((1, polygon) for polygon in self._polygons(window))
             covered = self._shapes.burnt(window, shapes) != 0
         return None if covered.all() else covered
-
-    def _reading(self) -> AbstractContextManager[None]:
-        text = translate(
-            "ScasNet",
-            "The mask {source} cannot be read: choose another layer, or save it as a GeoPackage.",
-        )
-        return reading(text, self._source)
 
     def _choose_layer(self, name: str) -> ogr.Layer:
         layers = layers_with_geometry(self._dataset)
         matching = [layer for layer in layers if name in ("", layer.GetName())]
         if len(matching) != 1:
-            raise which_layer(self._source, [layer.GetName() for layer in layers])
+            raise InputError(
+                translate("ScasNet", "Choose the mask layer of {source}. Layers: {names}."),
+                source=self._source,
+                names=", ".join(layer.GetName() for layer in layers) or "none",
+            )
         return matching[0]
 
     def _warn_without_crs(self, progress: Progress) -> None:
         """Warn where the layer or the raster does not say where on earth it is."""
-        if self._reference is None and self._grid.wkt:
-            text = translate(
-                "ScasNet",
-                "The mask {source} has no coordinate reference system: that of the raster is "
-                "assumed.",
-            )
-            progress.warn(message(text, source=self._source))
-        elif self._reference is not None and not self._grid.wkt:
-            text = translate(
-                "ScasNet",
-                "The raster has no coordinate reference system: that of the mask {source} is "
-                "assumed.",
-            )
-            progress.warn(message(text, source=self._source))
+        if (self._reference is None) != bool(self._grid.wkt):
+            return
+        text = translate("ScasNet", "Mask {source} has no CRS: that of the raster is assumed.")
+        if not self._grid.wkt:
+            text = translate("ScasNet", "The raster has no CRS: that of mask {source} is assumed.")
+        progress.warn(message(text, source=self._source))
 
     def _covered_window(self, progress: Progress) -> Window:
         """Go once over the features that may touch the area; raises InputError if none does."""
@@ -126,7 +122,7 @@ class AreaOfInterest:
         indexed = bool(self._layer.TestCapability(ogr.OLCFastSpatialFilter))
         envelopes = _EnvelopeIndex()
         extent: Bounds | None = None
-        with self._reading():
+        with _reading(self._source):
             for feature in self._features(bounds):
                 progress.check()
                 for polygon in _polygons_in(feature.GetGeometryRef()):
@@ -161,7 +157,7 @@ class AreaOfInterest:
     def _no_overlap(self, progress: Progress) -> InputError:
         """What is wrong with a layer of which nothing lies in the area."""
         features, extent, kinds = 0, None, set()
-        with self._reading():
+        with _reading(self._source):
             for feature in self._features(None):
                 progress.check()
                 features += 1
@@ -171,11 +167,40 @@ class AreaOfInterest:
                 for polygon in _polygons_in(geometry):
                     extent = joined(extent, envelope_of(polygon))
         if extent is None:
-            return no_polygons(self._source, features, kinds)
+            return _no_polygons(self._source, features, kinds)
         corners = outline(self._grid, self._area)
-        raster = Place(bounds_of(corners, curved=False), reference_of(self._grid.wkt))
-        mask = Place(extent, self._reference)
-        return elsewhere(self._source, mask, raster, is_part=self._area != self._grid.whole)
+        raster = _Place(bounds_of(corners, curved=False), reference_of(self._grid.wkt))
+        mask = _Place(extent, self._reference)
+        return _elsewhere(self._source, mask, raster, is_part=self._area != self._grid.whole)
+
+
+def _reading(source: str) -> AbstractContextManager[None]:
+    text = translate(
+        "ScasNet", "Mask {source} cannot be read: choose another layer, or save it as a GeoPackage."
+    )
+    return reading(text, source)
+
+
+def layer_digest(source: str, layer: str, check: Callable[[], None]) -> str:
+    """SHA-256 of the shapes and the reference system; attributes do not count.
+
+    A scratch layer of QGIS is saved to another file for each run, which holds the time of day.
+    ``layer`` may be "" where there is only one with shapes; ``check`` may raise Cancelled.
+    Raises InputError where the layer cannot be read.
+    """
+    digest = hashlib.sha256()
+    with _reading(source):
+        dataset = gdal.OpenEx(source, gdal.OF_VECTOR)
+        for candidate in layers_with_geometry(dataset):
+            if layer not in ("", candidate.GetName()):
+                continue
+            reference = candidate.GetSpatialRef()
+            digest.update((reference.ExportToWkt() if reference else "").encode())
+            for feature in read_features(candidate, None, field_names(candidate)):
+                check()
+                geometry = feature.GetGeometryRef()
+                digest.update(b"" if geometry is None else bytes(geometry.ExportToIsoWkb()))
+    return digest.hexdigest()
 
 
 class _EnvelopeIndex:
@@ -210,7 +235,7 @@ def _polygons_in(geometry: ogr.Geometry | None) -> Iterator[ogr.Geometry]:
 
 
 @dataclass(frozen=True)
-class Place:
+class _Place:
     """Bounds in a reference system; None where it is not known."""
 
     bounds: Bounds
@@ -234,67 +259,38 @@ class Place:
         return f"{self.reference.GetAuthorityName(None)}:{code} {name}".strip() if code else name
 
 
-def raster_without_place() -> InputError:
-    return InputError(
-        translate(
-            "ScasNet",
-            "The raster is not georeferenced, so that no mask can be used: remove the mask,"
-            " or use the Georeferencer first.",
-        )
-    )
-
-
-def which_layer(source: str, names: Sequence[str]) -> InputError:
-    return InputError(
-        translate("ScasNet", "Choose the mask layer of {source}. Layers: {names}."),
-        source=source,
-        names=", ".join(names) or "none",
-    )
-
-
-def no_polygons(source: str, features: int, kinds: Collection[str]) -> InputError:
+def _no_polygons(source: str, features: int, kinds: Collection[str]) -> InputError:
     """``kinds`` are the names of the geometries that are there instead."""
-    if not features:
-        return InputError(
-            translate(
-                "ScasNet",
-                "Mask {source} contains no polygons: draw some, or remove the mask.",
-            ),
-            source=source,
-        )
-    if not kinds:
-        return InputError(
-            translate(
-                "ScasNet",
-                "The geometries of the mask {source} are empty: choose a layer with polygons, or "
-                "leave the mask out.",
-            ),
-            source=source,
-        )
-    return InputError(
-        translate(
-            "ScasNet",
-            "Mask {source} contains {kinds}, not polygons: choose a polygon layer, or make "
-            "one with Buffer.",
-        ),
-        source=source,
-        kinds=", ".join(sorted(kinds)),
+    text = translate(
+        "ScasNet",
+        "Mask {source} contains {kinds}, not polygons: choose a polygon layer, or make "
+        "one with Buffer.",
     )
+    if not features:
+        text = translate(
+            "ScasNet", "Mask {source} contains no polygons: draw some, or remove the mask."
+        )
+    elif not kinds:
+        text = translate(
+            "ScasNet",
+            "The geometries of mask {source} are empty: choose a layer with polygons, or "
+            "remove the mask.",
+        )
+    return InputError(text, source=source, kinds=", ".join(sorted(kinds)))
 
 
-def elsewhere(source: str, mask: Place, raster: Place, *, is_part: bool) -> InputError:
+def _elsewhere(source: str, mask: _Place, raster: _Place, *, is_part: bool) -> InputError:
     """The mask lies beside the raster, or beside the extent that is mapped (``is_part``)."""
     if is_part:
         text = translate(
             "ScasNet",
-            "The mask {source} does not overlap the extent: it covers {there}, but the extent is "
-            "{here}; choose another extent, or none.",
+            "Mask {source} does not overlap the extent: it covers {there}, the extent "
+            "{here}; change or clear the extent.",
         )
     else:
         text = translate(
             "ScasNet",
-            "The mask {source} does not overlap the raster: it covers {there}, but the raster "
-            "{here}; choose another layer, or correct the coordinate reference system of one of "
-            "them.",
+            "Mask {source} does not overlap the raster: it covers {there}, the raster "
+            "{here}; choose another layer, or correct the CRS of one of them.",
         )
     return InputError(text, source=source, there=mask.text, here=raster.text)

@@ -66,7 +66,7 @@ class _RenderAttempt:
 
 
 class LayerRenderer:
-    """A BlockRenderer (see images/rendered_image.py) of one raster layer.
+    """A BlockRenderer (see images/rendered_layer.py) of one raster layer.
 
     To be made in the main thread, which lays the layer's own provider and renderer aside as copies;
     ``render_block`` uses those only. ``requests`` counts what went over the network.

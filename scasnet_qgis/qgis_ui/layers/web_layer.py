@@ -15,8 +15,7 @@ from scasnet_qgis.common.errors import InputError, SettingError
 from scasnet_qgis.common.model_card import ModelCard
 from scasnet_qgis.common.redaction import address_of, plain_address, without_secrets
 from scasnet_qgis.i18n import translate
-from scasnet_qgis.images.rendered_image import Extent, rendered_grid
-from scasnet_qgis.images.rendered_layer import RenderedLayer
+from scasnet_qgis.images.rendered_layer import Extent, RenderedLayer, rendered_grid
 from scasnet_qgis.mapping.settings import WebLayerOptions
 from scasnet_qgis.qgis_ui.layers.layer_files import name_of
 from scasnet_qgis.qgis_ui.layers.layer_renderer import LayerRenderer
