@@ -175,12 +175,12 @@ def test_cancel_before_there_is_a_network_leaves_no_model(landscape, tmp_path):
 
 
 def test_a_training_that_fails_at_once_leaves_no_folder(landscape, tmp_path):
-    with pytest.raises(ScasNetError, match=r"\.png.*\b9\b|\b9\b.*\.png"):
+    with pytest.raises(ScasNetError, match=r"Band 9\b"):
         train_task(_request(landscape, tmp_path, band_numbers=[1, 2, 9]), Progress())
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "m_training").mkdir()
     (tmp_path / "m_training" / "notes.txt").write_text("a user's")
-    with pytest.raises(ScasNetError, match=r"\b9\b"):
+    with pytest.raises(ScasNetError, match=r"Band 9\b"):
         train_task(_request(landscape, tmp_path, band_numbers=[1, 2, 9]), Progress())
     assert (tmp_path / "m_training" / "notes.txt").exists()
 
@@ -339,7 +339,7 @@ def test_full_disk_leaves_the_former_checkpoint(tmp_path):
     former = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (64 * 1024, limits[1]))
     try:
-        with pytest.raises(OutputError, match="checkpoint"):
+        with pytest.raises(OutputError, match=tmp_path.name):
             Checkpoint({"a": torch.ones(10**6)}, {"step": 5}).save(tmp_path / "checkpoint")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
