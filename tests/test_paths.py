@@ -76,7 +76,7 @@ def test_doubled_slash_still_gives_a_styled_layer(provider, image, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["Polygon", "NoGeometry"])
-def test_extent_of_an_empty_layer_is_refused("scasnet:segment", feedback, image, tmp_path, kind):
+def test_extent_of_an_empty_layer_is_refused(refused, feedback, image, tmp_path, kind):
     """QGIS gives what is wrong before the run starts to the log, not to the exception."""
     layer = QgsVectorLayer(f"{kind}?crs=EPSG:32640", "nothing", "memory")
     assert layer.isValid()
@@ -86,8 +86,10 @@ def test_extent_of_an_empty_layer_is_refused("scasnet:segment", feedback, image,
     assert leftovers(tmp_path) == []
 
 
-def test_null_extent_is_refused("scasnet:segment", image, tmp_path):
+def test_null_extent_is_refused(refused, image, tmp_path):
     """By QGIS itself."""
     target = tmp_path / "map.tif"
-    assert "EXTENT" in refused("scasnet:segment", INPUT=str(image), OUTPUT=str(target), EXTENT=QgsRectangle())
+    assert "EXTENT" in refused(
+        "scasnet:segment", INPUT=str(image), OUTPUT=str(target), EXTENT=QgsRectangle()
+    )
     assert leftovers(tmp_path) == []
