@@ -144,7 +144,7 @@ def test_extent_boundary_and_classes_to_leave_out(run, mapped, truth):
         LEAVE_OUT="grass",
     )
     left_out = {entry["reason"]: entry["count"] for entry in json.loads(outputs["LEFT_OUT"])}
-    assert left_out["of a class that is to be left out"] == (TRUTH[20:70, 10:70] == 2).sum()
+    assert left_out["of an excluded class"] == (TRUTH[20:70, 10:70] == 2).sum()
     assert sum(left_out.values()) + outputs["PIXELS"] == 50 * 60
 
 

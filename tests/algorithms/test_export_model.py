@@ -124,7 +124,7 @@ def test_a_training_becomes_a_model(run, image, tmp_path):
 
 def test_what_cannot_work_is_said_in_one_sentence(refused, image, tmp_path):
     output = {"OUTPUT": str(tmp_path / "m.onnx")}
-    assert "calibration" in refused("scasnet:exportmodel", PRECISION="int8", **output)
+    assert "calibrated" in refused("scasnet:exportmodel", PRECISION="int8", **output)
     for name in ("no.onnx", "no_training"):
         assert name in refused("scasnet:exportmodel", INPUT=str(tmp_path / name), **output)
     layer = polygons(image, "cover")

@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 import pytest
-from qgis.core import QgsNetworkAccessManager, QgsProcessingException, QgsProject, QgsRasterLayer
+from qgis.core import QgsNetworkAccessManager, QgsProject, QgsRasterLayer
 
 from scasnet_qgis.outputs import workspace as work
 from tests.real_qgis import RecordingFeedback, leftovers, pixels
@@ -14,59 +14,74 @@ from tests.tile_server import Service, serving
 from tests.web_layers import TILES, box
 
 
-def refused(run, tmp_path, **parameters) -> str:
-    with pytest.raises(QgsProcessingException) as caught:
-        run("scasnet:segment", OUTPUT=str(tmp_path / "map.tif"), **{**TILES, **parameters})
-    assert not (tmp_path / "map.tif").exists()
-    return str(caught.value)
+@pytest.fixture
+def refused_map(refused, tmp_path):
+    """The sentence that a run is refused with; there is no map then."""
+
+    def call(**parameters) -> str:
+        output = str(tmp_path / "map.tif")
+        sentence = refused("scasnet:segment", OUTPUT=output, **{**TILES, **parameters})
+        assert not (tmp_path / "map.tif").exists()
+        return sentence
+
+    return call
 
 
-def test_without_an_extent_it_is_refused(run, layer, service, tmp_path):
-    assert refused(run, tmp_path, INPUT=layer)
+def test_without_an_extent_it_is_refused(refused_map, layer, service):
+    assert "set an extent" in refused_map(INPUT=layer)
     assert service.requests == []
 
 
-def test_more_requests_than_allowed_are_refused_before_any_is_sent(run, layer, service, tmp_path):
-    sentence = refused(run, tmp_path, INPUT=layer, EXTENT=box(0, 0, 600, 600), MAX_REQUESTS=15)
+def test_more_requests_than_allowed_are_refused_before_any_is_sent(
+    refused_map, layer, service, tmp_path
+):
+    sentence = refused_map(INPUT=layer, EXTENT=box(0, 0, 600, 600), MAX_REQUESTS=15)
     assert "16" in sentence
     assert "15" in sentence
     assert service.requests == []
     assert leftovers(tmp_path) == []
 
 
-def test_an_extent_elsewhere_is_refused(run, qgis_app, service, tmp_path):
+def test_an_extent_elsewhere_is_refused(refused_map, qgis_app, service):
     layer = QgsRasterLayer(service.wms, "map", "wms")
     assert layer.isValid()
     QgsProject.instance().addMapLayer(layer)
-    sentence = refused(run, tmp_path, INPUT=layer, EXTENT="0,100,0,100 [EPSG:32640]")
+    sentence = refused_map(INPUT=layer, EXTENT="0,100,0,100 [EPSG:32640]")
     QgsProject.instance().removeAllMapLayers()
     assert "map" in sentence
 
 
 @pytest.mark.parametrize(
     ("status", "words", "tries"),
-    [(404, "404", 1), (403, "403", 1), (500, "500", 3), (-1, "", 3), (0, "", 1), (204, "", 1)],
+    [
+        (404, "404", 1),
+        (403, "403", 1),
+        (500, "500", 3),
+        (-1, "connection", 3),
+        (0, "text/plain", 1),
+        (204, "empty", 1),
+    ],
 )
 def test_what_a_service_leaves_out_stops_the_run(
-    run, layer, service, tmp_path, status, words, tries
+    refused_map, layer, service, tmp_path, status, words, tries
 ):
     service.failing[Service.path(0, 1)] = [status]
-    assert words in refused(run, tmp_path, INPUT=layer, EXTENT=box(0, 0, 100, 100))
+    assert words in refused_map(INPUT=layer, EXTENT=box(0, 0, 100, 100))
     count = service.requests.count(Service.path(0, 1))
     # Where there is no answer, Qt itself tries again.
     assert count == tries if status != -1 else count >= tries
     assert leftovers(tmp_path) == []
 
 
-def test_a_service_that_is_too_slow_stops_the_run(run, layer, service, tmp_path):
+def test_a_service_that_is_too_slow_stops_the_run(refused_map, layer, service):
     before = QgsNetworkAccessManager.timeout()
     QgsNetworkAccessManager.setTimeout(300)
     service.delay = 5.0
     try:
-        sentence = refused(run, tmp_path, INPUT=layer, EXTENT=box(0, 0, 100, 100))
+        sentence = refused_map(INPUT=layer, EXTENT=box(0, 0, 100, 100))
     finally:
         QgsNetworkAccessManager.setTimeout(before)
-    assert sentence
+    assert "in time" in sentence
     assert service.requests.count(Service.path(0, 0)) == 3
 
 
@@ -82,13 +97,13 @@ def test_a_service_that_stumbles_is_asked_again(run, layer, service, picture, tm
 
 
 def test_a_run_whose_server_went_away_goes_on_when_it_is_back(
-    run, layer, service, picture, tmp_path, feedback, monkeypatch
+    run, refused_map, layer, service, picture, tmp_path, feedback, monkeypatch
 ):
     monkeypatch.setattr(work, "MIN_KEPT_SECONDS", 0.0)
     how = {"INPUT": layer, "EXTENT": box(0, 0, 1000, 200), **TILES}
     target = tmp_path / "map.tif"
     service.gone_after = 4
-    assert refused(run, tmp_path, **how)
+    assert "again later" in refused_map(**how)
     service.gone_after, asked = None, len(service.requests)
     run("scasnet:segment", OUTPUT=str(target), **how)
     assert any(line.startswith("Resuming an interrupted run") for line in feedback.lines)
@@ -104,7 +119,6 @@ def test_a_cancel_does_not_wait_for_the_network(provider, context, layer, servic
     import processing
 
     service.delay = 30.0
-    feedback = RecordingFeedback()
 
     class Impatient(RecordingFeedback):
         def pushInfo(self, info: str) -> None:
