@@ -12,7 +12,7 @@ from scasnet_qgis.common import errors
 PACKAGE = Path(__file__).parent.parent / "scasnet_qgis"
 FILES = sorted(PACKAGE.rglob("*.py"))
 # What shows templates that were marked where they arose.
-SHOWN = {PACKAGE / "qgis_ui" / "processing" / name for name in ("base.py", "options.py")}
+SHOWN = {PACKAGE / "qgis_ui" / "processing" / name for name in ("base.py", "parameters.py")}
 ERRORS = {name for name, kind in vars(errors).items() if isinstance(kind, type)}
 
 
