@@ -11,7 +11,7 @@ from scasnet_qgis.common import errors
 
 PACKAGE = Path(__file__).parent.parent / "scasnet_qgis"
 FILES = sorted(PACKAGE.rglob("*.py"))
-SHOWN = PACKAGE / "algorithms" / "base.py"
+SHOWN = PACKAGE / "qgis_ui/processing/base.py"
 ERRORS = {name for name, kind in vars(errors).items() if isinstance(kind, type)}
 
 

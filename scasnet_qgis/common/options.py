@@ -1,9 +1,10 @@
 """A setting, declared once.
 
 A settings class is a frozen dataclass whose fields are made by ``option``. From that one
-declaration follow the parameter in QGIS (qgis_ui/processing/parameters.py), its value for a run, what
-a resumed run is compared with (``identity``), the stamp in the file (``stamps``), the command that
-repeats the run (``arguments``), and its row in the record and the report (``given``, ``labels``).
+declaration follow the parameter in QGIS (qgis_ui/processing/parameters.py), its value for a run,
+what a resumed run is compared with (``identity``), the stamp in the file (``stamps``), the command
+that repeats the run (``arguments``), and its row in the record and the report (``given``,
+``labels``).
 """
 
 from __future__ import annotations
