@@ -257,7 +257,8 @@ def test_blocks_of_any_size_arrive_whole_and_once(
     scores = np.random.default_rng(2).random((count, rows, cols), dtype=np.float32)
     delivery, reference = AtomicOutput(tmp_path / "parts.tif"), AtomicOutput(tmp_path / "whole.tif")
     writer, whole = (
-        ProbabilityWriter(output, Grid(rows, cols, None), CLASSES) for output in (delivery, reference)
+        ProbabilityWriter(output, Grid(rows, cols, None), CLASSES)
+        for output in (delivery, reference)
     )
     for left, top in product(range(0, cols, panel_cols), range(0, rows, steps[0])):
         panel = (left, min(panel_cols, cols - left))
@@ -268,7 +269,9 @@ def test_blocks_of_any_size_arrive_whole_and_once(
             part[:] = 9  # the blender may use it again
             waiting = writer._columns._waiting
             assert waiting is None or waiting.shape[2] < 256
-            assert all(rows_waiting.shape[1] < 256 for rows_waiting in writer._writer._waiting.values())
+            assert all(
+                rows_waiting.shape[1] < 256 for rows_waiting in writer._writer._waiting.values()
+            )
     assert not writer._writer._waiting
     whole.write(FinishedBlock(Window(0, 0, rows, cols), scores, np.ones((rows, cols), bool)))
     for opened in (writer, whole):
