@@ -101,8 +101,8 @@ class ResampledReader:
     def _taps(self, window: Window, *, cubic: bool) -> tuple[Taps, Taps]:
         down, across = self._down, self._across
         return (
-            taps(window.row, window.rows, down.seen, down.own, cubic=cubic),
-            taps(window.col, window.cols, across.seen, across.own, cubic=cubic),
+            taps(window.row, window.rows, down.target, down.source, cubic=cubic),
+            taps(window.col, window.cols, across.target, across.source, cubic=cubic),
         )
 
 

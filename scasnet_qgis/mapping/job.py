@@ -39,12 +39,13 @@ from scasnet_qgis.mapping.record import RunRecord
 from scasnet_qgis.mapping.refinements.refinement import RefinementSteps
 from scasnet_qgis.mapping.resume import Resuming, identity_of, log_kept
 from scasnet_qgis.mapping.settings import MapSettings
-from scasnet_qgis.mapping.views import Keep, model_view
+from scasnet_qgis.mapping.views import model_view
 from scasnet_qgis.models.gpu_graph import RawInput
 from scasnet_qgis.outputs.atomic_output import check_output
 from scasnet_qgis.outputs.class_map import ClassArea
 from scasnet_qgis.outputs.workspace import Workspace, open_workspace
 from scasnet_qgis.tiling.averaging import augmented
+from scasnet_qgis.tiling.blending import FinishedBlock
 from scasnet_qgis.tiling.pipeline import Pipeline, RunReport
 from scasnet_qgis.tiling.windows import TilePlan, tiles_in_rows
 
@@ -196,13 +197,20 @@ def _write(
     origin = record.origin(run)
     with open_map_files(work, grid, classes, run.steps, origin, record.check_files) as files:
         chunks = files.resume(resumed)
-        keep = Keep(files.write, settings.needs_scores, progress.check)
         pixels = grid.rows * grid.cols
         kept = work.journal.pixels / pixels
         rows = view.rows_of_tiles(tiling, chunks)
         log_kept(kept, run.plan, rows, progress)
         logged = len(backend.warnings)
-        report = loop.run(view.sink(tiling, backend.classes, chunks, keep), mapping, rows)
+        with_scores = settings.needs_scores
+        to_map = view.to_map(tiling, backend.classes, chunks, with_scores=with_scores)
+
+        def write(block: FinishedBlock) -> None:
+            for map_block in to_map(block):
+                progress.check()
+                files.write(map_block)
+
+        report = loop.run(write, mapping, rows)
         log_warnings(backend, logged, progress)
         files.finish(Stage(progress, share, 1.0))
         write_style(files.map_file, classes)

@@ -82,12 +82,12 @@ class MapFiles:
     @property
     def map_file(self) -> Path:
         """The map as long as it is not published."""
-        return self._work.deliveries[-1].working
+        return self._work.outputs[-1].working
 
     @property
     def working(self) -> dict[str, Path]:
         """All files as long as they are not published."""
-        paths = [delivery.working for delivery in reversed(self._work.deliveries)]
+        paths = [output.working for output in reversed(self._work.outputs)]
         return dict(zip((MAP, PROBABILITIES), paths))
 
     @property
@@ -126,8 +126,8 @@ class MapFiles:
 
     def _check_row(self) -> None:
         """Raise what speaks against keeping a finished row of tiles for the next run."""
-        for delivery in self._work.deliveries:
-            delivery.check()
+        for output in self._work.outputs:
+            output.check()
         self._check()
 
     def _kept(self, chunk: ChunkRecord) -> Iterator[_Item]:
@@ -186,7 +186,7 @@ class MapFiles:
 
     def publish(self) -> MapCounts:
         """Give all files their names."""
-        publish(self._work.deliveries)
+        publish(self._work.outputs)
         return self.counts
 
 
@@ -205,16 +205,16 @@ def open_map_files(
     row of tiles is kept for the next run; it raises where what is read is no longer what it was.
     """
     with ExitStack() as stack:
-        deliveries = work.deliveries
+        outputs = work.outputs
         writers: list[Product] = []
         if work.with_probabilities:
-            writers.append(ProbabilityWriter(deliveries[0], grid, classes, origin))
+            writers.append(ProbabilityWriter(outputs[0], grid, classes, origin))
             stack.callback(writers[-1].abandon)
-        class_map = ClassMapWriter(deliveries[-1], grid, classes, origin)
+        class_map = ClassMapWriter(outputs[-1], grid, classes, origin)
         stack.callback(class_map.abandon)
         writers.append(class_map)
         if steps.maps:
-            writers[-1] = RefinedMapWriter(deliveries[-1], grid, class_map, steps.maps)
+            writers[-1] = RefinedMapWriter(outputs[-1], grid, class_map, steps.maps)
             stack.callback(writers[-1].abandon)
         files = MapFiles(work, writers, class_map, steps, check)
         stack.callback(files.stop)  # before the files are let go

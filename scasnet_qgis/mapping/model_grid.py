@@ -24,18 +24,18 @@ class ModelGrid:
     """The pixels that the model sees where they are not the raster's own.
 
     They cut the same ground into others, ``resolution`` metres long both ways. ``down`` and
-    ``across`` link them to the raster's, which are ``own`` metres (down, across) long.
+    ``across`` link them to the raster's, which are ``source`` metres (down, across) long.
     """
 
     down: AxisResampling
     across: AxisResampling
-    own: tuple[float, float]
+    source: tuple[float, float]
     resolution: float
 
     @property
     def size(self) -> tuple[int, int]:
         """Rows and columns of the whole raster."""
-        return self.down.seen, self.across.seen
+        return self.down.target, self.across.target
 
     @property
     def whole(self) -> Window:
@@ -45,10 +45,10 @@ class ModelGrid:
     def area(self) -> Window:
         """What of it the mapped part lies in."""
         return Window(
-            self.down.seen_start,
-            self.across.seen_start,
-            self.down.seen_count,
-            self.across.seen_count,
+            self.down.target_start,
+            self.across.target_start,
+            self.down.target_count,
+            self.across.target_count,
         )
 
 

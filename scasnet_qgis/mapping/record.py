@@ -148,7 +148,7 @@ class RunRecord:
             "input": self._input_facts(run),
             "area": self._area_facts(run),
             "model": self._model_facts(),
-            "settings": {"given": _given(run.settings), "used": _used(run)},
+            "settings": {"given": _given(run), "used": _used(run)},
             "provider": _provider_facts(run.backend),
             "software": software(),
             "kept_of_an_interrupted_run": kept,
@@ -217,7 +217,8 @@ def _stamps(run: RunContext) -> dict[str, str]:
     return {name: text for name, text in found.items() if advised.get(name) != text}
 
 
-def _given(settings: MapSettings) -> dict[str, Any]:
+def _given(run: RunContext) -> dict[str, Any]:
+    settings = run.settings
     found = {name: value for part in settings.parts for name, value in given(part).items()}
     return {**found, "probabilities": settings.output.probabilities is not None}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import ceil
 from typing import TYPE_CHECKING, Callable, Protocol
 
@@ -21,13 +21,14 @@ from scasnet_qgis.models.model_file import ModelInfo
 from scasnet_qgis.outputs.geotiff import BLOCK
 from scasnet_qgis.outputs.overviews import OPEN_BLOCKS
 from scasnet_qgis.tiling.blending import FinishedBlock
-from scasnet_qgis.tiling.pipeline import Sink
 from scasnet_qgis.tiling.score_resampling import PIECE_BYTES, MapPlan, ScoreResampler
 from scasnet_qgis.tiling.valid_pixels import MaskReader, intersect_masks
 from scasnet_qgis.tiling.windows import Panel, TilePlan, Window
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+ToMap = Callable[[FinishedBlock], Iterator[FinishedBlock]]
 
 _MOST_COLUMNS = 2 * OPEN_BLOCKS * BLOCK  # of a panel; of wider ones, overviews would be read back
 
@@ -52,17 +53,11 @@ class ModelView(Protocol):
     def rows_of_tiles(self, tiling: Tiling, chunks: int) -> int:
         """How many rows of tiles are done, counted through the panels, with so many chunks."""
 
-    def sink(self, tiling: Tiling, classes: int, chunks: int, keep: Keep) -> Sink:
-        """Where the blender's blocks go, after so many chunks that are there already."""
+    def to_map(self, tiling: Tiling, classes: int, chunks: int, *, with_scores: bool) -> ToMap:
+        """From a block of the blender to blocks of the map, in order, with scores or labels only.
 
-
-@dataclass(frozen=True)
-class Keep:
-    """Takes the blocks of the map: with scores, or with labels only. ``check`` may raise."""
-
-    write: Sink
-    with_scores: bool
-    check: Callable[[], None]
+        ``chunks`` of the map are there already.
+        """
 
 
 class NativeView:
@@ -83,11 +78,8 @@ class NativeView:
     def rows_of_tiles(self, tiling: Tiling, chunks: int) -> int:
         return chunks
 
-    def sink(self, tiling: Tiling, classes: int, chunks: int, keep: Keep) -> Sink:
-        def add(block: FinishedBlock) -> None:
-            keep.write(block if keep.with_scores else block.without_scores())
-
-        return add
+    def to_map(self, tiling: Tiling, classes: int, chunks: int, *, with_scores: bool) -> ToMap:
+        return lambda block: iter([block if with_scores else block.without_scores()])
 
 
 class ResampledView:
@@ -121,21 +113,9 @@ class ResampledView:
     def rows_of_tiles(self, tiling: Tiling, chunks: int) -> int:
         return self._map_plan(tiling).first_needed(chunks)
 
-    def sink(self, tiling: Tiling, classes: int, chunks: int, keep: Keep) -> Sink:
-        regridder = ScoreResampler(
-            classes,
-            self._map_plan(tiling),
-            self._valid,
-            with_scores=keep.with_scores,
-            done=chunks,
-        )
-
-        def add(block: FinishedBlock) -> None:
-            for piece in regridder.add(block):
-                keep.check()
-                keep.write(piece)
-
-        return add
+    def to_map(self, tiling: Tiling, classes: int, chunks: int, *, with_scores: bool) -> ToMap:
+        plan = self._map_plan(tiling)
+        return ScoreResampler(classes, plan, self._valid, with_scores=with_scores, done=chunks).add
 
     def _map_plan(self, tiling: Tiling) -> MapPlan:
         width, rows = tiling.strips or (BLOCK, BLOCK)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Callable
 
-from scasnet_qgis.common import file_errors as delivery_faults
+from scasnet_qgis.common import file_errors
 from scasnet_qgis.common.errors import OutputError
 from scasnet_qgis.common.messages import translate
 from scasnet_qgis.outputs.provenance.run_record import RECORD_SUFFIX
@@ -32,12 +32,12 @@ class AtomicOutput:
     """
 
     def __init__(self, output: Path) -> None:
-        self.output = output
+        self.path = output
         check_output(output)
         try:
             self._work = WorkFolder(output)
         except OSError as error:
-            raise delivery_faults.cannot_write(output, error) from error
+            raise file_errors.cannot_write(output, error) from error
         self.root = self._work.path
         self.folder, self.old = self.root / "new", self.root / "old"
         self.working = self.folder / output.name
@@ -47,7 +47,7 @@ class AtomicOutput:
             self.folder.mkdir()
         except OSError as error:
             self._work.release()
-            raise delivery_faults.cannot_write(output, error) from error
+            raise file_errors.cannot_write(output, error) from error
 
     def publish(self) -> None:
         """Give the finished files their names, or change nothing."""
@@ -74,17 +74,17 @@ class AtomicOutput:
     def check(self) -> None:
         """Raise OutputError where the work folder is no longer there, or is another run's."""
         if not self._work.held:
-            raise delivery_faults.folder_removed(self.root)
+            raise file_errors.folder_removed(self.root)
 
     def backup_moves(self) -> list[Move]:
         """The moves that make room for the new files."""
-        olds = [old for old in (self.output, *side_files(self.output)) if old.exists()]
+        olds = [old for old in (self.path, *side_files(self.path)) if old.exists()]
         return [(old, self.old / old.name) for old in olds]
 
     def publish_moves(self) -> list[Move]:
         """The moves that give the new files their names, the raster's last."""
         files = sorted(file for file in self.folder.iterdir() if file != self.working)
-        return [(file, self.output.with_name(file.name)) for file in (*files, self.working)]
+        return [(file, self.path.with_name(file.name)) for file in (*files, self.working)]
 
     @property
     def placing(self) -> Path:
@@ -93,7 +93,7 @@ class AtomicOutput:
 
     def mark_placing(self) -> None:
         """Say, once the old files are aside for good, that the new ones take their names."""
-        for folder in (self.old, self.output.parent):
+        for folder in (self.old, self.path.parent):
             if folder.is_dir():
                 fsync_folder(folder)
         self.placing.touch()
@@ -104,64 +104,64 @@ class AtomicOutput:
         placing = self.placing.exists()
         if not (placing or self.old.exists()):
             return
-        if not (placing and self.output.exists()):
-            for new in side_files(self.output) if placing else ():
+        if not (placing and self.path.exists()):
+            for new in side_files(self.path) if placing else ():
                 new.unlink(missing_ok=True)
             olds = self.old.iterdir() if self.old.is_dir() else ()
-            for old in sorted(olds, key=lambda path: path.name == self.output.name):
-                old.replace(self.output.with_name(old.name))
-            fsync_folder(self.output.parent)
+            for old in sorted(olds, key=lambda path: path.name == self.path.name):
+                old.replace(self.path.with_name(old.name))
+            fsync_folder(self.path.parent)
         shutil.rmtree(self.old, ignore_errors=True)
         fsync_folder(self.root)  # without the mark, what is aside would come back
         self.placing.unlink(missing_ok=True)
 
 
-def publish(deliveries: Sequence[AtomicOutput]) -> None:
-    """Give the finished files of all deliveries their names, or change nothing.
+def publish(outputs: Sequence[AtomicOutput]) -> None:
+    """Give the finished files of all outputs their names, or change nothing.
 
     Older maps of the same names are put aside first and come back if anything fails. Side files
     go before their raster, so that a raster under its name has all of them. The work folders stay
     where it fails, and raises OutputError.
     """
-    for delivery in deliveries:
-        delivery.check()
+    for output in outputs:
+        output.check()
     done: list[Move] = []
-    place = deliveries[-1].output
+    place = outputs[-1].path
     try:
-        for source, place in _all(deliveries, AtomicOutput.publish_moves):  # noqa: B007 (told below)
+        for source, place in _all(outputs, AtomicOutput.publish_moves):  # noqa: B007 (told below)
             fsync_file(source)
-        for place, aside in _all(deliveries, AtomicOutput.backup_moves):
+        for place, aside in _all(outputs, AtomicOutput.backup_moves):
             _move(place, aside, done)
-        for delivery in deliveries:
-            delivery.mark_placing()
-        for source, place in _all(deliveries, AtomicOutput.publish_moves):
-            if place in (delivery.output for delivery in deliveries):
+        for output in outputs:
+            output.mark_placing()
+        for source, place in _all(outputs, AtomicOutput.publish_moves):
+            if place in (output.path for output in outputs):
                 fsync_folder(place.parent)  # its side files come first
             _move(source, place, done)
-        for delivery in deliveries:
-            fsync_folder(delivery.output.parent)
+        for output in outputs:
+            fsync_folder(output.path.parent)
     except OSError as error:
-        _take_back(deliveries, done)
-        raise delivery_faults.not_placed(place, error) from error
-    for delivery in deliveries:
-        delivery.discard()
+        _take_back(outputs, done)
+        raise file_errors.not_placed(place, error) from error
+    for output in outputs:
+        output.discard()
 
 
 def _all(
-    deliveries: Sequence[AtomicOutput], moves: Callable[[AtomicOutput], list[Move]]
+    outputs: Sequence[AtomicOutput], moves: Callable[[AtomicOutput], list[Move]]
 ) -> Iterator[Move]:
-    for delivery in deliveries:
-        yield from moves(delivery)
+    for output in outputs:
+        yield from moves(output)
 
 
-def _take_back(deliveries: Sequence[AtomicOutput], done: Sequence[Move]) -> None:
+def _take_back(outputs: Sequence[AtomicOutput], done: Sequence[Move]) -> None:
     """As far as that works; what stays aside is put back with the next run."""
     for place, moved in reversed(done):
         with suppress(OSError):
             moved.replace(place)
-    for delivery in deliveries:
+    for output in outputs:
         with suppress(OSError):
-            delivery.placing.unlink(missing_ok=True)
+            output.placing.unlink(missing_ok=True)
 
 
 def _move(source: Path, target: Path, done: list[Move]) -> None:
@@ -185,8 +185,8 @@ def check_output(output: Path) -> None:
             ),
             name=output.name,
         )
-    delivery_faults.check_target(output)
-    delivery_faults.check_replaceable(output)
+    file_errors.check_target(output)
+    file_errors.check_replaceable(output)
 
 
 def check_not_input(output: Path, inputs: Sequence[str]) -> None:

@@ -86,17 +86,17 @@ class ClassMapWriter:
 
     def __init__(
         self,
-        delivery: AtomicOutput,
+        output: AtomicOutput,
         grid: Grid,
         classes: Sequence[ModelClass],
         origin: Mapping[str, str] | None = None,
     ) -> None:
         """``origin`` says in the file where the map comes from."""
-        self._delivery, self._classes = delivery, classes
+        self._output, self._classes = output, classes
         self._pixels = np.zeros(len(classes) + 1, dtype=np.int64)
         self._areas = np.zeros(len(classes) + 1, dtype=np.float64)
         self._writer = GeoTiffWriter(
-            delivery.working,
+            output.working,
             grid,
             1,
             gdal.GDT_Byte,
@@ -155,7 +155,7 @@ class ClassMapWriter:
         band.SetCategoryNames(["no data", *(model_class.name for model_class in self._classes)])
         band.SetDefaultRAT(_attribute_table(self.areas))
         self._writer.close()
-        _check_side_file(self._delivery.working, len(self._classes))
+        _check_side_file(self._output.working, len(self._classes))
 
     def abandon(self) -> None:
         self._writer.abandon()
@@ -166,13 +166,13 @@ class ProbabilityWriter:
 
     def __init__(
         self,
-        delivery: AtomicOutput,
+        output: AtomicOutput,
         grid: Grid,
         classes: Sequence[ModelClass],
         origin: Mapping[str, str] | None = None,
     ) -> None:
         self._writer = GeoTiffWriter(
-            delivery.working,
+            output.working,
             grid,
             len(classes),
             gdal.GDT_Float32,

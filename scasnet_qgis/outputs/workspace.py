@@ -19,12 +19,12 @@ MIN_KEPT_SECONDS = 20.0  # of work; less is not worth a folder that somebody won
 class Workspace:
     """The work folders of a run, the map's last, and the journal of what was finished before."""
 
-    deliveries: list[AtomicOutput]
+    outputs: list[AtomicOutput]
     journal: Journal
 
     @property
     def with_probabilities(self) -> bool:
-        return len(self.deliveries) > 1
+        return len(self.outputs) > 1
 
 
 @contextmanager
@@ -38,17 +38,17 @@ def open_workspace(
     Raises OutputError where a folder cannot be made or another run has the same output.
     """
     with ExitStack() as stack:
-        deliveries: list[AtomicOutput] = []
+        outputs: list[AtomicOutput] = []
         for path in filter(None, (probabilities, output)):
-            deliveries.append(AtomicOutput(path))
-            stack.callback(deliveries[-1].discard)
-        folder = deliveries[-1].root
+            outputs.append(AtomicOutput(path))
+            stack.callback(outputs[-1].discard)
+        folder = outputs[-1].root
         journal = Journal(folder / "journal")
         try:
-            yield Workspace(deliveries, journal)
+            yield Workspace(outputs, journal)
         except BaseException:
             if keep and journal.seconds >= MIN_KEPT_SECONDS:
-                deliveries[-1].leave()
+                outputs[-1].leave()
                 _log_kept(folder, progress)
             raise
 

@@ -73,54 +73,54 @@ def _cubic(first: int, count: int, size: int, source_size: int) -> Taps:
 
 @dataclass(frozen=True)
 class AxisResampling:
-    """An axis of a raster with ``own`` pixels, which the model sees as ``seen`` pixels.
+    """An axis of a raster of ``source`` pixels, resampled to ``target`` pixels for the model.
 
-    ``start`` and ``count`` are the part of the own pixels that is mapped. What the model sees of
-    them are the pixels that they lie between, from ``seen_start`` on.
+    ``start`` and ``count`` are the part of the source pixels that is mapped. It lies between
+    ``target_count`` target pixels, from ``target_start`` on.
     """
 
-    own: int
-    seen: int
+    source: int
+    target: int
     start: int
     count: int
 
     @property
     def factor(self) -> float:
-        """Own pixels to one that the model sees."""
-        return self.own / self.seen
+        """Source pixels to one target pixel."""
+        return self.source / self.target
 
     @cached_property
-    def seen_start(self) -> int:
-        before, _, _ = nearest_two(self.start, 1, self.own, self.seen)
+    def target_start(self) -> int:
+        before, _, _ = nearest_two(self.start, 1, self.source, self.target)
         return int(before[0])
 
     @cached_property
-    def seen_count(self) -> int:
-        _, after, _ = nearest_two(self.start + self.count - 1, 1, self.own, self.seen)
-        return int(after[0]) + 1 - self.seen_start
+    def target_count(self) -> int:
+        _, after, _ = nearest_two(self.start + self.count - 1, 1, self.source, self.target)
+        return int(after[0]) + 1 - self.target_start
 
     def neighbours(
         self, first: int, count: int
     ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
         """As ``nearest_two``; ``first`` and what comes back count from the mapped part's start."""
-        before, after, share = nearest_two(self.start + first, count, self.own, self.seen)
-        return before - self.seen_start, after - self.seen_start, share
+        before, after, share = nearest_two(self.start + first, count, self.source, self.target)
+        return before - self.target_start, after - self.target_start, share
 
     def needed(self, first: int, count: int) -> tuple[int, int]:
-        """The seen pixels (first, end) that own ones lie between, counted as in ``neighbours``."""
+        """The target pixels (first, end) around source pixels, counted as in ``neighbours``."""
         before, _, _ = self.neighbours(first, 1)
         _, after, _ = self.neighbours(first + count - 1, 1)
         return int(before[0]), int(after[0]) + 1
 
     def touching(self, first: int, end: int) -> tuple[int, int]:
-        """The own pixels (first, end) of the whole axis that lie beside any of the seen ones.
+        """The source pixels (first, end) of the whole axis beside any of the target ones.
 
-        ``first`` and ``end`` count seen pixels of the whole axis.
+        ``first`` and ``end`` count target pixels of the whole axis.
         """
-        # A centre lies beside pixel k where it is less than a seen pixel from the centre of k.
-        start = (2 * first - 1) * self.own // (2 * self.seen)
-        stop = -(-(2 * end + 1) * self.own // (2 * self.seen))
-        return max(start, 0), min(stop, self.own)
+        # A centre lies beside pixel k where it is less than a target pixel from the centre of k.
+        start = (2 * first - 1) * self.source // (2 * self.target)
+        stop = -(-(2 * end + 1) * self.source // (2 * self.target))
+        return max(start, 0), min(stop, self.source)
 
 
 def resize(nchw: NDArray[np.float32], rows: int, cols: int) -> NDArray[np.float32]:

@@ -27,8 +27,8 @@ def kill_before(place: str, call: int) -> None:
     module, names = place.split(":")
     owner: Any = importlib.import_module(module)
     *classes, name = names.split(".")
-    for each in classes:
-        owner = getattr(owner, each)
+    for attribute in classes:
+        owner = getattr(owner, attribute)
     original, calls = getattr(owner, name), []
 
     def counted(*arguments: Any, **named: Any) -> Any:

@@ -70,7 +70,7 @@ def test_degrees_become_metres_where_the_map_is(latitude: float) -> None:
     found = seen(grid, area=Window(0, 0, 4000, 6000))
     assert found is not None
     y, x = metres_per_degree(latitude)
-    assert found.own == pytest.approx((degrees * y, degrees * x), rel=1e-6)
+    assert found.source == pytest.approx((degrees * y, degrees * x), rel=1e-6)
     assert found.down.factor * degrees * y == pytest.approx(GOOD, rel=1e-3)
     assert found.across.factor * degrees * x == pytest.approx(GOOD, rel=1e-3)
 
@@ -79,7 +79,7 @@ def test_rotated_and_south_up_rasters_are_measured_along_their_sides() -> None:
     for geotransform in ((5e5, 0.3, 0.4, 4e6, 0.4, -0.3), (5e5, 0.5, 0, 4e6, 0, 0.5)):
         found = seen(Grid(400, 600, geotransform, wkt(32640)))
         assert found is not None
-        assert found.own == pytest.approx((0.5, 0.5))
+        assert found.source == pytest.approx((0.5, 0.5))
 
 
 def test_nothing_is_resampled_where_a_side_says_nothing() -> None:

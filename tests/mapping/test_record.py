@@ -177,8 +177,8 @@ def test_the_same_gives_the_same_bytes(
             **{**settings, **changes},
         ),
     ]
-    for each in both:
-        mapped(each)
+    for run in both:
+        mapped(run)
     if "tile_size" in changes:  # which is stamped, and weights of the blending round differently
         maps = [gdal.Open(str(settings.output.map)).ReadAsArray() for settings in both]
         np.testing.assert_array_equal(*maps)

@@ -21,11 +21,11 @@ ROOT = Path(__file__).parents[2]
 SIDES = ("map.tif.aux.xml", "map.qml")
 
 
-def fill(delivery: AtomicOutput, text: str = "new") -> AtomicOutput:
-    delivery.working.write_text(text)
+def fill(atomic: AtomicOutput, text: str = "new") -> AtomicOutput:
+    atomic.working.write_text(text)
     for name in SIDES:
-        (delivery.folder / name).write_text(text)
-    return delivery
+        (atomic.folder / name).write_text(text)
+    return atomic
 
 
 def names(folder: Path) -> set[str]:
@@ -33,16 +33,16 @@ def names(folder: Path) -> set[str]:
 
 
 def test_nothing_has_the_name_until_it_is_published(tmp_path: Path) -> None:
-    delivery = fill(AtomicOutput(tmp_path / "map.tif"))
+    atomic = fill(AtomicOutput(tmp_path / "map.tif"))
     assert not (names(tmp_path) & {"map.tif", *SIDES})
-    assert delivery.working.name == "map.tif"
-    assert delivery.root.name.startswith("."), "hidden"
-    delivery.publish()
+    assert atomic.working.name == "map.tif"
+    assert atomic.root.name.startswith("."), "hidden"
+    atomic.publish()
     assert names(tmp_path) == {"map.tif", *SIDES}
 
 
 def test_the_raster_takes_its_name_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    delivery = fill(AtomicOutput(tmp_path / "map.tif"))
+    atomic = fill(AtomicOutput(tmp_path / "map.tif"))
     order: list[str] = []
     replace = Path.replace
 
@@ -52,7 +52,7 @@ def test_the_raster_takes_its_name_last(tmp_path: Path, monkeypatch: pytest.Monk
         return replace(self, target)
 
     monkeypatch.setattr(Path, "replace", watched)
-    delivery.publish()
+    atomic.publish()
     assert sorted(order[:-1]) == sorted(SIDES)
     assert order[-1] == "map.tif"
 
@@ -61,9 +61,9 @@ def test_an_old_map_goes_with_all_its_side_files(tmp_path: Path) -> None:
     output = tmp_path / "map.tif"
     for path in (output, *side_files(output), tmp_path / "other.tif"):
         path.write_text("old")
-    delivery = fill(AtomicOutput(output))
+    atomic = fill(AtomicOutput(output))
     assert output.read_text() == "old"
-    delivery.publish()
+    atomic.publish()
     assert names(tmp_path) == {"map.tif", "other.tif", *SIDES}
     assert {(tmp_path / name).read_text() for name in ("map.tif", *SIDES)} == {"new"}
     assert "map.tif.ovr" in {side.name for side in side_files(output)}
@@ -71,9 +71,9 @@ def test_an_old_map_goes_with_all_its_side_files(tmp_path: Path) -> None:
 
 def test_discard_leaves_no_trace_and_the_old_map(tmp_path: Path) -> None:
     (tmp_path / "map.tif").write_text("old")
-    delivery = fill(AtomicOutput(tmp_path / "map.tif"))
-    delivery.discard()
-    delivery.discard()
+    atomic = fill(AtomicOutput(tmp_path / "map.tif"))
+    atomic.discard()
+    atomic.discard()
     assert names(tmp_path) == {"map.tif"}
     assert (tmp_path / "map.tif").read_text() == "old"
 
@@ -103,18 +103,18 @@ def test_a_map_that_is_held_open_stays_whole(
     """As on Windows, where a file that a layer uses cannot be removed."""
     for name in ("map.tif", *SIDES):
         (tmp_path / name).write_text("old")
-    delivery = fill(AtomicOutput(tmp_path / "map.tif"))
+    atomic = fill(AtomicOutput(tmp_path / "map.tif"))
     replace = Path.replace
 
     def held(self: Path, target: Path) -> Path:
-        if self == delivery.output:
+        if self == atomic.path:
             raise PermissionError("in use")
         return replace(self, target)
 
     monkeypatch.setattr(Path, "replace", held)
     with pytest.raises(OutputError, match=r"map\.tif") as caught:
-        delivery.publish()
-    delivery.discard()
+        atomic.publish()
+    atomic.discard()
     assert caught.value.detail == "in use"
     assert {(tmp_path / name).read_text() for name in names(tmp_path)} == {"old"}
     assert names(tmp_path) == {"map.tif", *SIDES}
@@ -124,7 +124,7 @@ def test_a_map_that_is_held_open_stays_whole(
 def test_a_move_that_fails_leaves_nothing_half(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:
-    delivery = fill(AtomicOutput(tmp_path / "map.tif"))
+    atomic = fill(AtomicOutput(tmp_path / "map.tif"))
     replace = Path.replace
 
     def fails(self: Path, target: Path) -> Path:
@@ -134,9 +134,9 @@ def test_a_move_that_fails_leaves_nothing_half(
 
     monkeypatch.setattr(Path, "replace", fails)
     with pytest.raises(OutputError):
-        delivery.publish()
-    assert names(tmp_path) == {delivery.root.name}, "the caller may want to keep some of it"
-    delivery.discard()
+        atomic.publish()
+    assert names(tmp_path) == {atomic.root.name}, "the caller may want to keep some of it"
+    atomic.discard()
     assert names(tmp_path) == set()
 
 
@@ -151,11 +151,11 @@ def test_a_move_that_fails_brings_the_old_maps_back(
     """All products of a run take their names, or none does."""
     for name in ("map.tif", "probabilities.tif", *SIDES):
         (tmp_path / name).write_text("old")
-    deliveries = [
+    outputs = [
         AtomicOutput(tmp_path / "probabilities.tif"),
         fill(AtomicOutput(tmp_path / "map.tif")),
     ]
-    deliveries[0].working.write_text("new")
+    outputs[0].working.write_text("new")
     replace = Path.replace
 
     def fails(self: Path, target: Path) -> Path:
@@ -166,8 +166,8 @@ def test_a_move_that_fails_brings_the_old_maps_back(
 
     monkeypatch.setattr(Path, "replace", fails)
     with pytest.raises(OutputError, match=failing):
-        publish(deliveries)
-    for atomic in deliveries:
+        publish(outputs)
+    for atomic in outputs:
         atomic.discard()
     assert names(tmp_path) == {"map.tif", "probabilities.tif", *SIDES}
     assert {(tmp_path / name).read_text() for name in names(tmp_path)} == {"old"}
@@ -177,10 +177,10 @@ KILLED = """
 import os, sys
 from pathlib import Path
 from scasnet_qgis.outputs.atomic_output import AtomicOutput, publish
-delivery = AtomicOutput(Path(sys.argv[1]))
-delivery.working.write_text("new")
-(delivery.folder / "map.qml").write_text("new")
-(delivery.root / "journal").mkdir()
+atomic = AtomicOutput(Path(sys.argv[1]))
+atomic.working.write_text("new")
+(atomic.folder / "map.qml").write_text("new")
+(atomic.root / "journal").mkdir()
 at, replace, moves = int(sys.argv[2]), Path.replace, []
 def counted(self, target):
     if len(moves) == at:
@@ -189,7 +189,7 @@ def counted(self, target):
     return replace(self, target)
 Path.replace = counted
 if at >= 0:
-    publish([delivery])
+    publish([atomic])
 os._exit(9)
 """
 
@@ -204,10 +204,10 @@ def kill(output: Path, at: int) -> None:
 def test_what_a_killed_run_left_is_there_for_the_next_one(tmp_path: Path) -> None:
     """But for its unfinished files."""
     kill(tmp_path / "map.tif", -1)
-    delivery = AtomicOutput(tmp_path / "map.tif")
-    assert (delivery.root / "journal").is_dir()
-    assert not list(delivery.folder.iterdir())
-    delivery.leave()
+    atomic = AtomicOutput(tmp_path / "map.tif")
+    assert (atomic.root / "journal").is_dir()
+    assert not list(atomic.folder.iterdir())
+    atomic.leave()
     again = AtomicOutput(tmp_path / "map.tif")
     assert (again.root / "journal").is_dir()
     again.discard()
@@ -248,7 +248,7 @@ def test_an_old_map_that_cannot_come_back_is_not_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "map.tif").write_text("old")
-    delivery = fill(AtomicOutput(tmp_path / "map.tif"))
+    atomic = fill(AtomicOutput(tmp_path / "map.tif"))
     replace = Path.replace
 
     def fails(self: Path, target: Path) -> Path:
@@ -259,8 +259,8 @@ def test_an_old_map_that_cannot_come_back_is_not_removed(
     with monkeypatch.context() as patched:
         patched.setattr(Path, "replace", fails)
         with pytest.raises(OutputError):
-            delivery.publish()
-        delivery.discard()
+            atomic.publish()
+        atomic.discard()
     assert not (tmp_path / "map.tif").exists()
     AtomicOutput(tmp_path / "map.tif").discard()
     assert names(tmp_path) == {"map.tif"}

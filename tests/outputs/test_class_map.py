@@ -67,17 +67,17 @@ def strips(scores: np.ndarray, valid: np.ndarray) -> list[FinishedBlock]:
 
 
 def make(folder: Path, grid: Grid, scores: np.ndarray, valid: np.ndarray) -> ClassMapWriter:
-    deliveries = [AtomicOutput(folder / "map.tif"), AtomicOutput(folder / "scores.tif")]
-    label_writer = ClassMapWriter(deliveries[0], grid, CLASSES)
-    writers = [label_writer, ProbabilityWriter(deliveries[1], grid, CLASSES)]
+    outputs = [AtomicOutput(folder / "map.tif"), AtomicOutput(folder / "scores.tif")]
+    label_writer = ClassMapWriter(outputs[0], grid, CLASSES)
+    writers = [label_writer, ProbabilityWriter(outputs[1], grid, CLASSES)]
     for rows in strips(scores, valid):
         for writer in writers:
             writer.write(rows)
     progress = Recorder()
     finish_all(writers, progress)
     assert progress.fractions == sorted(progress.fractions)
-    for delivery in deliveries:
-        delivery.publish()
+    for atomic in outputs:
+        atomic.publish()
     return label_writer
 
 
@@ -212,11 +212,11 @@ def test_the_files_lie_on_the_grid(
 def test_an_abandoned_map_leaves_nothing(
     tmp_path: Path, scores: np.ndarray, valid: np.ndarray
 ) -> None:
-    delivery = AtomicOutput(tmp_path / "map.tif")
-    writer = ClassMapWriter(delivery, grid_of(), CLASSES)
+    atomic = AtomicOutput(tmp_path / "map.tif")
+    writer = ClassMapWriter(atomic, grid_of(), CLASSES)
     writer.write(strips(scores, valid)[0])
     writer.abandon()
-    delivery.discard()
+    atomic.discard()
     assert not list(tmp_path.iterdir())
 
 
@@ -224,9 +224,9 @@ def test_names_that_cannot_be_written_are_no_map(
     tmp_path: Path, scores: np.ndarray, valid: np.ndarray
 ) -> None:
     """They lie in a side file, and GDAL only warns where its disk is full."""
-    delivery = AtomicOutput(tmp_path / "map.tif")
-    writer = ClassMapWriter(delivery, grid_of(), CLASSES)
-    (delivery.folder / "map.tif.aux.xml").mkdir()
+    atomic = AtomicOutput(tmp_path / "map.tif")
+    writer = ClassMapWriter(atomic, grid_of(), CLASSES)
+    (atomic.folder / "map.tif.aux.xml").mkdir()
     for rows in strips(scores, valid):
         writer.write(rows)
     with pytest.raises(OutputError, match=r"map\.tif"):
@@ -235,12 +235,12 @@ def test_names_that_cannot_be_written_are_no_map(
 
 def test_as_many_classes_as_a_map_can_hold(tmp_path: Path) -> None:
     many = [ModelClass(f"class {index}", "#102030") for index in range(254)]
-    delivery = AtomicOutput(tmp_path / "map.tif")
-    writer = ClassMapWriter(delivery, Grid(1, 254, None), many)
+    atomic = AtomicOutput(tmp_path / "map.tif")
+    writer = ClassMapWriter(atomic, Grid(1, 254, None), many)
     scores = np.eye(254, dtype=np.float32)[:, None, :]
     writer.write(FinishedBlock(Window(0, 0, 1, 254), scores, np.ones((1, 254), dtype=bool)))
     writer.finish(Recorder())
-    delivery.publish()
+    atomic.publish()
     dataset = gdal.Open(str(tmp_path / "map.tif"))
     band = dataset.GetRasterBand(1)
     assert band.ReadAsArray()[0].tolist() == list(range(1, 255))
@@ -255,10 +255,9 @@ def test_blocks_of_any_size_arrive_whole_and_once(
     """No row of blocks is gathered: only what does not fill a block of the file waits."""
     rows, cols, count = 540, 1100, 3
     scores = np.random.default_rng(2).random((count, rows, cols), dtype=np.float32)
-    delivery, reference = AtomicOutput(tmp_path / "parts.tif"), AtomicOutput(tmp_path / "whole.tif")
+    atomic, reference = AtomicOutput(tmp_path / "parts.tif"), AtomicOutput(tmp_path / "whole.tif")
     writer, whole = (
-        ProbabilityWriter(output, Grid(rows, cols, None), CLASSES)
-        for output in (delivery, reference)
+        ProbabilityWriter(output, Grid(rows, cols, None), CLASSES) for output in (atomic, reference)
     )
     for left, top in product(range(0, cols, panel_cols), range(0, rows, steps[0])):
         panel = (left, min(panel_cols, cols - left))
@@ -276,7 +275,7 @@ def test_blocks_of_any_size_arrive_whole_and_once(
     whole.write(FinishedBlock(Window(0, 0, rows, cols), scores, np.ones((rows, cols), bool)))
     for opened in (writer, whole):
         opened._writer.close()
-    np.testing.assert_array_equal(gdal.Open(str(delivery.working)).ReadAsArray(), scores)
-    assert delivery.working.stat().st_size == reference.working.stat().st_size
-    delivery.discard()
+    np.testing.assert_array_equal(gdal.Open(str(atomic.working)).ReadAsArray(), scores)
+    assert atomic.working.stat().st_size == reference.working.stat().st_size
+    atomic.discard()
     reference.discard()

@@ -83,9 +83,9 @@ def test_what_is_seen_of_a_part_is_what_its_pixels_lie_between(
     start = data.draw(st.integers(0, own - 1))
     link = AxisResampling(own, seen, start, data.draw(st.integers(1, own - start)))
     before, behind, _ = link.neighbours(0, link.count)
-    assert (before[0], behind[-1]) == (0, link.seen_count - 1)
-    assert link.seen_start >= 0
-    assert link.seen_start + link.seen_count <= seen
+    assert (before[0], behind[-1]) == (0, link.target_count - 1)
+    assert link.target_start >= 0
+    assert link.target_start + link.target_count <= seen
     first = data.draw(st.integers(0, link.count - 1))
     count = data.draw(st.integers(1, link.count - first))
     part = link.neighbours(first, count)

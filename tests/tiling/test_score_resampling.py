@@ -22,7 +22,7 @@ CLASSES = 4
 def plan_of(
     down: AxisResampling, across: AxisResampling, tile: int, width: int, strip: int
 ) -> MapPlan:
-    rows, cols = down.seen_count, across.seen_count
+    rows, cols = down.target_count, across.target_count
     plan = tile_plan(rows, cols, (tile, tile), tile // 4)
     own = tuple((col, min(width, across.count - col)) for col in range(0, across.count, width))
     panels = []
@@ -57,11 +57,11 @@ def whole(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Scores and labels of all pixels, by the formula."""
     sums, total = 0.0, 0.0
-    rows = nearest_two(down.start, down.count, down.own, down.seen)
-    cols = nearest_two(across.start, across.count, across.own, across.seen)
+    rows = nearest_two(down.start, down.count, down.source, down.target)
+    cols = nearest_two(across.start, across.count, across.source, across.target)
     for row, high in ((rows[0], 1 - rows[2]), (rows[1], rows[2])):
         for col, wide in ((cols[0], 1 - cols[2]), (cols[1], cols[2])):
-            at = np.ix_(row - down.seen_start, col - across.seen_start)
+            at = np.ix_(row - down.target_start, col - across.target_start)
             weight = high[:, None].astype(float) * wide * holds[at]
             sums = sums + weight * scores[:, at[0], at[1]]
             total = total + weight
@@ -134,7 +134,7 @@ def test_blocks_are_those_of_the_whole(
     """Whatever the tiles, the panels and the strips."""
     width = -(-max(width, int(2 * across.factor)) // BLOCK) * BLOCK
     how = plan_of(down, across, tile, width, strip)
-    scores = field(down.seen_count, across.seen_count)
+    scores = field(down.target_count, across.target_count)
     holds = np.ones(scores.shape[1:], dtype=bool)
     means, labels = whole(down, across, scores, holds)
     found, _, blocks = gathered(how, scores, holds, with_scores=False)
@@ -153,7 +153,7 @@ def test_blocks_are_those_of_the_whole(
 def test_neighbours_without_data_do_not_count(
     down: AxisResampling, across: AxisResampling, seed: int
 ) -> None:
-    scores = field(down.seen_count, across.seen_count)
+    scores = field(down.target_count, across.target_count)
     holds = np.random.default_rng(seed).random(scores.shape[1:]) > 0.3
     scores[:, ~holds] = 1e3 * np.eye(CLASSES, dtype=np.float32)[:, :1]  # what a fill may give
     how = plan_of(down, across, 16, 1600, 16)
@@ -189,7 +189,7 @@ def test_what_is_done_is_left_out_and_the_rest_is_the_same(
     width = -(-max(32, int(2 * across.factor)) // BLOCK) * BLOCK
     how = plan_of(down, across, tile, width, 16)
     done = data.draw(st.integers(0, how.strips * len(how.panels)))
-    scores = field(down.seen_count, across.seen_count)
+    scores = field(down.target_count, across.target_count)
     holds = np.ones(scores.shape[1:], dtype=bool)
     before = gathered(how, scores, holds, with_scores=True)
     after = gathered(how, scores, holds, with_scores=True, done=done)
@@ -236,7 +236,7 @@ def test_pieces_are_as_wide_as_their_scores_may_take(rows: int, width: int) -> N
 def test_blocks_are_in_the_order_that_writers_want(with_scores: bool) -> None:
     down, across = AxisResampling(200, 61, 7, 180), AxisResampling(300, 90, 0, 300)
     how = plan_of(down, across, 24, 96, 16)
-    scores = field(down.seen_count, across.seen_count)
+    scores = field(down.target_count, across.target_count)
     holds = np.ones(scores.shape[1:], bool)
     _, _, blocks = gathered(how, scores, holds, with_scores=with_scores)
     expected = [(col, row) for col, _ in how.panels for row in range(0, down.count, how.strip_rows)]

@@ -31,13 +31,13 @@ class RefinedMapWriter:
     """
 
     def __init__(
-        self, delivery: AtomicOutput, grid: Grid, inner: ClassMapWriter, steps: Sequence[MapStep]
+        self, output: AtomicOutput, grid: Grid, inner: ClassMapWriter, steps: Sequence[MapStep]
     ) -> None:
-        """``inner`` writes the map into ``delivery`` and tells its areas."""
+        """``inner`` writes the map into ``output`` and tells its areas."""
         self._map, self._grid, self._steps = inner, grid, steps
         self.changed = [0] * len(steps)
-        self._folder = delivery.folder / "unrefined"
-        self._output = delivery.working
+        self._folder = output.folder / "unrefined"
+        self._output = output.working
         self._running: Iterator[RefinedWindow] = iter(())
         try:
             self._folder.mkdir()

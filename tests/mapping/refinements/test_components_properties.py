@@ -23,8 +23,8 @@ def test_amounts_are_whole_numbers_added_up(
     given_entries: list[tuple[int, int, int]], kind: int
 ) -> None:
     expected: Counter[tuple[int, int]] = Counter()
-    for region, each, amount in given_entries:
-        expected[region, each] += amount
+    for region, label, amount in given_entries:
+        expected[region, label] += amount
     regions, kinds, amounts = np.array(given_entries, dtype=np.int64).reshape(-1, 3).T
     tally = Tally.of(regions * KINDS + kinds, amounts)
     found = tally.amounts_of(kind, REGIONS)

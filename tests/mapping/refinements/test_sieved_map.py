@@ -112,7 +112,7 @@ def test_no_block_is_written_twice(
     writer.write_labels(GRID.whole, found(tmp_path))
     writer.finish(recorder)
     again.publish()
-    assert (tmp_path / "map.tif").stat().st_size == again.output.stat().st_size
+    assert (tmp_path / "map.tif").stat().st_size == again.path.stat().st_size
 
 
 @pytest.mark.parametrize("smallest", [None, SMALLEST], ids=["every patch", "large patches"])
