@@ -176,8 +176,7 @@ def check_trainings(first: Path, second: Path) -> Iterator[Check]:
     yield _alike("tensors of the checkpoint", sorted(tensors), sorted(others))
     shared = tensors.keys() & others.keys()
     largest = max(
-        (float(np.abs(tensors[name] - others[name]).max()) for name in shared),
-        default=float("inf"),
+        (float(np.abs(tensors[name] - others[name]).max()) for name in shared), default=float("inf")
     )
     yield Check("largest difference of a weight", "0", f"{largest:.3g}", largest == 0.0)
     yield _alike("outputs", *map(_outputs_of_training, (first, second)))

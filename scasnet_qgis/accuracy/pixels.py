@@ -72,11 +72,7 @@ class _Reference:
     def __init__(self, request: AssessmentRequest, match: ClassMatch, grid: Grid) -> None:
         source = request.reference
         self._labels = Labels(
-            source.path,
-            grid,
-            request.reference_classes,
-            layer=source.layer,
-            field=source.field,
+            source.path, grid, request.reference_classes, layer=source.layer, field=source.field
         )
         self._table, self._grid, self._boundary = match.table(), grid, request.options.boundary
 

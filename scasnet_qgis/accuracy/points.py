@@ -103,8 +103,7 @@ def _unlabelled(
     """A warning where points have no class yet."""
     count = int((inside & (labels == IGNORE)).sum())
     text = translate(
-        "ScasNet",
-        "{count} of {total} points have no class in the field {field}: they are ignored.",
+        "ScasNet", "{count} of {total} points have no class in the field {field}: they are ignored."
     )
     told = message(text, count=count, total=int(inside.sum()), field=request.reference.field)
     return (told,) if count else ()

@@ -112,8 +112,7 @@ def _strata(request: SampleRequest, counted: Strata, progress: Progress) -> list
     points = allocate(pixels, total, options.min_per_class)
     if any(0 < count < MIN_CLASS_POINTS for count in points):
         text = translate(
-            "ScasNet",
-            "A class of one pixel gets one point: too few for a confidence interval.",
+            "ScasNet", "A class of one pixel gets one point: too few for a confidence interval."
         )
         progress.warn(message(text))
     rows = zip(request.classes, pixels, counted.areas, points)

@@ -96,11 +96,7 @@ def _labelled(path: Path) -> int:
 
 
 def write_sample(
-    path: Path,
-    grid: Grid,
-    pixels: NDArray[np.int64],
-    strata: Sequence[Stratum],
-    unit: str,
+    path: Path, grid: Grid, pixels: NDArray[np.int64], strata: Sequence[Stratum], unit: str
 ) -> None:
     """Write points at the centres of ``pixels`` [points, 3] (row, column, stratum), in order.
 

@@ -38,8 +38,7 @@ def check_no_folder(path: Path) -> None:
     """Raise OutputError where a folder has this name, which no file replaces."""
     if path.is_dir():
         raise OutputError(
-            translate("ScasNet", "{output} is a folder: choose another name."),
-            output=path,
+            translate("ScasNet", "{output} is a folder: choose another name."), output=path
         )
 
 

@@ -270,8 +270,7 @@ def _version(value: Any) -> int:
     if version is not None and version > FORMAT_VERSION:
         raise ModelError(
             translate(
-                "ScasNet",
-                "The model needs a newer version of this plugin: update the plugin.",
+                "ScasNet", "The model needs a newer version of this plugin: update the plugin."
             ),
             f"format version {version:g}, known up to {FORMAT_VERSION}",
         )

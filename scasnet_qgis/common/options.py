@@ -118,12 +118,7 @@ class Option:
 
 
 def option(
-    default: Any,
-    parameter: str,
-    label: str,
-    help_text: str,
-    kind: Kind,
-    **details: Any,
+    default: Any, parameter: str, label: str, help_text: str, kind: Kind, **details: Any
 ) -> Any:
     """A field of a settings class; ``details`` are the other attributes of ``Option``.
 

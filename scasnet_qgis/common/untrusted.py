@@ -62,8 +62,7 @@ def oversized_metadata(detail: str) -> ModelError:
     """The error of a model file with more metadata than any honest one has."""
     return ModelError(
         translate(
-            "ScasNet",
-            "The metadata of the model file is too large: export the model again.",
+            "ScasNet", "The metadata of the model file is too large: export the model again."
         ),
         detail,
     )

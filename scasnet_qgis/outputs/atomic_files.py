@@ -25,10 +25,7 @@ def check_targets(targets: Sequence[Path], inputs: Sequence[str]) -> None:
             )
         if any(_same(target, other) for other in targets[:index]):
             raise OutputError(
-                translate(
-                    "ScasNet",
-                    "Two outputs have the name {output}: choose different names.",
-                ),
+                translate("ScasNet", "Two outputs have the name {output}: choose different names."),
                 output=target,
             )
 

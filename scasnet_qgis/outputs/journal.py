@@ -144,10 +144,7 @@ class Journal:
         self.chunks.append(replace(chunk, edges=edges))
 
     def _write_all(self) -> None:
-        lines: Sequence[Mapping[str, Any]] = [
-            self.header or {},
-            *map(asdict, self.chunks),
-        ]
+        lines: Sequence[Mapping[str, Any]] = [self.header or {}, *map(asdict, self.chunks)]
         _write_atomic(self.folder / NAME, b"".join(map(_line, lines)))
         self._is_clean = True
 

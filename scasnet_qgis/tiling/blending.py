@@ -149,12 +149,7 @@ class Blender:
         kept[:, : sums.shape[1] - rows] = sums[:, rows:, :cols]
 
     def _block(
-        self,
-        tile: Tile,
-        sums: NDArray[np.float32],
-        valid: NDArray[np.bool_],
-        rows: int,
-        cols: int,
+        self, tile: Tile, sums: NDArray[np.float32], valid: NDArray[np.bool_], rows: int, cols: int
     ) -> FinishedBlock | None:
         raster = Window(0, self._panel.col, self._plan.rows, self._panel.cols)
         window = Window(tile.out.row, tile.out.col, rows, cols).intersect(raster)

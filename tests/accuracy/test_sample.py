@@ -248,8 +248,7 @@ def test_labelled_points_are_not_overwritten(mapped, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "sentence"),
-    [("sample.kml", r"ends in \.gpkg"), ("no/sample.gpkg", "create it first")],
+    ("name", "sentence"), [("sample.kml", r"ends in \.gpkg"), ("no/sample.gpkg", "create it first")]
 )
 def test_outputs_that_cannot_work(mapped, tmp_path, name, sentence):
     with pytest.raises((SettingError, OutputError), match=sentence):

@@ -111,10 +111,7 @@ def test_units_of_the_peers_are_turned_into_ours() -> None:
     assert (card.tile_size, card.overlap) == (512, 76)
 
 
-@pytest.mark.fault(
-    "a card with numbers that are none",
-    "they count as missing",
-)
+@pytest.mark.fault("a card with numbers that are none", "they count as missing")
 @pytest.mark.parametrize("text", ["-5", "0", "nan", "Infinity", "null", '"far"', "[1, 2]", "1e999"])
 def test_odd_numbers_count_as_missing(text: str) -> None:
     card = from_metadata({"resolution": text, "tile_size": text, "tiles_overlap": text}, 3, 2)
@@ -143,10 +140,7 @@ def test_a_precision_that_is_none_counts_as_not_stated(text: str) -> None:
     assert from_metadata({"scasnet_precision": text}, 3, 2).precision == ""
 
 
-@pytest.mark.fault(
-    "a card with HTML and control characters in its names",
-    "the signs are replaced",
-)
+@pytest.mark.fault("a card with HTML and control characters in its names", "the signs are replaced")
 def test_markup_and_control_characters_are_disarmed() -> None:
     names = json.dumps({"0": "<img src=x onerror=alert(1)>", "1": "a\n\x00\u202eb" + "c" * 500})
     first, second = from_metadata({"class_names": names}, 3, 2).class_names

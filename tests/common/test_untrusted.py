@@ -35,10 +35,7 @@ def test_python_literals(text: str, value: object) -> None:
     assert parse("names", text) == value
 
 
-@pytest.mark.fault(
-    "metadata that is no JSON, or code",
-    "stays a text, nothing is run",
-)
+@pytest.mark.fault("metadata that is no JSON, or code", "stays a text, nothing is run")
 @pytest.mark.parametrize(
     "text",
     [
@@ -69,8 +66,7 @@ def test_odd_values_become_names_all_the_same() -> None:
 
 
 @pytest.mark.fault(
-    "metadata of 100,000 nested brackets",
-    "read as no names; the classes are numbered",
+    "metadata of 100,000 nested brackets", "read as no names; the classes are numbered"
 )
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000, "[" * 500 + "]" * 500])
 def test_deep_nesting_is_no_name(text: str) -> None:
@@ -95,10 +91,7 @@ def test_keys_that_nobody_knows_are_not_parsed() -> None:
     assert from_metadata(unknown, 3, 2).name == ""
 
 
-@pytest.mark.fault(
-    "metadata without end in many keys",
-    "refused in one sentence",
-)
+@pytest.mark.fault("metadata without end in many keys", "refused in one sentence")
 def test_all_values_together_have_a_limit() -> None:
     keys = ("name", "training_data", "licence", "attribution", "description")
     metadata = {f"scasnet_{key}": json.dumps("x" * 900_000) for key in keys}

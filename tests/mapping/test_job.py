@@ -92,10 +92,7 @@ def test_nodata_in_all_bands_is_no_data_and_in_one_band_a_value(make_raster, tmp
     np.testing.assert_array_equal(labels, direct(image / 255, valid))
 
 
-@pytest.mark.fault(
-    "An image that is nearly all nodata.",
-    "What holds no data is not computed.",
-)
+@pytest.mark.fault("An image that is nearly all nodata.", "What holds no data is not computed.")
 def test_windows_without_data_are_skipped(make_raster, tmp_path):
     image = noise(200, 300)
     valid = np.zeros((200, 300), dtype=bool)
@@ -115,10 +112,7 @@ def test_windows_without_data_are_skipped(make_raster, tmp_path):
     assert result.report.computed_tiles == len(tiles) - sum(empty)
 
 
-@pytest.mark.fault(
-    "An image without any data.",
-    "The map is empty.",
-)
+@pytest.mark.fault("An image without any data.", "The map is empty.")
 def test_raster_without_any_data_gives_an_empty_map(make_raster, tmp_path):
     labels, result = run(make_raster(np.zeros((3, 90, 80), np.uint8), nodata=0), tmp_path)
     assert not labels.any()

@@ -172,9 +172,7 @@ def test_the_same_gives_the_same_bytes(
     both = [
         request_of(output=tmp_path / "a.tif", probabilities=tmp_path / "ap.tif", **settings),
         request_of(
-            output=tmp_path / "b.tif",
-            probabilities=tmp_path / "bp.tif",
-            **{**settings, **changes},
+            output=tmp_path / "b.tif", probabilities=tmp_path / "bp.tif", **{**settings, **changes}
         ),
     ]
     for run in both:

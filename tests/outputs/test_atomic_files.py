@@ -51,10 +51,7 @@ def test_older_files_are_replaced_and_others_stay(tmp_path) -> None:
 def test_the_first_file_comes_back_where_the_second_cannot_take_its_name(tmp_path) -> None:
     targets = [tmp_path / "a.html", tmp_path / "b.csv"]
     targets[0].write_text("old")
-    with (
-        pytest.raises(OutputError, match=r"b\.csv"),
-        atomic_files(targets) as working,
-    ):
+    with pytest.raises(OutputError, match=r"b\.csv"), atomic_files(targets) as working:
         working[targets[0]].write_text("new")  # and b.csv is never written
     assert targets[0].read_text() == "old"
     assert names(tmp_path) == ["a.html"]

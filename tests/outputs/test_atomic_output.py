@@ -94,8 +94,7 @@ def test_the_second_of_two_runs_with_one_output_is_refused(tmp_path: Path) -> No
 
 
 @pytest.mark.fault(
-    "another program holds the older map (Windows)",
-    "one sentence; the older map stays as it was",
+    "another program holds the older map (Windows)", "one sentence; the older map stays as it was"
 )
 def test_a_map_that_is_held_open_stays_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

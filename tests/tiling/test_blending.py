@@ -18,9 +18,7 @@ GARBAGE = 99.0  # beyond the raster's edge
 
 
 def blend(
-    plan: TilePlan,
-    scores_of: Callable[[Tile], np.ndarray],
-    valid: np.ndarray | None = None,
+    plan: TilePlan, scores_of: Callable[[Tile], np.ndarray], valid: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Scores and labels over the raster that come out for these scores of tiles."""
     reach = ((0, plan.vertical.size), (0, plan.horizontal.size))

@@ -158,11 +158,7 @@ def test_a_model_that_scales_itself_sees_the_same(
 
 
 @settings(max_examples=60, deadline=None)
-@given(
-    st.integers(1, 6),
-    st.integers(1, 6),
-    st.lists(st.integers(0, 15), min_size=4, max_size=4),
-)
+@given(st.integers(1, 6), st.integers(1, 6), st.lists(st.integers(0, 15), min_size=4, max_size=4))
 def test_padding_mirrors_at_every_edge(rows: int, cols: int, margins: list[int]) -> None:
     """And what was there is found again where ``window_slices`` says."""
     top, bottom, left, right = margins

@@ -48,8 +48,7 @@ A, B = np.array([[True, True, False, False]]), np.array([[True, False, True, Fal
 
 
 @pytest.mark.parametrize(
-    ("valid", "inside", "expected"),
-    [(A, B, A & B), (A, None, A), (None, B, B), (None, None, None)],
+    ("valid", "inside", "expected"), [(A, B, A & B), (A, None, A), (None, B, B), (None, None, None)]
 )
 def test_what_holds_data_and_was_asked_for(
     valid: np.ndarray | None, inside: np.ndarray | None, expected: np.ndarray | None

@@ -8,8 +8,4 @@ from scasnet_qgis.mapping.refinements.majority import Majority
 from scasnet_qgis.mapping.refinements.min_confidence import MinConfidence
 from scasnet_qgis.mapping.refinements.minimum_mapping_unit import MinimumMappingUnit
 
-REFINEMENTS = (
-    MinConfidence,
-    Majority,
-    MinimumMappingUnit,
-)
+REFINEMENTS = (MinConfidence, Majority, MinimumMappingUnit)

@@ -62,7 +62,7 @@ class MinimumMappingUnit(Refinement):
         translate("ScasNet", "Pixels merged by minimum mapping unit"),
     )
     fact_labels: ClassVar[Mapping[str, str]] = {
-        "smallest_patch_pixels": translate("ScasNet", "Minimum mapping unit (pixels)"),
+        "smallest_patch_pixels": translate("ScasNet", "Minimum mapping unit (pixels)")
     }
 
     @property

@@ -44,10 +44,7 @@ class InputGuard:
                 self.gone.append(file.path)
             elif not self._same(file):
                 raise InputError(
-                    translate(
-                        "ScasNet",
-                        "{path} was changed during the run: run again.",
-                    ),
+                    translate("ScasNet", "{path} was changed during the run: run again."),
                     path=file.path,
                 )
             elif file.parts:

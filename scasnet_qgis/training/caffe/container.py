@@ -209,8 +209,7 @@ def _shape(blob: Any, count: int, layer: str) -> tuple[int, ...]:
         shape = (blob.num, blob.channels, blob.height, blob.width)
     if len(shape) > MAX_AXES or min(shape, default=0) < 0 or math.prod(shape) != count:
         text = translate(
-            "ScasNet",
-            "The Caffe layer '{layer}' states the shape {shape} but has {size} values.",
+            "ScasNet", "The Caffe layer '{layer}' states the shape {shape} but has {size} values."
         )
         raise ModelError(
             text, layer=clean_name(layer), shape=" x ".join(map(str, shape[:8])), size=count

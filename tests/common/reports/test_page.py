@@ -33,8 +33,7 @@ PART_OF_EACH = {
 
 
 @pytest.mark.fault(
-    "HTML in anything that a report shows",
-    "it stays text, in each part of a report",
+    "HTML in anything that a report shows", "it stays text, in each part of a report"
 )
 @pytest.mark.parametrize("make", PART_OF_EACH.values(), ids=PART_OF_EACH)
 def test_whatever_is_passed_in_stays_text(make) -> None:

@@ -47,10 +47,7 @@ def test_any_map(values: np.ndarray) -> None:
 
 @pytest.mark.parametrize(
     ("values", "most"),
-    [
-        (np.ones((400, 500)), 3.5),
-        (np.indices((400, 500)).sum(axis=0) % 2 + 1, 9),
-    ],
+    [(np.ones((400, 500)), 3.5), (np.indices((400, 500)).sum(axis=0) % 2 + 1, 9)],
     ids=["one region", "checkerboard"],
 )
 def test_memory_is_a_small_multiple_of_the_numbers(values: np.ndarray, most: float) -> None:
