@@ -3,6 +3,8 @@ PYTHON := build/venv/bin/python
 SYSTEM_PYTHON := /usr/bin/python3
 ARGS ?=
 FUZZ_SECONDS ?= 600
+# Two processes, each with whole files: fixtures of a module or a session are made in one of them.
+PYTEST := QT_QPA_PLATFORM=offscreen $(PYTHON) -m pytest -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-fast test-long test-faults coverage lint bench fuzz mutation stage package deploy clean
@@ -19,15 +21,15 @@ demo: ## Map the land cover of the demo image into build/demo
 
 test: ## Run the tests in real QGIS (ARGS="-k blending" picks some)
 	@scripts/setup test
-	QT_QPA_PLATFORM=offscreen $(PYTHON) -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 test-fast: ## Run the tests of a minute: no QGIS, no training, nothing long
 	@scripts/setup test
-	QT_QPA_PLATFORM=offscreen $(PYTHON) -m pytest --fast $(ARGS)
+	$(PYTEST) --fast $(ARGS)
 
 test-long: ## Run the tests that take long and need not run at each change
 	@scripts/setup test
-	QT_QPA_PLATFORM=offscreen $(PYTHON) -m pytest --only-long $(ARGS)
+	$(PYTEST) --only-long $(ARGS)
 
 test-faults: ## Run all tests of faults, long ones too, and write docs/development/reliability.md
 	@scripts/setup test

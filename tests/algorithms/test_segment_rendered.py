@@ -79,7 +79,7 @@ def test_who_is_to_be_named_stands_in_the_log_and_beside_the_map(
 
 def test_a_layer_without_attribution_gets_a_reminder(run, layer, tmp_path, feedback):
     run("scasnet:segment", INPUT=layer, EXTENT=box(0, 0, 64, 64), OUTPUT=str(tmp_path / "map.tif"))
-    assert any("states no attribution" in warning for warning in feedback.warnings)
+    assert any("terms of use" in warning for warning in feedback.warnings)
 
 
 def test_what_the_mask_leaves_out_is_not_asked_for(run, layer, service, tmp_path):

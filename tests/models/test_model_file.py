@@ -105,7 +105,7 @@ MAKERS: dict[str, tuple[Callable[[Path], object], str]] = {
     "too many classes": (lambda path: tiny.pixelwise(path, classes=300), "at most 254"),
     "too much text": (
         lambda path: tiny.pixelwise(path, metadata={"class_names": json.dumps("x" * 2_000_000)}),
-        "too much text",
+        "metadata of the model file",
     ),
 }
 
