@@ -23,7 +23,7 @@ test: ## Run the tests in real QGIS (ARGS="-k blending" picks some)
 	@scripts/setup test
 	$(PYTEST) $(ARGS)
 
-test-fast: ## Run the tests of a minute: no QGIS, no training, nothing long
+test-fast: ## Run the tests of a minute: no QGIS, no training, no whole maps
 	@scripts/setup test
 	$(PYTEST) --fast $(ARGS)
 

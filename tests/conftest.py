@@ -15,8 +15,9 @@ from tests.reliability import ReliabilityPage
 
 pytest_plugins = ["tests.real_qgis"]
 
-# What starts QGIS or works with PyTorch stays out of `make test-fast`, and so do tests marked slow.
-NOT_FAST = {"algorithms", "network", "qgis_ui", "training"}
+# What starts QGIS, works with PyTorch or makes whole maps stays out of `make test-fast`, and so do
+# tests marked slow.
+NOT_FAST = {"algorithms", "mapping", "network", "qgis_ui", "training"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -11,6 +11,8 @@ import pytest
 
 from tests.real_qgis import ROOT
 
+pytestmark = pytest.mark.slow
+
 # QGIS with Processing starts, then the plugin, as the plugin manager would do it.
 START = """
 import json, os, sys

@@ -37,6 +37,8 @@ from tests.accuracy.conftest import (
     request,
 )
 
+pytestmark = pytest.mark.slow
+
 TRUTH = patches(130, 150, 1, size=10)
 MAPPED = noisy(TRUTH, 2)
 MAPPED[:, :5] = 0

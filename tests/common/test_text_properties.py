@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import shlex
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scasnet_qgis.common.redaction import HIDDEN, without_secrets
 from scasnet_qgis.outputs.provenance.command_line import command, safe_parameters
+
+pytestmark = pytest.mark.slow
 
 START = "qgis_process run a:b -- "
 names = st.from_regex(r"[A-Z][A-Z_]{0,12}", fullmatch=True)

@@ -194,7 +194,8 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "negative sizes": (lambda path: tiny.pixelwise(path, size=(-4, -4)), "size -4 in 'image'"),
     "no images": (lambda path: tiny.pixelwise(path, batch=0), "size 0 in 'image'"),
     "endless metadata": (
-        lambda path: tiny.pixelwise(path, metadata={"log": "x" * 9_000_000}), "metadata of the model file",
+        lambda path: tiny.pixelwise(path, metadata={"log": "x" * 9_000_000}),
+        "metadata of the model file",
     ),
     "two graphs": (
         lambda path: path.write_bytes(2 * tiny.pixelwise(path).read_bytes()), "not an ONNX model",

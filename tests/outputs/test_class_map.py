@@ -18,7 +18,7 @@ from scasnet_qgis.tiling.blending import FinishedBlock
 from scasnet_qgis.tiling.windows import Window
 from tests.conftest import Recorder
 
-pytestmark = pytest.mark.usefixtures("session")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("session")]
 CLASSES = (
     ModelClass("building", "#c8502f"),
     ModelClass("Straße & Weg", "#010203"),

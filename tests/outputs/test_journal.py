@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +20,8 @@ from scasnet_qgis.outputs.chunks import ChunkRecorder, DamagedChunkError, is_int
 from scasnet_qgis.outputs.journal import NAME, ChunkRecord, Journal, same
 from scasnet_qgis.tiling.blending import FinishedBlock
 from scasnet_qgis.tiling.windows import Window
+
+pytestmark = pytest.mark.slow
 
 CLASSES = 3
 HEADER = {"identity": {"image": "Straße.tif", "low": [0.1, 2.5e-7]}, "tiling": {"tile": (64, 64)}}

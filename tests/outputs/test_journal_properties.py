@@ -18,6 +18,8 @@ from scasnet_qgis.outputs.journal import NAME, ChunkRecord, Journal
 from scasnet_qgis.tiling.blending import FinishedBlock
 from scasnet_qgis.tiling.windows import Window
 
+pytestmark = pytest.mark.slow
+
 CLASSES = 3
 HEADER = {"identity": {"image": "a.tif"}}
 

@@ -12,7 +12,7 @@ from scasnet_qgis.outputs.overviews import Pyramid, Reduce, mean_of, most_freque
 from scasnet_qgis.tiling.windows import Window
 from tests.conftest import MakeRaster, Recorder
 
-pytestmark = pytest.mark.usefixtures("session")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("session")]
 
 
 @pytest.mark.parametrize(

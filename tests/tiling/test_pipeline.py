@@ -23,6 +23,8 @@ from scasnet_qgis.tiling.windows import Window
 from tests.conftest import Recorder
 from tests.tiling.plans import pixels, plan_of
 
+pytestmark = pytest.mark.slow
+
 BANDS = 3
 FILL = 0.25
 

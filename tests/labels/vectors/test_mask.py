@@ -34,7 +34,7 @@ FORMATS = [
     ("FlatGeobuf", "fgb"),
 ]  # fmt: skip
 
-pytestmark = pytest.mark.usefixtures("session")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("session")]
 
 
 def write(path: Path, *shapes: str | None, **how) -> str:

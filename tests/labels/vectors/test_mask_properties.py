@@ -17,7 +17,7 @@ from scasnet_qgis.labels.vectors.mask import AreaOfInterest
 from scasnet_qgis.tiling.windows import Window
 from tests.labels.layers import NORTH_UP, ROTATED, SOUTH_UP, polygon, wkt, write_layer
 
-pytestmark = pytest.mark.usefixtures("session")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("session")]
 NEAR = 1e-6  # pixels; whether a centre so close to a border is inside, nobody can say
 
 Ring = list[tuple[float, float]]
