@@ -205,4 +205,4 @@ def test_the_command_line_takes_the_source_of_a_layer(service, tmp_path):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert pixels(target).shape == (100, 120)
-    assert f"layer {service.address}" in done.stdout + done.stderr
+    assert f"Layer {service.address}" in done.stdout + done.stderr
